@@ -1,0 +1,236 @@
+//! All pages of one instant, their bytes decided once.
+
+use std::{collections::BTreeMap, io::Write, sync::Arc};
+
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use http::HeaderValue;
+use serde::Serialize;
+
+use crate::{
+    offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
+    registration::{
+        Availability, Document, Explanation, Projection, PublishedOffer, Reason, RegistrationEntry,
+        State, entries,
+    },
+};
+
+/// Everything that is served, true until `valid_until`.
+#[derive(Debug)]
+pub struct Catalog {
+    /// The default agent's document.
+    pub default: Page,
+    /// The document of every claimed host.
+    pub hosts: BTreeMap<Hostname, Page>,
+    /// The document of every published offer.
+    pub offers: BTreeMap<OfferId, Page>,
+    /// What is published, by id.
+    pub listed: Vec<ListedOffer>,
+    /// Every agent: the default one, then hosts in order.
+    pub agents: Vec<ListedAgent>,
+    /// Every offer seen, by id.
+    pub explanations: Vec<Explanation>,
+    /// The first instant at which this is no longer true.
+    pub valid_until: Option<Timestamp>,
+    /// When the default agent's document last changed.
+    pub changed_at: Timestamp,
+}
+
+/// One document's bytes, in each encoding, with their entity tags.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The bytes that every replica serves.
+    pub identity: Representation,
+    /// The same, gzipped.
+    pub gzip: Representation,
+}
+
+/// Bytes and their strong entity tag (RFC 9110, section 8.8.3).
+#[derive(Clone, Debug)]
+pub struct Representation {
+    /// The body.
+    pub body: Bytes,
+    /// The quoted tag.
+    pub etag: HeaderValue,
+}
+
+/// One row of `/offers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedOffer {
+    /// The offer.
+    #[serde(flatten)]
+    pub id: OfferId,
+    /// Published or draining.
+    pub state: State,
+    /// Why.
+    pub reason: Reason,
+    /// When it ends, if it drains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain_ends_at: Option<String>,
+    /// The URL of its own document.
+    pub document: String,
+    /// Where it is sold.
+    pub web: String,
+    /// The host it is sold at besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
+/// One row of `/agents`.
+#[derive(Clone, Serialize)]
+pub struct ListedAgent {
+    /// `default` or `host:NAME`.
+    pub agent: String,
+    /// The URL of its document.
+    pub document: String,
+    /// Whether anything of it is published.
+    pub active: bool,
+    /// Its ids, as in the document.
+    pub registrations: Vec<RegistrationEntry>,
+    /// The published offers that it stands for, as `namespace/name`.
+    pub offers: Vec<String>,
+}
+
+impl std::fmt::Debug for ListedAgent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListedAgent").field("agent", &self.agent).finish_non_exhaustive()
+    }
+}
+
+impl Page {
+    /// Renders a document's bytes into a page.
+    pub fn new(body: Vec<u8>) -> Self {
+        let digest = blake3::hash(&body);
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        let gzip = encoder
+            .write_all(&body)
+            .and_then(|()| encoder.finish())
+            .expect("a Vec takes every write");
+        let identity = Representation::tagged(body, digest, "");
+        Self { identity, gzip: Representation::tagged(gzip, digest, "-gzip") }
+    }
+}
+
+impl Representation {
+    /// Bytes that are sent as they are.
+    pub fn new(body: Vec<u8>) -> Self {
+        let digest = blake3::hash(&body);
+        Self::tagged(body, digest, "")
+    }
+
+    fn tagged(body: Vec<u8>, digest: blake3::Hash, suffix: &str) -> Self {
+        let etag = format!("\"{}{suffix}\"", &digest.to_hex()[..32]);
+        let etag = HeaderValue::try_from(etag).expect("a quoted hex string is an entity tag");
+        Self { body: body.into(), etag }
+    }
+}
+
+impl Catalog {
+    /// Renders a projection. Pages whose bytes did not move are taken over from the `last` catalog.
+    pub fn new(
+        projection: Projection,
+        public_url: &Origin,
+        last: Option<&Self>,
+        now: Timestamp,
+    ) -> Self {
+        let agents = agents(&projection, public_url);
+        let Projection { default, hosts, published, explanations, next_change } = projection;
+        let page = |document: &Document, last: Option<&Page>| {
+            let body = document.render();
+            match last {
+                Some(last) if last.identity.body == body => last.clone(),
+                Some(_) | None => Page::new(body),
+            }
+        };
+        let default = page(&default, last.map(|last| &last.default));
+        let unchanged = last.filter(|last| last.default.identity.body == default.identity.body);
+        let hosts = hosts.into_iter().map(|(host, agent)| {
+            let page = page(&agent.document, last.and_then(|last| last.hosts.get(&host)));
+            (host, page)
+        });
+        let offers = published.iter().map(|offer| {
+            let page = page(&offer.document, last.and_then(|last| last.offers.get(&offer.id)));
+            (offer.id.clone(), page)
+        });
+        let mut listed: Vec<_> =
+            published.iter().map(|offer| ListedOffer::new(offer, public_url)).collect();
+        listed.sort_by(|a, b| a.id.cmp(&b.id));
+        Self {
+            hosts: hosts.collect(),
+            offers: offers.collect(),
+            listed,
+            agents,
+            explanations,
+            valid_until: next_change,
+            changed_at: unchanged.map_or(now, |last| last.changed_at),
+            default,
+        }
+    }
+
+    /// The document for a host: its own, or the default agent's for a host that nobody claims.
+    pub fn document_at(&self, host: Option<&Hostname>) -> &Page {
+        host.and_then(|host| self.hosts.get(host)).unwrap_or(&self.default)
+    }
+
+    /// Why an offer stands as it does; `None` when no such offer was seen.
+    pub fn explanation(&self, id: &OfferId) -> Option<&Explanation> {
+        let at = self.explanations.binary_search_by(|explanation| explanation.id.cmp(id)).ok()?;
+        self.explanations.get(at)
+    }
+
+    /// The row of a published offer.
+    pub fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
+        let at = self.listed.binary_search_by(|listed| listed.id.cmp(id)).ok()?;
+        self.listed.get(at)
+    }
+
+    /// Whether it is still true at `now`.
+    pub fn holds_at(&self, now: Timestamp) -> bool {
+        self.valid_until.is_none_or(|end| now < end)
+    }
+}
+
+impl ListedOffer {
+    fn new(offer: &PublishedOffer, public_url: &Origin) -> Self {
+        let (state, drain_ends_at) = match offer.availability {
+            Availability::Open => (State::Published, None),
+            Availability::Draining { ends_at } => (State::Draining, Some(print_seconds(ends_at))),
+        };
+        Self {
+            id: offer.id.clone(),
+            state,
+            reason: offer.reason,
+            drain_ends_at,
+            document: format!("{public_url}/offers/{}/agent-registration.json", offer.id),
+            web: offer.web.clone(),
+            host: offer.host.as_ref().map(Hostname::to_string),
+        }
+    }
+}
+
+fn agents(projection: &Projection, public_url: &Origin) -> Vec<ListedAgent> {
+    let well_known = |origin: &str| format!("{origin}/.well-known/agent-registration.json");
+    let agent =
+        |agent: String, origin: &str, document: &Document, offers: Vec<String>| ListedAgent {
+            agent,
+            document: well_known(origin),
+            active: document.active,
+            registrations: entries(&document.registrations),
+            offers,
+        };
+    let mut all: Vec<&OfferId> = projection.published.iter().map(|offer| &offer.id).collect();
+    all.sort();
+    let all = all.into_iter().map(OfferId::to_string).collect();
+    let mut agents =
+        vec![agent("default".to_owned(), public_url.as_str(), &projection.default, all)];
+    for (host, hosted) in &projection.hosts {
+        let offers =
+            hosted.document.active.then(|| hosted.holder.to_string()).into_iter().collect();
+        agents.push(agent(format!("host:{host}"), &host.origin(), &hosted.document, offers));
+    }
+    agents
+}
+
+/// A catalog shared with those who serve it; `None` before the first complete world.
+pub type Shared = Option<Arc<Catalog>>;

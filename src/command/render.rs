@@ -1,0 +1,51 @@
+//! `registrar render`: one document's exact bytes.
+
+use std::process::ExitCode;
+
+use super::{print, project_at, read_once};
+use crate::{
+    cli::{Agent, RenderArgs},
+    clock::Clock,
+    offer::OfferId,
+    registration::{Document, Projection},
+};
+
+pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
+    let (config, agent, at) = args.resolve();
+    let world = read_once(&config).await?;
+    let projection = project_at(&world, &config, at.unwrap_or_else(|| Clock::system().now()));
+    match document(&projection, &agent) {
+        Ok(document) => {
+            let mut bytes = document.render();
+            bytes.push(b'\n');
+            print(&bytes)
+        }
+        Err(why) => {
+            eprintln!("registrar: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn document<'a>(projection: &'a Projection, agent: &Agent) -> Result<&'a Document, String> {
+    match agent {
+        Agent::Default => Ok(&projection.default),
+        Agent::Host(host) => {
+            let agent = projection.hosts.get(host).map(|agent| &agent.document);
+            agent.ok_or_else(|| format!("NotFound: no offer claims the host {host}"))
+        }
+        Agent::Offer(id) => {
+            let published = projection.published.iter().find(|offer| offer.id == *id);
+            published.map(|offer| &offer.document).ok_or_else(|| unpublished(projection, id))
+        }
+    }
+}
+
+fn unpublished(projection: &Projection, id: &OfferId) -> String {
+    match projection.explanations.iter().find(|explanation| explanation.id == *id) {
+        Some(told) => {
+            format!("{}: {id} is not published. {} {}", told.reason, told.message, told.fix)
+        }
+        None => format!("NotFound: there is no offer {id}"),
+    }
+}

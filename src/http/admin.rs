@@ -1,0 +1,187 @@
+//! The admin listener: health, metrics, and every offer seen with its reason.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{RawQuery, State},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::{Reader, count_misses, counted, courtesy, problem, problem::Problem};
+use crate::{
+    offer::print_seconds,
+    registration::{Explanation, Reason, State as OfferState, encode},
+    source::{self, Vitals},
+    telemetry::Reading,
+};
+
+/// A publisher that is silent for longer cannot do its job any more: it goes round every 30 s at least.
+const BEAT_LIMIT: Duration = Duration::from_secs(120);
+
+/// What the admin listener can see.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// What the public listener serves from.
+    pub reader: Reader,
+    /// How the source is.
+    pub vitals: Vitals,
+    /// Set when the process is about to end.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// The admin router.
+pub fn router(admin: Admin) -> Router {
+    let metrics = admin.reader.metrics.clone();
+    Router::new()
+        .route("/livez", counted(&metrics, "/livez", get(livez)))
+        .route("/readyz", counted(&metrics, "/readyz", get(readyz)))
+        .route("/startupz", counted(&metrics, "/startupz", get(startupz)))
+        .route("/metrics", counted(&metrics, "/metrics", get(scrape)))
+        .route("/debug/offers", counted(&metrics, "/debug/offers", get(debug_offers)))
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
+        .layer(courtesy())
+        .with_state(admin)
+}
+
+/// Whether the process can still do its job.
+async fn livez(State(admin): State<Admin>) -> Result<&'static str, Problem> {
+    let silent = admin.reader.metrics.since_beat();
+    if silent > BEAT_LIMIT { Err(Problem::stuck(silent.as_secs())) } else { Ok("ok\n") }
+}
+
+/// Settings are read and both listeners bound. A source that is missing restarts nothing.
+async fn startupz() -> &'static str {
+    "ok\n"
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Readiness {
+    ready: bool,
+    /// What keeps the first world from being complete.
+    missing: Vec<source::Problem>,
+    /// What is wrong besides, and what was kept because of it.
+    problems: Vec<source::Problem>,
+    source_silence_seconds: Option<f64>,
+    source_incomplete_seconds: Option<f64>,
+    public_url: Option<String>,
+    next_change: Option<String>,
+    document_changed_at: Option<String>,
+    offers: std::collections::BTreeMap<&'static str, usize>,
+}
+
+/// Whether documents can be served; `?verbose` says all there is to say.
+async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
+    let verbose = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(name, _)| name == "verbose");
+    let problem = if admin.stopping.load(Ordering::Relaxed) {
+        Some(Problem::stopping())
+    } else {
+        admin.reader.catalog.borrow().is_none().then(|| admin.reader.incomplete())
+    };
+    match (verbose, problem) {
+        (false, None) => "ok\n".into_response(),
+        (false, Some(problem)) => problem.into_response(),
+        (true, problem) => {
+            let ready = problem.is_none();
+            let status = problem
+                .map_or(axum::http::StatusCode::OK, |problem| problem.into_response().status());
+            (status, json(&readiness(&admin, ready))).into_response()
+        }
+    }
+}
+
+fn readiness(admin: &Admin, ready: bool) -> Readiness {
+    let observed = admin.reader.observed.borrow().clone();
+    let catalog = admin.reader.catalog.borrow().clone();
+    let explanations =
+        catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
+    Readiness {
+        ready,
+        missing: observed.missing,
+        problems: observed.problems,
+        source_silence_seconds: admin.vitals.since_spoke().map(|silence| silence.as_secs_f64()),
+        source_incomplete_seconds: admin
+            .vitals
+            .since_complete()
+            .map(|silence| silence.as_secs_f64()),
+        public_url: observed.world.map(|world| world.public_url.to_string()),
+        next_change: catalog.as_ref().and_then(|catalog| catalog.valid_until).map(print_seconds),
+        document_changed_at: catalog.as_ref().map(|catalog| print_seconds(catalog.changed_at)),
+        offers: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state)
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn count_by<T: Copy + PartialEq, const N: usize>(
+    explanations: &[Explanation],
+    all: [T; N],
+    name: fn(T) -> &'static str,
+    of: fn(&Explanation) -> T,
+) -> Vec<(&'static str, usize)> {
+    all.into_iter()
+        .map(|kind| (name(kind), explanations.iter().filter(|told| of(told) == kind).count()))
+        .collect()
+}
+
+/// OpenMetrics text.
+async fn scrape(State(admin): State<Admin>) -> Response {
+    let catalog = admin.reader.catalog.borrow().clone();
+    let now = admin.reader.clock.now();
+    let explanations =
+        catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
+    let mut problems = std::collections::BTreeMap::new();
+    for problem in &admin.reader.observed.borrow().problems {
+        *problems.entry(problem.code).or_insert(0) += 1;
+    }
+    let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
+    let reading = Reading {
+        states: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state),
+        reasons: count_by(explanations, Reason::ALL, Reason::as_str, |told| told.reason),
+        problems: problems.into_iter().collect(),
+        since_spoke: admin.vitals.since_spoke(),
+        since_complete: admin.vitals.since_complete(),
+        document_age: catalog.as_ref().map(|catalog| seconds(now - catalog.changed_at)),
+        next_change: catalog
+            .as_ref()
+            .and_then(|catalog| catalog.valid_until)
+            .map(|next| seconds(next - now)),
+    };
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, media_type)], admin.reader.metrics.scrape(&reading)).into_response()
+}
+
+#[derive(Serialize)]
+struct Debug<'a> {
+    offers: &'a [Explanation],
+    problems: Vec<source::Problem>,
+}
+
+/// Every offer seen, and what is wrong besides.
+async fn debug_offers(State(admin): State<Admin>) -> Result<Response, Problem> {
+    let current = admin.reader.current().await?;
+    let problems = admin.reader.observed.borrow().problems.clone();
+    Ok(json(&Debug { offers: &current.catalog.explanations, problems }))
+}
+
+fn json<T: Serialize>(value: &T) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, encode(value)).into_response()
+}

@@ -1,0 +1,114 @@
+//! Registration documents: look up, judge, answer. Nothing here allocates but headers.
+
+use axum::{
+    extract::{FromRequestParts, Path, State},
+    handler::Handler,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get},
+};
+
+use super::{Reader, conditional, problem::Problem, problem::method_not_allowed};
+use crate::{
+    catalog::Page,
+    offer::{Hostname, OfferId, is_dns_name},
+};
+
+/// Where ERC-8004 readers look.
+pub(super) const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
+/// Where one offer's document is.
+pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-registration.json";
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The methods of a document path. They say for themselves what layers say elsewhere.
+pub(super) fn methods<T: 'static>(handler: impl Handler<T, Reader>) -> MethodRouter<Reader> {
+    get(handler).options(preflight).fallback(|| async { shared(method_not_allowed().await) })
+}
+
+/// The document of the agent that the request's host names.
+pub(super) async fn well_known(
+    State(reader): State<Reader>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let response = match reader.current().await {
+        Ok(current) => {
+            let page = current.catalog.document_at(host(&uri, &headers).as_ref());
+            conditional::page(page, &headers, JSON, current.cache_control(reader.max_age))
+        }
+        Err(problem) => problem.into_response(),
+    };
+    finish(&reader, WELL_KNOWN, response)
+}
+
+/// One offer's document.
+pub(super) async fn offer_document(
+    State(reader): State<Reader>,
+    OfferPath(id): OfferPath,
+    headers: HeaderMap,
+) -> Response {
+    let found = match reader.current().await {
+        Ok(current) => {
+            let page = id.as_ref().and_then(|id| current.catalog.offers.get(id));
+            let answer = |page: &Page| {
+                conditional::page(page, &headers, JSON, current.cache_control(reader.max_age))
+            };
+            page.map(answer).ok_or_else(|| miss(&current.catalog, id.as_ref()))
+        }
+        Err(problem) => Err(problem),
+    };
+    finish(&reader, OFFER_DOCUMENT, found.unwrap_or_else(IntoResponse::into_response))
+}
+
+/// Says why an offer is not there, as far as the public may know.
+pub(super) fn miss(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> Problem {
+    let explained =
+        id.and_then(|id| catalog.explanation(id)).filter(|explanation| explanation.enabled);
+    explained.map_or_else(Problem::no_such_offer, Problem::unpublished)
+}
+
+/// The offer that a path names; `None` when it can name none.
+pub(super) struct OfferPath(pub(super) Option<OfferId>);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfferPath {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        state: &S,
+    ) -> Result<Self, Self::Rejection> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await.ok();
+        let named =
+            path.filter(|Path((namespace, name))| is_dns_name(namespace) && is_dns_name(name));
+        Ok(Self(named.map(|Path((namespace, name))| OfferId::new(&namespace, &name))))
+    }
+}
+
+/// RFC 9112, section 3.2.2: the authority of the request target wins over the `Host` field.
+fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
+    let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
+}
+
+async fn preflight(State(reader): State<Reader>) -> Response {
+    let headers = [
+        (header::ALLOW, "GET,HEAD,OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD,OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+    ];
+    finish(&reader, "preflight", (StatusCode::NO_CONTENT, headers).into_response())
+}
+
+fn finish(reader: &Reader, route: &'static str, response: Response) -> Response {
+    reader.metrics.answered(route, response.status().as_u16());
+    shared(response)
+}
+
+/// Any page may read the answer, and its entity tag.
+fn shared(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));
+    response
+}

@@ -1,0 +1,115 @@
+//! What is published, as lists: `/offers` and `/agents`, in pages with an opaque cursor.
+
+use std::fmt::Display;
+
+use alloy::primitives::hex;
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue},
+    response::Response,
+};
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::{
+    Current, Reader, conditional,
+    documents::{OfferPath, miss},
+    problem::Problem,
+};
+use crate::{catalog::Representation, offer::OfferId, registration::encode};
+
+const DEFAULT_LIMIT: usize = 100;
+const HIGHEST_LIMIT: usize = 1_000;
+
+#[derive(Serialize)]
+struct List<'a, T> {
+    items: &'a [T],
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+/// `GET /offers`
+pub(super) async fn offers(
+    State(reader): State<Reader>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let slice = Slice::parse(query.as_deref(), OfferId::parse)?;
+    let current = reader.current().await?;
+    let body = slice.of(&current.catalog.listed, |listed| listed.id.clone());
+    Ok(json(&reader, &current, &headers, body))
+}
+
+/// `GET /offers/{namespace}/{name}`
+pub(super) async fn offer(
+    State(reader): State<Reader>,
+    OfferPath(id): OfferPath,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let current = reader.current().await?;
+    let listed = id.as_ref().and_then(|id| current.catalog.listed(id));
+    let listed = listed.ok_or_else(|| miss(&current.catalog, id.as_ref()))?;
+    Ok(json(&reader, &current, &headers, encode(listed)))
+}
+
+/// `GET /agents`
+pub(super) async fn agents(
+    State(reader): State<Reader>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let slice = Slice::parse(query.as_deref(), |key| Some(key.to_owned()))?;
+    let current = reader.current().await?;
+    let body = slice.of(&current.catalog.agents, |agent| agent.agent.clone());
+    Ok(json(&reader, &current, &headers, body))
+}
+
+fn json(reader: &Reader, current: &Current, headers: &HeaderMap, body: Vec<u8>) -> Response {
+    let media_type = HeaderValue::from_static("application/json");
+    let cache_control = current.cache_control(reader.max_age);
+    conditional::representation(&Representation::new(body), headers, media_type, cache_control)
+}
+
+/// Which part of a list is asked for.
+struct Slice<K> {
+    limit: usize,
+    /// The key of the last item of the page before.
+    after: Option<K>,
+}
+
+impl<K: Ord + Display> Slice<K> {
+    fn parse(query: Option<&str>, read: impl Fn(&str) -> Option<K>) -> Result<Self, Problem> {
+        let mut slice = Self { limit: DEFAULT_LIMIT, after: None };
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match name.as_ref() {
+                "limit" => {
+                    let limit =
+                        value.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
+                    slice.limit =
+                        limit.ok_or_else(|| Problem::invalid_query(format!("limit={value}")))?;
+                }
+                "cursor" => {
+                    let bytes = hex::decode(value.as_bytes()).ok();
+                    let key = bytes
+                        .and_then(|bytes| String::from_utf8(bytes).ok())
+                        .and_then(|key| read(&key));
+                    slice.after =
+                        Some(key.ok_or_else(|| Problem::invalid_query(format!("cursor={value}")))?);
+                }
+                _ => {}
+            }
+        }
+        Ok(slice)
+    }
+
+    /// The page as JSON. `all` is in order of its keys, so a cursor holds its place when its item has gone.
+    fn of<T: Serialize>(&self, all: &[T], key: impl Fn(&T) -> K) -> Vec<u8> {
+        let start =
+            self.after.as_ref().map_or(0, |after| all.partition_point(|item| key(item) <= *after));
+        let rest = all.get(start..).unwrap_or_default();
+        let items = rest.get(..self.limit).unwrap_or(rest);
+        let more = items.len() < rest.len();
+        let next = items.last().filter(|_| more).map(|last| hex::encode(key(last).to_string()));
+        encode(&List { items, next })
+    }
+}

@@ -1,0 +1,187 @@
+//! The public listener's router: a table of contents.
+
+pub mod admin;
+mod conditional;
+mod contract;
+mod documents;
+mod listings;
+mod problem;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn_with_state, map_response},
+    response::Response,
+    routing::{MethodRouter, get},
+};
+use tokio::sync::watch;
+use tower::ServiceBuilder;
+use tower_http::{
+    cors::{Any, CorsLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+
+pub use self::{contract::OPENAPI_YAML, problem::Problem};
+use crate::{
+    catalog::{Catalog, Shared},
+    clock::Clock,
+    offer::Timestamp,
+    source::Observation,
+    telemetry::Metrics,
+};
+
+/// How long a handler waits for the publisher after the catalog has run out.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// No handler takes this long; a request that does is answered 503.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// What handlers look things up in.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The published catalog.
+    pub catalog: watch::Receiver<Shared>,
+    /// What the source knows: it names what is missing.
+    pub observed: watch::Receiver<Observation>,
+    /// The time at which an answer is judged.
+    pub clock: Clock,
+    /// The longest that an answer may be kept downstream.
+    pub max_age: Duration,
+    /// Where answers are counted.
+    pub metrics: Metrics,
+}
+
+/// A catalog that is true at `now`.
+struct Current {
+    catalog: Arc<Catalog>,
+    now: Timestamp,
+}
+
+impl Reader {
+    /// The catalog as it is true at this moment, or the problem to answer with.
+    ///
+    /// An answer that has run out is never given: not by a frozen process, nor under a stepped clock.
+    async fn current(&self) -> Result<Current, Problem> {
+        let mut catalog = self.catalog.clone();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let shared = catalog.borrow_and_update().clone();
+                let Some(shared) = shared else { return Err(self.incomplete()) };
+                let now = self.clock.now();
+                if shared.holds_at(now) {
+                    return Ok(Current { catalog: shared, now });
+                }
+                if catalog.changed().await.is_err() {
+                    return Err(Problem::stale());
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| Err(Problem::stale()))
+    }
+
+    fn incomplete(&self) -> Problem {
+        let observed = self.observed.borrow();
+        let missing: Vec<String> = observed.missing.iter().map(ToString::to_string).collect();
+        Problem::incomplete(&missing)
+    }
+}
+
+impl Current {
+    /// `public, max-age=N`: never past the next change that the clock will make (RFC 9111, section 5.2.2.1).
+    fn cache_control(&self, max_age: Duration) -> HeaderValue {
+        let until = self.catalog.valid_until.and_then(|end| (end - self.now).to_std().ok());
+        let seconds = until.map_or(max_age, |until| until.min(max_age)).as_secs();
+        HeaderValue::try_from(format!("public, max-age={seconds}"))
+            .expect("digits make a header value")
+    }
+}
+
+/// The public router.
+pub fn router(reader: Reader) -> Router {
+    let contract = contract::routes(&reader.metrics);
+    let rest = Router::new()
+        .route("/offers", counted(&reader.metrics, "/offers", get(listings::offers)))
+        .route(
+            "/offers/{namespace}/{name}",
+            counted(&reader.metrics, "/offers/{namespace}/{name}", get(listings::offer)),
+        )
+        .route("/agents", counted(&reader.metrics, "/agents", get(listings::agents)))
+        .merge(contract)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(from_fn_with_state(reader.metrics.clone(), count_misses))
+        .layer(courtesy());
+    // The document paths answer for themselves, without the layers: a stock stack costs a third of their speed.
+    Router::new()
+        .route(documents::WELL_KNOWN, documents::methods(documents::well_known))
+        .route(documents::OFFER_DOCUMENT, documents::methods(documents::offer_document))
+        .merge(rest)
+        .with_state(reader)
+}
+
+/// What every route off the hot path gets.
+fn courtesy() -> impl tower::Layer<
+    axum::routing::Route,
+    Service: tower::Service<
+        Request,
+        Response: axum::response::IntoResponse,
+        Error: Into<std::convert::Infallible>,
+        Future: Send,
+    > + Clone
+                 + Send
+                 + Sync
+                 + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
+        .allow_headers(Any)
+        .expose_headers([header::ETAG])
+        .vary([]);
+    ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(TraceLayer::new_for_http())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(cors)
+        .layer(map_response(problem::explain_bare_errors))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
+}
+
+/// Counts the answers of one route under its own name.
+fn counted<S: Clone + Send + Sync + 'static>(
+    metrics: &Metrics,
+    route: &'static str,
+    methods: MethodRouter<S>,
+) -> MethodRouter<S> {
+    methods.layer(from_fn_with_state((metrics.clone(), route), count))
+}
+
+/// Marks an answer that its route has counted.
+#[derive(Clone)]
+struct Counted;
+
+async fn count(
+    State((metrics, route)): State<(Metrics, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    metrics.answered(route, response.status().as_u16());
+    response.extensions_mut().insert(Counted);
+    response
+}
+
+async fn count_misses(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<Counted>().is_none() {
+        metrics.answered("none", response.status().as_u16());
+    }
+    response
+}

@@ -1,0 +1,168 @@
+//! Errors as RFC 9457 problem documents.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::registration::{Explanation, Reason, encode};
+
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// One problem, as clients read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    fix: String,
+    #[serde(skip)]
+    retry_after: Option<&'static str>,
+}
+
+impl Problem {
+    fn new(
+        status: StatusCode,
+        code: &'static str,
+        detail: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            // RFC 9457, section 4.2.1: the title is the status phrase; `code` tells problems apart.
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            code,
+            fix: fix.into(),
+            retry_after: None,
+        }
+    }
+
+    fn later(code: &'static str, detail: String, fix: &str) -> Self {
+        Self {
+            retry_after: Some("1"),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, fix)
+        }
+    }
+
+    /// No complete world has been seen yet.
+    pub fn incomplete(missing: &[String]) -> Self {
+        let missing = if missing.is_empty() {
+            "the first read is under way".to_owned()
+        } else {
+            missing.join("; ")
+        };
+        let fix = "Ask again; if it stays, the operator has to provide what is named.";
+        Self::later(
+            "Incomplete",
+            format!("Not everything that documents are made from is known yet: {missing}."),
+            fix,
+        )
+    }
+
+    /// The catalog has run out and the next one is late.
+    pub fn stale() -> Self {
+        Self::later(
+            "Stale",
+            "What was published has just changed; the next state is not ready.".into(),
+            "Ask again.",
+        )
+    }
+
+    /// The process is about to end.
+    pub fn stopping() -> Self {
+        Self::later("Stopping", "The process is shutting down.".to_owned(), "Ask another replica.")
+    }
+
+    /// The publisher does not go round any more.
+    pub fn stuck(seconds: u64) -> Self {
+        let detail = format!("The publisher has not gone round for {seconds} s.");
+        Self::later("Stuck", detail, "Restart the process and report the last log lines.")
+    }
+
+    /// A query parameter that cannot be used.
+    pub fn invalid_query(detail: String) -> Self {
+        let fix = "limit is a number from 1 to 1000, cursor the next member of an earlier answer.";
+        Self::new(StatusCode::BAD_REQUEST, "InvalidQuery", detail, fix)
+    }
+
+    /// Nothing is there, or nothing that may be told.
+    pub fn no_such_offer() -> Self {
+        let fix = "GET /offers lists what is published.";
+        Self::new(StatusCode::NOT_FOUND, "NotFound", "No such offer is published.", fix)
+    }
+
+    /// An enabled offer that is not published: its reason is told, the names of others are not.
+    pub fn unpublished(explanation: &Explanation) -> Self {
+        let detail = match explanation.reason {
+            Reason::HostConflict => "An older offer holds the same host.".to_owned(),
+            Reason::PathConflict => "An older offer holds the same path.".to_owned(),
+            Reason::Deleting
+            | Reason::Undecodable
+            | Reason::InvalidPath
+            | Reason::InvalidHostname
+            | Reason::ReservedPath
+            | Reason::ReservedHost
+            | Reason::InvalidDrain
+            | Reason::Disabled
+            | Reason::Drained
+            | Reason::ConditionMissing
+            | Reason::DocumentFull
+            | Reason::Draining
+            | Reason::Published => explanation.message.clone(),
+        };
+        Self::new(StatusCode::NOT_FOUND, explanation.reason.as_str(), detail, explanation.fix)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, encode(&self)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        response
+    }
+}
+
+/// The answer for a path that does not exist.
+pub(super) async fn not_found() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NotFound",
+        "Nothing is at this path.",
+        "See /openapi.yaml for what is.",
+    )
+}
+
+/// The answer for a method that a path does not know.
+pub(super) async fn method_not_allowed() -> Response {
+    let fix = "Use GET, HEAD or OPTIONS.";
+    let problem = Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "Everything here is read-only.",
+        fix,
+    );
+    ([(header::ALLOW, "GET,HEAD,OPTIONS")], problem).into_response()
+}
+
+/// Turns errors that a layer made without a body of ours into problems.
+pub(super) async fn explain_bare_errors(response: Response) -> Response {
+    let status = response.status();
+    let explained = response.headers().get(header::CONTENT_TYPE) == Some(&MEDIA_TYPE);
+    if explained || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let detail = "The request could not be answered.";
+    Problem::new(status, "RequestFailed", detail, "Check the request; ask again later.")
+        .into_response()
+}

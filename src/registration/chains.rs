@@ -1,0 +1,98 @@
+//! The chains that carry an ERC-8004 identity registry, by id and alias.
+//!
+//! Source: the contracts' deployment list of 2026-08-15 and its scripts. One address serves all mainnets, another all
+//! testnets. Chains whose id is nowhere stated are left out.
+
+use alloy::primitives::{Address, address};
+
+/// The identity registry on every mainnet.
+pub const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
+/// The identity registry on every testnet.
+pub const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c491871b3d84c89A494BD9e");
+
+/// One deployment of the identity registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chain {
+    /// The EIP-155 chain id.
+    pub id: u64,
+    /// The identity registry's address there.
+    pub registry: Address,
+    /// Names that stand for the chain besides its id, lower case.
+    pub aliases: &'static [&'static str],
+}
+
+const fn main(id: u64, aliases: &'static [&'static str]) -> Chain {
+    Chain { id, registry: MAINNET_REGISTRY, aliases }
+}
+
+const fn test(id: u64, aliases: &'static [&'static str]) -> Chain {
+    Chain { id, registry: TESTNET_REGISTRY, aliases }
+}
+
+/// Every known deployment, by chain id.
+pub const CHAINS: &[Chain] = &[
+    main(1, &["ethereum", "ethereum-mainnet", "mainnet"]),
+    main(10, &["optimism", "optimism-mainnet"]),
+    main(56, &["bsc", "bnb"]),
+    test(97, &["bsc-testnet", "bnb-testnet"]),
+    main(100, &["gnosis"]),
+    main(137, &["polygon", "polygon-mainnet"]),
+    main(143, &["monad"]),
+    main(196, &["xlayer"]),
+    main(295, &["hedera"]),
+    test(296, &["hedera-testnet"]),
+    main(360, &["shape"]),
+    main(1088, &["metis"]),
+    test(1439, &["injective-testnet"]),
+    main(1776, &["injective"]),
+    main(1868, &["soneium"]),
+    test(1946, &["soneium-minato"]),
+    test(1952, &["xlayer-testnet"]),
+    main(2345, &["goat"]),
+    main(2741, &["abstract"]),
+    main(4326, &["megaeth"]),
+    main(4663, &["robinhood"]),
+    main(5000, &["mantle"]),
+    test(5003, &["mantle-sepolia"]),
+    test(6343, &["megaeth-testnet"]),
+    main(8453, &["base", "base-mainnet"]),
+    test(10143, &["monad-testnet"]),
+    test(10200, &["gnosis-chiado"]),
+    test(11011, &["shape-sepolia"]),
+    test(11124, &["abstract-testnet"]),
+    test(16602, &["0g-galileo"]),
+    main(16661, &["0g"]),
+    main(42161, &["arbitrum", "arbitrum-one"]),
+    main(42220, &["celo"]),
+    test(43113, &["avalanche-fuji"]),
+    main(43114, &["avalanche"]),
+    test(46630, &["robinhood-testnet"]),
+    test(48816, &["goat-testnet3"]),
+    test(59141, &["linea-sepolia"]),
+    main(59144, &["linea"]),
+    test(59902, &["metis-sepolia"]),
+    test(80002, &["polygon-amoy"]),
+    test(84532, &["base-sepolia"]),
+    main(167000, &["taiko"]),
+    test(167013, &["taiko-hoodi"]),
+    test(421614, &["arbitrum-sepolia"]),
+    test(534351, &["scroll-sepolia"]),
+    main(534352, &["scroll"]),
+    test(5042002, &["arc-testnet"]),
+    test(11142220, &["celo-sepolia"]),
+    test(11155111, &["sepolia", "ethereum-sepolia"]),
+    test(11155420, &["optimism-sepolia"]),
+    test(324705682, &["skale-base-sepolia"]),
+    main(1187947933, &["skale-base"]),
+];
+
+/// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias; trimmed, upper and lower case alike.
+pub fn find(name: &str) -> Option<&'static Chain> {
+    let name = name.trim().to_lowercase();
+    let digits = name.strip_prefix("eip155:").unwrap_or(&name);
+    if digits.bytes().all(|b| b.is_ascii_digit()) {
+        let id: u64 = digits.parse().ok()?;
+        return CHAINS.iter().find(|chain| chain.id == id);
+    }
+    CHAINS.iter().find(|chain| chain.aliases.contains(&name.as_str()))
+}

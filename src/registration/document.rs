@@ -1,0 +1,185 @@
+//! `agent-registration.json`: its members, their order, and its bytes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    Registrations,
+    identity::{RegistrationEntry, entries},
+    json::encode,
+};
+use crate::offer::{Timestamp, print_seconds};
+
+/// The document type of ERC-8004, compared byte for byte by strict readers.
+pub const DOCUMENT_TYPE: &str = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1";
+
+/// Whether an entry's service takes new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// It does; nothing is said.
+    Open,
+    /// It finishes what it has until `ends_at`.
+    Draining {
+        /// The instant from which the entry is gone.
+        ends_at: Timestamp,
+    },
+}
+
+/// One entry of `services`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// `web`, `A2A`, `MCP`, `OASF`, `ENS`, `DID`, `email`, or the operator's own.
+    pub name: String,
+    /// Where the service is.
+    pub endpoint: String,
+    /// Left out when empty.
+    pub version: String,
+    /// OASF skills; left out when empty.
+    pub skills: Vec<String>,
+    /// OASF domains; left out when empty.
+    pub domains: Vec<String>,
+    /// A drain shows as `available: false` and `drainEndsAt`.
+    pub availability: Availability,
+}
+
+impl Serialize for Entry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // JSON serializers of serde_json ignore the announced length.
+        let mut entry = serializer.serialize_struct("Entry", 7)?;
+        entry.serialize_field("name", &self.name)?;
+        entry.serialize_field("endpoint", &self.endpoint)?;
+        if !self.version.is_empty() {
+            entry.serialize_field("version", &self.version)?;
+        }
+        if !self.skills.is_empty() {
+            entry.serialize_field("skills", &self.skills)?;
+        }
+        if !self.domains.is_empty() {
+            entry.serialize_field("domains", &self.domains)?;
+        }
+        if let Availability::Draining { ends_at } = self.availability {
+            entry.serialize_field("available", &false)?;
+            entry.serialize_field("drainEndsAt", &print_seconds(ends_at))?;
+        }
+        entry.end()
+    }
+}
+
+/// The entries of one offer, rendered: JSON objects joined by commas, or nothing.
+pub type Fragment = Arc<[u8]>;
+
+/// Renders one offer's entries.
+pub fn fragment(entries: &[Entry]) -> Fragment {
+    let list = encode(entries);
+    list[1..list.len() - 1].into()
+}
+
+/// What a document says of its agent, besides services and ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// The agent's name.
+    pub name: String,
+    /// The agent's description.
+    pub description: String,
+    /// An image URL.
+    pub image: String,
+    /// Trust models; left out when empty.
+    pub supported_trust: Vec<String>,
+    /// Free metadata; left out when empty.
+    pub metadata: BTreeMap<String, String>,
+    /// Provenance; left out when empty.
+    pub provenance: BTreeMap<String, String>,
+}
+
+/// One registration document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Name, description, image and the optional members.
+    pub face: Face,
+    /// One fragment an offer; none in a tombstone.
+    pub services: Vec<Fragment>,
+    /// `active` and `x402Support`: whether an offer is published.
+    pub active: bool,
+    /// The agent's ids.
+    pub registrations: Registrations,
+}
+
+#[derive(Serialize)]
+struct Head<'a> {
+    r#type: &'static str,
+    name: &'a str,
+    description: &'a str,
+    image: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tail<'a> {
+    #[serde(rename = "x402Support")]
+    x402_support: bool,
+    active: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    registrations: Vec<RegistrationEntry>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    supported_trust: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    provenance: &'a BTreeMap<String, String>,
+}
+
+impl Document {
+    /// The document's bytes: compact JSON in a fixed order.
+    pub fn render(&self) -> Vec<u8> {
+        let (head, tail) = self.frame();
+        let mut out = head;
+        for (at, fragment) in
+            self.services.iter().filter(|fragment| !fragment.is_empty()).enumerate()
+        {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(fragment);
+        }
+        out.extend_from_slice(&tail);
+        out
+    }
+
+    /// How many of the services, from the first, fit into `limit` bytes; at least one.
+    pub(super) fn services_within(&self, limit: usize) -> usize {
+        let (head, tail) = self.frame();
+        let mut size = head.len() + tail.len();
+        let mut empty = true;
+        for (at, fragment) in self.services.iter().enumerate() {
+            if !fragment.is_empty() {
+                size += fragment.len() + usize::from(!empty);
+                empty = false;
+            }
+            if size > limit && at > 0 {
+                return at;
+            }
+        }
+        self.services.len()
+    }
+
+    /// The bytes before the first service and after the last.
+    fn frame(&self) -> (Vec<u8>, Vec<u8>) {
+        let Face { name, description, image, supported_trust, metadata, provenance } = &self.face;
+        let mut head = encode(&Head { r#type: DOCUMENT_TYPE, name, description, image });
+        head.pop();
+        head.extend_from_slice(b",\"services\":[");
+        let registrations = entries(&self.registrations);
+        let members = encode(&Tail {
+            x402_support: self.active,
+            active: self.active,
+            registrations,
+            supported_trust,
+            metadata,
+            provenance,
+        });
+        let mut tail = b"],".to_vec();
+        tail.extend_from_slice(&members[1..]);
+        (head, tail)
+    }
+}

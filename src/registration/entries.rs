@@ -1,0 +1,99 @@
+//! The service entries of one offer: generated ones first, then its own that pass the checks.
+
+use super::{Availability, Entry, Rules, reason::DroppedService};
+use crate::offer::{EntryCode, Hostname, Offer, Origin, Service};
+
+/// Five readers refuse an OASF entry without an endpoint; this one they all accept.
+const OASF_ENDPOINT: &str = "https://github.com/agntcy/oasf/";
+const OASF_VERSION: &str = "0.8.0";
+
+/// The entries as they stand in the aggregate document and in the offer's own.
+pub(super) fn at_public_url(
+    offer: &Offer,
+    public_url: &Origin,
+    availability: Availability,
+    rules: &Rules,
+) -> Vec<Entry> {
+    let own =
+        offer.registration.services.iter().filter(|service| service.refusal.is_none()).cloned();
+    assemble(offer, web_endpoint(offer, public_url), own, availability, rules)
+}
+
+/// The entries as they stand in the document of the offer's own host.
+pub(super) fn at_host(
+    offer: &Offer,
+    host: &Hostname,
+    availability: Availability,
+    rules: &Rules,
+) -> Vec<Entry> {
+    let own = offer.registration.services.iter().filter_map(|service| service.at_host(host));
+    assemble(offer, host.origin(), own, availability, rules)
+}
+
+/// What [`at_public_url`] leaves out, and why.
+pub(super) fn dropped(offer: &Offer, public_url: &Origin, rules: &Rules) -> Vec<DroppedService> {
+    let drop = |index, name: &str, endpoint: &str, code: EntryCode| DroppedService {
+        index,
+        name: name.to_owned(),
+        endpoint: endpoint.to_owned(),
+        code,
+        message: code.message(),
+    };
+    let mut dropped = Vec::new();
+    let mut generated = vec![("web", web_endpoint(offer, public_url))];
+    if has_oasf(offer) {
+        generated.push(("OASF", OASF_ENDPOINT.to_owned()));
+    }
+    for (name, endpoint) in generated.iter().filter(|(name, _)| !is_listed(name, rules)) {
+        dropped.push(drop(None, name, endpoint, EntryCode::NameNotListed));
+    }
+    for (index, service) in offer.registration.services.iter().enumerate() {
+        let unlisted = (!is_listed(&service.name, rules)).then_some(EntryCode::NameNotListed);
+        if let Some(code) = service.refusal.or(unlisted) {
+            dropped.push(drop(Some(index), &service.name, &service.endpoint, code));
+        }
+    }
+    dropped
+}
+
+fn assemble(
+    offer: &Offer,
+    web: String,
+    own: impl Iterator<Item = Service>,
+    availability: Availability,
+    rules: &Rules,
+) -> Vec<Entry> {
+    let plain = |name: String, endpoint: String, version: String| Entry {
+        name,
+        endpoint,
+        version,
+        skills: Vec::new(),
+        domains: Vec::new(),
+        availability,
+    };
+    let mut entries = vec![plain("web".to_owned(), web, String::new())];
+    if has_oasf(offer) {
+        entries.push(Entry {
+            skills: offer.registration.skills.clone(),
+            domains: offer.registration.domains.clone(),
+            // The taxonomy is no service: it is never marked.
+            availability: Availability::Open,
+            ..plain("OASF".to_owned(), OASF_ENDPOINT.to_owned(), OASF_VERSION.to_owned())
+        });
+    }
+    entries.extend(own.map(|service| plain(service.name, service.endpoint, service.version)));
+    entries.retain(|entry| is_listed(&entry.name, rules));
+    entries
+}
+
+fn web_endpoint(offer: &Offer, public_url: &Origin) -> String {
+    format!("{public_url}{}", offer.path.as_str())
+}
+
+fn has_oasf(offer: &Offer) -> bool {
+    !offer.registration.skills.is_empty() || !offer.registration.domains.is_empty()
+}
+
+fn is_listed(name: &str, rules: &Rules) -> bool {
+    rules.service_names.as_ref().is_none_or(|names| names.contains(name))
+}

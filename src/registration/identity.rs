@@ -1,0 +1,213 @@
+//! Agent ids: what an AgentIdentity says of them, and how documents print them.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use alloy::primitives::{Address, U256};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde_json::Value;
+
+use super::chains::{self, Chain};
+use crate::offer::Fields;
+
+/// An ERC-721 token id in an identity registry. 0 is a real id; absence is `Option`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AgentId(U256);
+
+/// Which identity registry: CAIP-2 chain and contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AgentRegistry {
+    /// The EIP-155 chain id.
+    pub chain_id: u64,
+    /// The registry contract.
+    pub address: Address,
+}
+
+/// The agent's id in each registry that knows it, in the order in which documents print them.
+pub type Registrations = BTreeMap<AgentRegistry, AgentId>;
+
+/// What an AgentIdentity says, and what of it could not be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// One id per registry.
+    pub registrations: Registrations,
+    /// Entries that were left out.
+    pub problems: Vec<IdentityProblem>,
+}
+
+/// Why an entry of an AgentIdentity was left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityProblem {
+    /// The object or its list has the wrong JSON type.
+    Undecodable(String),
+    /// No known deployment goes by this name.
+    UnknownChain(String),
+    /// The id is no whole number from 0 to 2^256 - 1.
+    UnreadableId {
+        /// The entry's chain as written.
+        chain: String,
+        /// The id as written.
+        id: String,
+    },
+    /// Another entry for the same registry was taken.
+    IdConflict {
+        /// The entry's chain as written.
+        chain: String,
+        /// The id that was left out.
+        id: AgentId,
+        /// The id that was taken.
+        kept: AgentId,
+    },
+}
+
+impl AgentId {
+    /// An id from its number.
+    pub fn new(id: U256) -> Self {
+        Self(id)
+    }
+
+    /// Reads ASCII digits below 2^256, trimmed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.trim();
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        plain.then(|| U256::from_str_radix(digits, 10).ok()).flatten().map(Self)
+    }
+}
+
+impl fmt::Display for AgentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for AgentId {
+    /// A JSON integer, exact at any size.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::Number::from_str(&self.0.to_string())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+impl From<&Chain> for AgentRegistry {
+    fn from(chain: &Chain) -> Self {
+        Self { chain_id: chain.id, address: chain.registry }
+    }
+}
+
+impl fmt::Display for AgentRegistry {
+    /// CAIP-10 text with an EIP-55 address, such as `eip155:8453:0x8004…`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "eip155:{}:{}", self.chain_id, self.address.to_checksum(None))
+    }
+}
+
+/// One entry of a document's `registrations`.
+#[derive(Clone, Copy)]
+pub struct RegistrationEntry(pub AgentRegistry, pub AgentId);
+
+impl Serialize for RegistrationEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entry = serializer.serialize_struct("RegistrationEntry", 2)?;
+        entry.serialize_field("agentId", &self.1)?;
+        entry.serialize_field("agentRegistry", &self.0.to_string())?;
+        entry.end()
+    }
+}
+
+/// The entries of a document's `registrations`, in order.
+pub fn entries(registrations: &Registrations) -> Vec<RegistrationEntry> {
+    registrations.iter().map(|(registry, id)| RegistrationEntry(*registry, *id)).collect()
+}
+
+impl Identity {
+    /// Reads an AgentIdentity object. A bad entry costs only itself.
+    pub fn parse(resource: &Value) -> Self {
+        let mut identity = Self::default();
+        let status = Fields::of(resource.get("status"), "status");
+        let mut entries = Vec::new();
+        match status.as_ref().map_err(Clone::clone).and_then(|status| status.list("registrations"))
+        {
+            Ok(list) => {
+                for entry in list {
+                    match Entry::read(entry) {
+                        Ok(entry) => entries.push(entry),
+                        Err(problem) => identity.problems.push(problem),
+                    }
+                }
+            }
+            Err(wrong) => identity.problems.push(IdentityProblem::Undecodable(wrong.to_string())),
+        }
+        // Stable: of entries with the same chain text the first in the list comes first.
+        entries.sort_by(|a: &Entry, b: &Entry| a.chain.as_bytes().cmp(b.chain.as_bytes()));
+        entries.into_iter().for_each(|entry| identity.take(entry));
+        identity
+    }
+
+    fn take(&mut self, entry: Entry) {
+        let Entry { chain, id } = entry;
+        let Some(known) = chains::find(&chain) else {
+            return self.problems.push(IdentityProblem::UnknownChain(chain));
+        };
+        let Some(id) = AgentId::parse(&id) else {
+            return self.problems.push(IdentityProblem::UnreadableId { chain, id });
+        };
+        let kept = *self.registrations.entry(AgentRegistry::from(known)).or_insert(id);
+        if kept != id {
+            self.problems.push(IdentityProblem::IdConflict { chain, id, kept });
+        }
+    }
+}
+
+struct Entry {
+    chain: String,
+    id: String,
+}
+
+impl Entry {
+    fn read(entry: &Value) -> Result<Self, IdentityProblem> {
+        let undecodable =
+            |wrong: crate::offer::WrongType| IdentityProblem::Undecodable(wrong.to_string());
+        let fields = Fields::of(Some(entry), "status.registrations[]").map_err(undecodable)?;
+        let chain = fields.text("chain").map_err(undecodable)?.unwrap_or_default().to_owned();
+        // A number keeps its digits as written, so an integer id of any size is read exactly.
+        let id = match fields.raw("agentId") {
+            Some(Value::Number(number)) => number.to_string(),
+            Some(_) | None => {
+                fields.text("agentId").map_err(undecodable)?.unwrap_or_default().to_owned()
+            }
+        };
+        Ok(Self { chain, id })
+    }
+}
+
+impl IdentityProblem {
+    /// The problem's code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Undecodable(_) => "IdentityUndecodable",
+            Self::UnknownChain(_) => "UnknownChain",
+            Self::UnreadableId { .. } => "UnreadableId",
+            Self::IdConflict { .. } => "IdConflict",
+        }
+    }
+}
+
+impl fmt::Display for IdentityProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Undecodable(what) => write!(f, "{what}"),
+            Self::UnknownChain(chain) => {
+                write!(f, "no known ERC-8004 deployment goes by {chain:?}")
+            }
+            Self::UnreadableId { chain, id } => {
+                write!(f, "agentId {id:?} for {chain:?} is no whole number from 0 to 2^256 - 1")
+            }
+            Self::IdConflict { chain, id, kept } => {
+                write!(
+                    f,
+                    "{chain:?} names agentId {id}, but another entry for the same registry names {kept}, which is used"
+                )
+            }
+        }
+    }
+}

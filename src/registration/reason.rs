@@ -1,0 +1,233 @@
+//! Why an offer is or is not published: a closed list, the same everywhere.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::offer::{EntryCode, OfferId, Timestamp, print_seconds};
+
+/// How an offer stands. Published and draining offers are listed in documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Listed, taking work.
+    Published,
+    /// Listed with `available: false` until its end.
+    Draining,
+    /// Its drain has ended.
+    Drained,
+    /// Not listed.
+    Unpublished,
+}
+
+/// The first reason that applies, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The object is being deleted.
+    Deleting,
+    /// The object cannot be decoded.
+    Undecodable,
+    /// Its path is malformed.
+    InvalidPath,
+    /// Its host is unusable.
+    InvalidHostname,
+    /// Its path belongs to the service.
+    ReservedPath,
+    /// Its host is the public URL's own.
+    ReservedHost,
+    /// An earlier offer holds its host.
+    HostConflict,
+    /// An earlier offer holds its path.
+    PathConflict,
+    /// Its drain has no usable end.
+    InvalidDrain,
+    /// `registration.enabled` is not true.
+    Disabled,
+    /// Its drain has ended.
+    Drained,
+    /// A required condition is not `True`.
+    ConditionMissing,
+    /// Published, but cut from the full aggregate document.
+    DocumentFull,
+    /// Published, and winding down.
+    Draining,
+    /// Published.
+    Published,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 4] = [Self::Published, Self::Draining, Self::Drained, Self::Unpublished];
+
+    /// The state as it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+            Self::Unpublished => "unpublished",
+        }
+    }
+
+    /// Whether documents list the offer.
+    pub fn is_listed(self) -> bool {
+        matches!(self, Self::Published | Self::Draining)
+    }
+}
+
+impl Reason {
+    /// All reasons, in the order in which they apply.
+    pub const ALL: [Self; 15] = [
+        Self::Deleting,
+        Self::Undecodable,
+        Self::InvalidPath,
+        Self::InvalidHostname,
+        Self::ReservedPath,
+        Self::ReservedHost,
+        Self::HostConflict,
+        Self::PathConflict,
+        Self::InvalidDrain,
+        Self::Disabled,
+        Self::Drained,
+        Self::ConditionMissing,
+        Self::DocumentFull,
+        Self::Draining,
+        Self::Published,
+    ];
+
+    /// The reason as it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleting => "Deleting",
+            Self::Undecodable => "Undecodable",
+            Self::InvalidPath => "InvalidPath",
+            Self::InvalidHostname => "InvalidHostname",
+            Self::ReservedPath => "ReservedPath",
+            Self::ReservedHost => "ReservedHost",
+            Self::HostConflict => "HostConflict",
+            Self::PathConflict => "PathConflict",
+            Self::InvalidDrain => "InvalidDrain",
+            Self::Disabled => "Disabled",
+            Self::Drained => "Drained",
+            Self::ConditionMissing => "ConditionMissing",
+            Self::DocumentFull => "DocumentFull",
+            Self::Draining => "Draining",
+            Self::Published => "Published",
+        }
+    }
+
+    /// What the operator can do about it.
+    pub fn fix(self) -> &'static str {
+        match self {
+            Self::Deleting => {
+                "Nothing, unless a finalizer holds the object: see its metadata.finalizers."
+            }
+            Self::Undecodable => {
+                "Correct the named field; kubectl explain serviceoffer.spec shows its type."
+            }
+            Self::InvalidPath => {
+                "Set spec.path to letters, digits, / _ . and -, with no empty, . or .. segment."
+            }
+            Self::InvalidHostname => {
+                "Set spec.hostname to a DNS name of the internet with a dot, such as audit.example."
+            }
+            Self::ReservedPath => {
+                "Choose another spec.path; the named one belongs to the service itself."
+            }
+            Self::ReservedHost => {
+                "Remove spec.hostname: the public URL's own host serves the default agent."
+            }
+            Self::HostConflict => {
+                "Choose another spec.hostname, or delete the offer that holds it."
+            }
+            Self::PathConflict => "Choose another spec.path, or delete the offer that holds it.",
+            Self::InvalidDrain => {
+                "Set spec.drainAt to an RFC 3339 time and spec.drainGracePeriod to a Go duration such as 30m, or remove both."
+            }
+            Self::Disabled => "Set spec.registration.enabled to true.",
+            Self::Drained => {
+                "To sell again, remove spec.drainAt (registrar undrain NAMESPACE/NAME)."
+            }
+            Self::ConditionMissing => {
+                "See status.conditions of the offer; the controller sets them. --required-conditions changes which count."
+            }
+            Self::DocumentFull => {
+                "Raise --max-document-bytes, or publish fewer or shorter entries; its own documents are complete."
+            }
+            Self::Draining => {
+                "Nothing; to keep selling, remove spec.drainAt (registrar undrain NAMESPACE/NAME)."
+            }
+            Self::Published => "Nothing.",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl Serialize for Reason {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// One offer's state and reason, as `explain --json` and `/debug/offers` print it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The offer.
+    #[serde(flatten)]
+    pub id: OfferId,
+    /// How it stands.
+    pub state: State,
+    /// The first reason that applies.
+    pub reason: Reason,
+    /// What is the case, in sentences.
+    pub message: String,
+    /// What to do about it.
+    pub fix: &'static str,
+    /// When its drain ends or ended, if it has a readable one.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
+    pub drain_ends_at: Option<Timestamp>,
+    /// Entries that were left out of its documents.
+    pub dropped_services: Vec<DroppedService>,
+    /// Whether `registration.enabled` was read as true: only then the reason is told in public.
+    #[serde(skip)]
+    pub enabled: bool,
+}
+
+/// An entry that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DroppedService {
+    /// Its place in `registration.services`, from 0; null for a generated entry.
+    pub index: Option<usize>,
+    /// Its name as written.
+    pub name: String,
+    /// Its endpoint as written.
+    pub endpoint: String,
+    /// Why.
+    pub code: EntryCode,
+    /// Why, as a sentence.
+    pub message: &'static str,
+}
+
+fn seconds<S: Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match instant {
+        Some(instant) => serializer.serialize_str(&print_seconds(*instant)),
+        None => serializer.serialize_none(),
+    }
+}

@@ -1,0 +1,234 @@
+//! Manifest text in, JSON values out: YAML as `kubectl` reads it, so that a file says what it would say in a cluster.
+
+use std::str::FromStr;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
+use serde_json::{Map, Number, Value};
+
+/// The most nodes that one file may hold with its aliases expanded.
+const NODE_LIMIT: usize = 5_000_000;
+/// The deepest nesting that one file may have.
+const DEPTH_LIMIT: usize = 128;
+
+/// What is wrong with a manifest's text, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct SyntaxError {
+    /// From 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+/// Reads every document of a JSON text.
+pub fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    documents
+        .collect::<Result<_, _>>()
+        .map_err(|error| SyntaxError { line: error.line(), what: error.to_string() })
+}
+
+/// Reads every document of a YAML text; empty ones are left out.
+///
+/// Plain scalars follow YAML 1.1 as the Kubernetes tools do: `yes` and `on` are true, `0o17` and `017` are 15, and a
+/// time stays a text. A key given twice is an error.
+pub fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
+    let mut documents = Vec::new();
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(documents),
+            (
+                Event::Nothing | Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd,
+                _,
+            ) => {}
+            (event, span) => {
+                let document = reader.node(event, span, 0)?;
+                reader.anchors.clear();
+                if !document.is_null() {
+                    documents.push(document);
+                }
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    events: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// Anchored nodes of the document at hand, each with its size.
+    anchors: Vec<(usize, Value, usize)>,
+    nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
+        let broken = |error: ScanError| SyntaxError {
+            line: error.marker().line(),
+            what: error.info().to_owned(),
+        };
+        self.events.next_event().unwrap_or(Ok((Event::StreamEnd, Span::default()))).map_err(broken)
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Value, SyntaxError> {
+        let refuse =
+            |what: &str| Err(SyntaxError { line: span.start.line(), what: what.to_owned() });
+        let before = self.nodes;
+        self.nodes += 1;
+        if depth > DEPTH_LIMIT {
+            return refuse("nested too deeply");
+        }
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => match scalar(&text, style, tag.as_deref()) {
+                Some(value) => (value, anchor),
+                None => return refuse(&format!("{text:?} is no value of its tag")),
+            },
+            Event::SequenceStart(anchor, _) => (Value::Array(self.sequence(depth)?), anchor),
+            Event::MappingStart(anchor, _) => (Value::Object(self.mapping(depth)?), anchor),
+            Event::Alias(anchor) => match self.anchors.iter().find(|(id, _, _)| *id == anchor) {
+                Some((_, value, size)) => {
+                    self.nodes += size;
+                    // Checked before the copy is made: aliases of aliases grow without bound.
+                    if self.nodes > NODE_LIMIT {
+                        return refuse("aliases expand to too many nodes");
+                    }
+                    (value.clone(), 0)
+                }
+                None => return refuse("an alias stands inside its own anchor"),
+            },
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd
+            | Event::SequenceEnd
+            | Event::MappingEnd => return refuse("a value is missing"),
+        };
+        if self.nodes > NODE_LIMIT {
+            return refuse("too many nodes");
+        }
+        if anchor > 0 {
+            self.anchors.retain(|(id, _, _)| *id != anchor);
+            self.anchors.push((anchor, value.clone(), self.nodes - before));
+        }
+        Ok(value)
+    }
+
+    fn sequence(&mut self, depth: usize) -> Result<Vec<Value>, SyntaxError> {
+        let mut items = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(items),
+                (event, span) => items.push(self.node(event, span, depth + 1)?),
+            }
+        }
+    }
+
+    fn mapping(&mut self, depth: usize) -> Result<Map<String, Value>, SyntaxError> {
+        let mut members = Map::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            let is_merge =
+                matches!(&event, Event::Scalar(key, ScalarStyle::Plain, _, None) if key == "<<");
+            if event == Event::MappingEnd {
+                break;
+            }
+            let key = self.node(event, span, depth + 1)?;
+            let (event, value_span) = self.next()?;
+            let value = self.node(event, value_span, depth + 1)?;
+            let refuse = |what: String| SyntaxError { line: span.start.line(), what };
+            if is_merge {
+                merged.push(value);
+                continue;
+            }
+            let key = match key {
+                Value::String(key) => key,
+                Value::Bool(_) | Value::Number(_) => key.to_string(),
+                Value::Null | Value::Array(_) | Value::Object(_) => {
+                    return Err(refuse("a key must be a text".to_owned()));
+                }
+            };
+            if members.insert(key.clone(), value).is_some() {
+                return Err(refuse(format!("the key {key:?} stands twice in one mapping")));
+            }
+        }
+        // YAML's merge key: what the mapping says itself wins, then the earlier of the merged ones.
+        for source in merged {
+            let sources = if let Value::Array(sources) = source { sources } else { vec![source] };
+            for (key, value) in sources.into_iter().filter_map(into_members).flatten() {
+                members.entry(key).or_insert(value);
+            }
+        }
+        Ok(members)
+    }
+}
+
+fn into_members(value: Value) -> Option<Map<String, Value>> {
+    if let Value::Object(members) = value { Some(members) } else { None }
+}
+
+fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
+    let plain = style == ScalarStyle::Plain;
+    match tag.filter(|tag| tag.is_yaml_core_schema()).map(|tag| tag.suffix.as_str()) {
+        Some("str" | "binary" | "timestamp") => Some(Value::String(text.to_owned())),
+        Some("null") => resolve(text).is_null().then_some(Value::Null),
+        Some("bool") => Some(resolve(text)).filter(Value::is_boolean),
+        Some("int") => integer(text).map(Value::Number),
+        Some("float") => Some(resolve(text)).filter(Value::is_number),
+        Some(_) => None,
+        None if plain && tag.is_none() => Some(resolve(text)),
+        None => Some(Value::String(text.to_owned())),
+    }
+}
+
+/// What a plain scalar is, by the table of the Kubernetes tools' YAML library.
+fn resolve(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+            return Value::Bool(true);
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+            return Value::Bool(false);
+        }
+        _ => {}
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.')) {
+        return Value::String(text.to_owned());
+    }
+    let number = integer(text).or_else(|| float(text));
+    number.map_or_else(|| Value::String(text.to_owned()), Value::Number)
+}
+
+/// Integers of any size, exact: `12`, `1_000`, `0x1F`, `0o17`, `017`, `0b11`.
+fn integer(text: &str) -> Option<Number> {
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = digits.replace('_', "");
+    let radix = |digits: &str, radix| {
+        u64::from_str_radix(digits, radix).ok().map(|number| number.to_string())
+    };
+    let decimal = if let Some(hex) = digits.strip_prefix("0x") {
+        radix(hex, 16)?
+    } else if let Some(octal) = digits.strip_prefix("0o") {
+        radix(octal, 8)?
+    } else if let Some(binary) = digits.strip_prefix("0b") {
+        radix(binary, 2)?
+    } else if digits.len() > 1 && digits.starts_with('0') {
+        radix(&digits, 8)?
+    } else {
+        digits.bytes().all(|b| b.is_ascii_digit()).then_some(digits)?
+    };
+    Number::from_str(&format!("{sign}{decimal}")).ok()
+}
+
+fn float(text: &str) -> Option<Number> {
+    let shaped = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-' | b'_'));
+    let number: f64 = shaped.then(|| text.replace('_', "").parse().ok())??;
+    Number::from_f64(number)
+}

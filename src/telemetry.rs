@@ -1,0 +1,197 @@
+//! Metrics and logs. What is counted here is documented in docs/metrics.md, and a test compares the two.
+
+use std::{
+    io::IsTerminal,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+use tokio::time::Instant;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::LogFormat;
+
+/// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client's own lines repeat what `source` says once.
+const DEFAULT_FILTER: &str = "info,kube_runtime=off,kube_client=off";
+
+/// Sends log lines to stderr: stdout is for data.
+pub fn log_to_stderr(format: LogFormat) {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Where every metric lives. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    offers: Family<StateLabel, Gauge>,
+    reasons: Family<ReasonLabel, Gauge>,
+    problems: Family<CodeLabel, Gauge>,
+    spoke: Seconds,
+    complete: Seconds,
+    document_age: Seconds,
+    next_change: Seconds,
+    requests: Family<RequestLabels, Counter>,
+    beat: Mutex<Instant>,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+}
+
+/// What is known at the moment of a scrape.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Offers by state, every state named.
+    pub states: Vec<(&'static str, usize)>,
+    /// Offers by reason, every reason named.
+    pub reasons: Vec<(&'static str, usize)>,
+    /// Problems of the source by code.
+    pub problems: Vec<(&'static str, usize)>,
+    /// How long ago the source spoke.
+    pub since_spoke: Option<Duration>,
+    /// How long ago the source was whole.
+    pub since_complete: Option<Duration>,
+    /// How long ago the default document changed, seconds.
+    pub document_age: Option<f64>,
+    /// Seconds until the clock changes something.
+    pub next_change: Option<f64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("registrar");
+        let offers = Family::default();
+        registry.register("offers", "Offers seen, by state", offers.clone());
+        let reasons = Family::default();
+        registry.register(
+            "offers_by_reason",
+            "Offers seen, by the first reason that applies",
+            reasons.clone(),
+        );
+        let problems = Family::default();
+        registry.register(
+            "source_problems",
+            "Problems of the source that belong to no single offer",
+            problems.clone(),
+        );
+        let spoke = Seconds::default();
+        registry.register(
+            "source_silence_seconds",
+            "Seconds since the source last spoke; NaN before",
+            spoke.clone(),
+        );
+        let complete = Seconds::default();
+        let help =
+            "Seconds since all that documents are made from was last seen as it stood; NaN before";
+        registry.register("source_incomplete_seconds", help, complete.clone());
+        let document_age = Seconds::default();
+        let help =
+            "Seconds since the default agent's document last changed; NaN before there is one";
+        registry.register("document_age_seconds", help, document_age.clone());
+        let next_change = Seconds::default();
+        let help = "Seconds until the clock alone changes a document; NaN when nothing drains";
+        registry.register("document_next_change_seconds", help, next_change.clone());
+        let requests = Family::default();
+        registry.register("http_requests", "Answers given on both listeners", requests.clone());
+        let build = Info::new([
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("commit", env!("REGISTRAR_COMMIT")),
+        ]);
+        registry.register("build", "What is running", build);
+        let beat = Mutex::new(Instant::now());
+        let inner = Inner {
+            registry,
+            offers,
+            reasons,
+            problems,
+            spoke,
+            complete,
+            document_age,
+            next_change,
+            requests,
+            beat,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// Counts one answer.
+    pub fn answered(&self, route: &'static str, status: u16) {
+        self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// The publisher went round once.
+    pub fn beat(&self) {
+        *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago the publisher went round.
+    pub fn since_beat(&self) -> Duration {
+        self.0.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Everything in OpenMetrics text, with the readings of now.
+    pub fn scrape(&self, reading: &Reading) -> String {
+        let inner = &self.0;
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for (state, offers) in &reading.states {
+            inner.offers.get_or_create(&StateLabel { state }).set(count(*offers));
+        }
+        for (reason, offers) in &reading.reasons {
+            inner.reasons.get_or_create(&ReasonLabel { reason }).set(count(*offers));
+        }
+        inner.problems.clear();
+        for (code, problems) in &reading.problems {
+            inner.problems.get_or_create(&CodeLabel { code }).set(count(*problems));
+        }
+        let seconds = |duration: Option<Duration>| {
+            duration.map_or(f64::NAN, |duration| duration.as_secs_f64())
+        };
+        inner.spoke.set(seconds(reading.since_spoke));
+        inner.complete.set(seconds(reading.since_complete));
+        inner.document_age.set(reading.document_age.unwrap_or(f64::NAN));
+        inner.next_change.set(reading.next_change.unwrap_or(f64::NAN));
+        let mut text = String::new();
+        encode(&mut text, &inner.registry).expect("a String takes every write");
+        text
+    }
+}

@@ -1,0 +1,6 @@
+//! All integration tests, in one binary.
+
+#![allow(missing_docs, reason = "test names are facts; nobody reads docs of a test binary")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod world;
