@@ -38,8 +38,13 @@ const startLimit = 90 * time.Second
 func main() {
 	dir := flag.String("dir", "", "state folder, kept over restarts")
 	users := flag.String("users", "", "users besides admin: NAME[:GROUP],...; each gets NAME.kubeconfig in the folder")
+	temporary := flag.Bool("temporary", false, "remove the state folder when stdin ends")
 	flag.Parse()
-	if err := run(*dir, *users, flag.Args()); err != nil {
+	err := run(*dir, *users, flag.Args())
+	if *temporary {
+		_ = os.RemoveAll(*dir)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "kube-testd:", err)
 		os.Exit(1)
 	}
