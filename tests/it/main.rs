@@ -5,4 +5,5 @@
 
 mod cluster;
 mod process;
+mod running;
 mod world;

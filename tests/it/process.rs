@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
     process::{Child, ChildStdout},
+    task::JoinHandle,
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
@@ -35,7 +36,9 @@ pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     let settings =
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REGISTRAR_"));
-    settings.for_each(|(name, _)| drop(command.env_remove(name)));
+    for (name, _) in settings {
+        command.env_remove(name);
+    }
     command.args(args).env_remove("KUBECONFIG").env_remove("RUST_LOG");
     command
 }
@@ -45,11 +48,19 @@ fn finished(output: Output) -> Printed {
     Printed { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
 }
 
+/// How a server ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: Vec<String>,
+    pub stderr: String,
+}
+
 /// A `registrar serve` under test. Killed when dropped.
 pub struct Server {
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     log: Arc<Mutex<String>>,
+    logging: JoinHandle<()>,
     pub public: String,
     pub admin: String,
     http: reqwest::Client,
@@ -67,8 +78,12 @@ impl Server {
             "--shutdown-delay",
             "0",
         ];
-        let mut command = tokio::process::Command::from(command(&[&ports[..], args].concat()));
-        let mut child = command
+        Self::launch(command(&[&ports[..], args].concat())).await
+    }
+
+    /// Starts a command that serves, and waits until it says where.
+    pub async fn launch(command: Command) -> Self {
+        let mut child = tokio::process::Command::from(command)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -79,7 +94,7 @@ impl Server {
         let written = Arc::clone(&log);
         // Ends with the process whose stderr it reads.
         #[expect(clippy::disallowed_methods, reason = "a test ends with its runtime")]
-        tokio::spawn(async move {
+        let logging = tokio::spawn(async move {
             let mut bytes = [0; 4_096];
             while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
                 written.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
@@ -94,15 +109,11 @@ impl Server {
         };
         let public = address("public ").await;
         let admin = address("admin ").await;
-        Self { child, stdout, log, public, admin, http: reqwest::Client::new() }
+        Self { child, stdout, log, logging, public, admin, http: reqwest::Client::new() }
     }
 
     pub async fn get(&self, path: &str) -> Response {
         self.http.get(format!("{}{path}", self.public)).send().await.unwrap()
-    }
-
-    pub async fn get_at_host(&self, host: &str, path: &str) -> Response {
-        self.http.get(format!("{}{path}", self.public)).header("Host", host).send().await.unwrap()
     }
 
     pub async fn admin(&self, path: &str) -> Response {
@@ -151,13 +162,15 @@ impl Server {
         assert!(Command::new("kill").args([signal, &self.pid()]).status().unwrap().success());
     }
 
-    /// Waits for the end and gives the exit code and what else stdout had.
-    pub async fn ended(mut self) -> (Option<i32>, Vec<String>) {
-        let mut rest = Vec::new();
+    /// Waits for the end and gives the exit code and all that was printed after the two lines.
+    pub async fn log_after_end(mut self) -> Ended {
+        let mut stdout = Vec::new();
         while let Some(line) = timeout(PATIENCE, self.stdout.next_line()).await.unwrap().unwrap() {
-            rest.push(line);
+            stdout.push(line);
         }
-        (timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code(), rest)
+        let code = timeout(PATIENCE, self.child.wait()).await.unwrap().unwrap().code();
+        timeout(PATIENCE, &mut self.logging).await.unwrap().unwrap();
+        Ended { code, stdout, stderr: self.log() }
     }
 }
 

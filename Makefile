@@ -1,0 +1,40 @@
+# What CI runs is what people run.
+.PHONY: run test check fmt golden image tools clean
+
+export CARGO_TERM_COLOR ?= auto
+
+# The main job on embedded defaults: no cluster, no chain.
+run:
+	cargo build --quiet --bin registrar
+	@scripts/run-example
+
+# Everything that the tests need, then all tests.
+test: tools
+	cargo test --locked
+	scripts/check-repository
+
+# Formatting, lints, the licence and source rules.
+check:
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	shellcheck .ci/run scripts/* tests/kube-testd/build.sh
+	cd tests/kube-testd && gofmt -l . | (! grep .)
+
+fmt:
+	cargo fmt
+	cd tests/kube-testd && gofmt -w .
+
+# Writes the golden documents again; review the diff like code.
+golden:
+	UPDATE_GOLDEN=1 cargo test --locked --test it golden
+
+# The container image, where a builder exists.
+image:
+	scripts/build-image
+
+# Installs and builds what the tests need; quick when it is there already.
+tools:
+	scripts/install-tools
+
+clean:
+	cargo clean
