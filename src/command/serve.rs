@@ -93,8 +93,8 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     listeners.spawn(supervised("admin listener", listen_on(admin, admin_router, closed)));
 
     let signal = tokio::select! {
-        Some(ended) = tasks.join_next() => return Err(failure(ended)),
-        Some(ended) = listeners.join_next() => return Err(failure(ended)),
+        error = first_to_end(&mut tasks) => return Err(error),
+        error = first_to_end(&mut listeners) => return Err(error),
         signal = signals.next() => signal,
     };
     tracing::info!(signal = signal.name(), "Shutting down");
@@ -102,7 +102,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     if matches!(signal, Ending::Terminate) {
         // Served unharmed meanwhile; a second signal cuts it short.
         tokio::select! {
-            Some(ended) = tasks.join_next() => return Err(failure(ended)),
+            error = first_to_end(&mut tasks) => return Err(error),
             () = tokio::time::sleep(shutdown_delay) => {}
             _ = signals.next() => {}
         }
@@ -128,10 +128,12 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a text")
 }
 
-fn failure(ended: Result<Ended, tokio::task::JoinError>) -> anyhow::Error {
-    match ended {
-        Ok((name, why)) => anyhow!("the {name} ended: {why}"),
-        Err(error) => anyhow!("a task ended: {error}"),
+/// Waits until one of the tasks ends, which none should, and says which one did.
+async fn first_to_end(tasks: &mut JoinSet<Ended>) -> anyhow::Error {
+    match tasks.join_next().await {
+        Some(Ok((name, why))) => anyhow!("the {name} ended: {why}"),
+        Some(Err(error)) => anyhow!("a task ended: {error}"),
+        None => anyhow!("no task was started"),
     }
 }
 
@@ -201,5 +203,27 @@ impl Signals {
             _ = self.terminate.recv() => Ending::Terminate,
             _ = self.interrupt.recv() => Ending::Interrupt,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_task_to_end_is_named_with_its_reason() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(supervised("publisher", std::future::pending()));
+        tasks.spawn(supervised("source", async { "the files are no longer read".to_owned() }));
+        let error = first_to_end(&mut tasks).await;
+        assert_eq!(error.to_string(), "the source ended: the files are no longer read");
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_named_with_its_words() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(supervised("publisher", async { panic!("a broken invariant") }));
+        let error = first_to_end(&mut tasks).await;
+        assert_eq!(error.to_string(), "the publisher ended: it panicked: a broken invariant");
     }
 }
