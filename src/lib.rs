@@ -2,6 +2,7 @@
 //!
 //! Facts come in (offers, agent ids, the clock), [`registration::project`] decides, and bytes go out.
 
+pub mod anchor;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

@@ -1,0 +1,230 @@
+//! What one final block says of our account and the registry: raw evidence in, a view out, pure.
+//!
+//! Everything here was read at one block. Logs are those of the registry up to it, receipts those of the mints among
+//! them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::primitives::{Address, B256, U256};
+
+use super::key::AnchorKey;
+use crate::registration::AgentId;
+
+/// A block that cannot be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Block {
+    /// Its height.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+}
+
+/// Everything read at one final block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    /// The block.
+    pub block: Block,
+    /// Our account's transaction count there.
+    pub count: u64,
+    /// `Registered` events whose owner topic is one of ours, in order.
+    pub mints: Vec<Mint>,
+    /// `Transfer` events from or to one of our accounts, in order.
+    pub transfers: Vec<Transfer>,
+    /// `balanceOf` of each of our accounts.
+    pub balances: BTreeMap<Address, U256>,
+    /// `MetadataSet` events of κ's metadata key on tokens that are ours, in order, whoever sent them.
+    pub adoptions: Vec<Adoption>,
+    /// Tokens looked up: every one of ours, and those that the operator or an AgentIdentity names.
+    pub tokens: BTreeMap<AgentId, Token>,
+}
+
+/// A mint by one of our accounts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mint {
+    /// The token.
+    pub id: AgentId,
+    /// The owner topic of its `Registered` event: who called `register`.
+    pub owner: Address,
+    /// The agentURI it was minted with.
+    pub uri: String,
+    /// κ as read from the mint's own receipt, if it carries one.
+    pub key: Option<AnchorKey>,
+}
+
+/// A move of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transfer {
+    /// The token.
+    pub id: AgentId,
+    /// Zero in a mint.
+    pub from: Address,
+    /// The new owner.
+    pub to: Address,
+}
+
+/// κ set on an existing token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adoption {
+    /// The token.
+    pub id: AgentId,
+    /// Who sent the transaction: the event itself names nobody.
+    pub sender: Address,
+    /// κ.
+    pub key: AnchorKey,
+}
+
+/// A token as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its owner.
+    pub owner: Address,
+    /// Its agentURI.
+    pub uri: String,
+    /// Whether its `x402` metadata is as we want it.
+    pub x402: bool,
+    /// κ as its metadata says now, whoever set it.
+    pub key: Option<AnchorKey>,
+}
+
+/// Our accounts: the one that signs, and former ones whose mints still count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// The account that signs.
+    pub current: Address,
+    /// Accounts that signed before a change of key.
+    pub former: BTreeSet<Address>,
+}
+
+/// What the evidence shows, once it is complete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// The block it was read at.
+    pub block: Block,
+    /// Our account's transaction count there: the only nonce that may be signed.
+    pub count: u64,
+    /// The token of each κ that one of our accounts minted or adopted.
+    pub agents: BTreeMap<AnchorKey, AgentId>,
+    /// Our mints without κ, by agentURI.
+    pub unkeyed: BTreeMap<String, AgentId>,
+    /// Tokens as they stand.
+    pub tokens: BTreeMap<AgentId, Token>,
+}
+
+/// Why evidence cannot be whole: nothing may be signed on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Short {
+    /// Fewer or more `Registered` than `Transfer`-from-zero events.
+    #[error("{account} has {registered} Registered events, but {minted} Transfer events from zero")]
+    Mints {
+        /// Whose.
+        account: Address,
+        /// `Registered` events by this owner.
+        registered: usize,
+        /// `Transfer` events from zero to it.
+        minted: usize,
+    },
+    /// The `Transfer` events do not add up to `balanceOf`.
+    #[error("{account}'s Transfer events add up to {summed}, but balanceOf says {balance}")]
+    Balance {
+        /// Whose.
+        account: Address,
+        /// In minus out.
+        summed: i128,
+        /// What the registry says.
+        balance: U256,
+    },
+    /// A token of ours was not looked up.
+    #[error("token {0} was not read")]
+    Token(AgentId),
+    /// A token of ours carries κ, but no event says who set it.
+    #[error("token {0} carries {1}, but no event says who set it")]
+    Key(AgentId, AnchorKey),
+}
+
+impl Accounts {
+    /// Whether an address is one of ours.
+    pub fn contains(&self, address: Address) -> bool {
+        self.current == address || self.former.contains(&address)
+    }
+
+    /// The signing account, then former ones.
+    pub fn all(&self) -> impl Iterator<Item = Address> {
+        std::iter::once(self.current).chain(self.former.iter().copied())
+    }
+}
+
+impl Evidence {
+    /// Draws the view, if the evidence is complete.
+    ///
+    /// Only what an account of ours sent counts: anyone can mint our agentURI with our κ and send us the token.
+    pub fn view(&self, accounts: &Accounts) -> Result<View, Short> {
+        accounts.all().try_for_each(|account| self.check(account))?;
+        let ours = |owner: &Address| accounts.contains(*owner);
+        let mut agents = BTreeMap::new();
+        let mut unkeyed = BTreeMap::new();
+        for mint in self.mints.iter().filter(|mint| ours(&mint.owner)) {
+            match mint.key {
+                Some(key) => drop(agents.entry(key).or_insert(mint.id)),
+                None => drop(unkeyed.entry(mint.uri.clone()).or_insert(mint.id)),
+            }
+        }
+        for id in self.owned(accounts).into_iter().chain(agents.values().copied()) {
+            self.tokens.get(&id).ok_or(Short::Token(id))?;
+        }
+        for (id, token) in self.tokens.iter().filter(|(_, token)| ours(&token.owner)) {
+            let Some(key) = token.key else { continue };
+            let mut told = self
+                .adoptions
+                .iter()
+                .filter(|adoption| adoption.id == *id && adoption.key == key)
+                .peekable();
+            let minted = self.mints.iter().any(|mint| mint.id == *id && mint.key == Some(key));
+            if told.peek().is_none() && !minted {
+                return Err(Short::Key(*id, key));
+            }
+            if told.any(|adoption| ours(&adoption.sender)) {
+                agents.entry(key).or_insert(*id);
+                unkeyed.retain(|_, unkeyed| unkeyed != id);
+            }
+        }
+        Ok(View {
+            block: self.block,
+            count: self.count,
+            agents,
+            unkeyed,
+            tokens: self.tokens.clone(),
+        })
+    }
+
+    /// The tokens that our accounts hold, by the `Transfer` events.
+    pub fn owned(&self, accounts: &Accounts) -> BTreeSet<AgentId> {
+        let mut owned = BTreeSet::new();
+        for transfer in &self.transfers {
+            if accounts.contains(transfer.to) {
+                owned.insert(transfer.id);
+            } else {
+                owned.remove(&transfer.id);
+            }
+        }
+        owned
+    }
+
+    fn check(&self, account: Address) -> Result<(), Short> {
+        let registered = self.mints.iter().filter(|mint| mint.owner == account).count();
+        let minted =
+            |transfer: &&Transfer| transfer.from == Address::ZERO && transfer.to == account;
+        let minted = self.transfers.iter().filter(minted).count();
+        if registered != minted {
+            return Err(Short::Mints { account, registered, minted });
+        }
+        let moved = |transfer: &Transfer| {
+            i128::from(transfer.to == account) - i128::from(transfer.from == account)
+        };
+        let summed: i128 = self.transfers.iter().map(moved).sum();
+        let balance = self.balances.get(&account).copied().unwrap_or_default();
+        match u128::try_from(summed) {
+            Ok(sum) if U256::from(sum) == balance => Ok(()),
+            Ok(_) | Err(_) => Err(Short::Balance { account, summed, balance }),
+        }
+    }
+}

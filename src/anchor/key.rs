@@ -1,0 +1,98 @@
+//! κ: the anchor key, by which an agent's mint is found again on chain, whatever was lost here.
+
+use std::fmt;
+
+use alloy::primitives::{Keccak256, hex};
+
+use crate::{offer::Hostname, registration::AgentRegistry};
+
+/// The metadata key that carries κ in a mint.
+pub const KEY_METADATA: &str = "registrar.key";
+/// What κ is derived under; a new derivation gets a new tag.
+const TAG: &str = "erc8004-registrar/1";
+
+/// An agent that can be anchored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AnchoredAgent {
+    /// The agent of everything that is published.
+    Default,
+    /// The agent of one host.
+    Host(Hostname),
+}
+
+/// Which agent, for ever: a function of chain, registry, owner id, agent and incarnation, and of nothing that a rebuilt
+/// cluster would change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AnchorKey([u8; Self::LENGTH]);
+
+/// Who anchors: what κ is derived from besides the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The operator's own word for this installation; differs between clusters that share an account.
+    pub id: String,
+    /// A new number asks for new identities.
+    pub incarnation: u64,
+}
+
+impl AnchorKey {
+    const LENGTH: usize = 20;
+
+    /// The first 20 bytes of keccak256 over the fields, each preceded by its length in four big-endian bytes.
+    pub fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AnchoredAgent) -> Self {
+        let (kind, host) = match agent {
+            AnchoredAgent::Default => ("default", ""),
+            AnchoredAgent::Host(host) => ("host", host.as_str()),
+        };
+        let chain = format!("eip155:{}", registry.chain_id);
+        let incarnation = owner.incarnation.to_string();
+        let fields: [&[u8]; 7] = [
+            TAG.as_bytes(),
+            chain.as_bytes(),
+            registry.address.as_slice(),
+            owner.id.as_bytes(),
+            kind.as_bytes(),
+            host.as_bytes(),
+            incarnation.as_bytes(),
+        ];
+        let mut digest = Keccak256::new();
+        for field in fields {
+            let length = u32::try_from(field.len()).expect("a setting is shorter than 4 GiB");
+            digest.update(length.to_be_bytes());
+            digest.update(field);
+        }
+        let mut key = [0; Self::LENGTH];
+        key.copy_from_slice(&digest.finalize()[..Self::LENGTH]);
+        Self(key)
+    }
+
+    /// Reads κ as it stands in a token's metadata: exactly 20 bytes.
+    pub fn from_metadata(value: &[u8]) -> Option<Self> {
+        value.try_into().ok().map(Self)
+    }
+
+    /// The bytes that a mint carries.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for AnchorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode_prefixed(self.0))
+    }
+}
+
+impl fmt::Debug for AnchorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for AnchoredAgent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Host(host) => write!(f, "host:{host}"),
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The whole decision for one chain, pure: what is wanted, what is in flight and what one final block shows, to one step.
+//!
+//! Safety is the nonce rule and nothing else: a mint of κ is signed only at the transaction count of a final block whose
+//! complete evidence holds no mint of κ. Two mints of κ would need two nonces, and when the second was signed, the first
+//! stood in final evidence.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::Address;
+
+use super::{
+    evidence::View,
+    key::{AnchorKey, AnchoredAgent},
+    reason::AnchorReason,
+};
+use crate::registration::AgentId;
+
+/// How many decisions an unknown pending transaction is waited for, and a known one before its fee is raised.
+pub const PATIENCE: u32 = 10;
+
+/// What the operator and the catalog want on one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The account that signs.
+    pub account: Address,
+    /// The agents, in the order in which they are served.
+    pub agents: Vec<Wanted>,
+    /// Whether to mint although an id is known already.
+    pub mint_beside: bool,
+}
+
+/// One agent that should be on chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The agent.
+    pub agent: AnchoredAgent,
+    /// Its κ there.
+    pub key: AnchorKey,
+    /// Its κ of earlier incarnations: a token that carries one of these holds nothing.
+    pub earlier_keys: Vec<AnchorKey>,
+    /// Its document's URL.
+    pub uri: String,
+    /// Whether it may be minted.
+    pub readiness: Readiness,
+    /// The token that the operator names for it.
+    pub adopt: Option<AgentId>,
+    /// The token that an AgentIdentity names for it.
+    pub known: Option<AgentId>,
+}
+
+/// Whether an agent may be minted. An agent that is on chain stays there whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// It sells.
+    Ready,
+    /// Nothing of it is published.
+    Tombstone,
+    /// Everything of it winds down.
+    Draining,
+}
+
+/// A call on the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// `register(uri, [registrar.key, x402])`
+    Mint {
+        /// The agentURI.
+        uri: String,
+        /// κ, carried by the mint itself.
+        key: AnchorKey,
+    },
+    /// `setMetadata(id, "registrar.key", κ)`: counts as the mint of κ.
+    Adopt {
+        /// The token.
+        id: AgentId,
+        /// κ.
+        key: AnchorKey,
+    },
+    /// `setAgentURI(id, uri)`
+    SetUri {
+        /// The token.
+        id: AgentId,
+        /// The agentURI.
+        uri: String,
+    },
+    /// `setMetadata(id, "x402", …)`
+    SetX402 {
+        /// The token.
+        id: AgentId,
+    },
+}
+
+/// What was signed and is not settled: one nonce, one call, one or more fees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The nonce.
+    pub nonce: u64,
+    /// How many decisions have seen it unmined since it was last signed.
+    pub decisions: u32,
+    /// The highest fee it was signed with, wei per gas.
+    pub max_fee: u128,
+}
+
+/// What the head says. None of it frees a nonce; it tells what is worth doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Our account's transaction count in the newest block.
+    pub mined: u64,
+    /// The same, counting what the node has pending.
+    pub pending: u64,
+    /// The newest block's base fee, wei per gas.
+    pub base_fee: u128,
+}
+
+/// The right to sign one call at one nonce. Only [`next`] makes one, so the signer cannot be reached without the rule.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reservation {
+    nonce: u64,
+    purpose: Purpose,
+}
+
+/// What a reservation is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A call that nothing was signed for yet.
+    Open {
+        /// For which agent.
+        agent: AnchoredAgent,
+        /// The call.
+        call: Call,
+    },
+    /// The slot's own call again, with a higher fee.
+    Bump,
+}
+
+impl Reservation {
+    /// The nonce to sign at: our count in a final block.
+    pub fn nonce(&self) -> u64 {
+        self.nonce
+    }
+
+    /// What to sign.
+    pub fn purpose(&self) -> &Purpose {
+        &self.purpose
+    }
+}
+
+/// The one next thing to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing now.
+    Rest,
+    /// Sign, write it down, and send it in a later step.
+    Sign(Reservation),
+    /// Send the slot's bytes again.
+    Broadcast,
+    /// The slot's nonce is settled, whoever used it: forget the slot.
+    Forget,
+}
+
+/// A step, and how each agent stands.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What to do.
+    pub step: Step,
+    /// Why each agent is where it is.
+    pub agents: BTreeMap<AnchoredAgent, AnchorReason>,
+}
+
+/// Decides. `waited` counts the decisions that an unknown pending transaction has been waited for.
+pub fn next(
+    intent: &Intent,
+    slot: Option<&Slot>,
+    view: &View,
+    head: &Head,
+    waited: u32,
+) -> Decision {
+    let needs: Vec<(&Wanted, Need)> =
+        intent.agents.iter().map(|wanted| (wanted, need(intent, wanted, view))).collect();
+    let mut agents: BTreeMap<AnchoredAgent, AnchorReason> =
+        needs.iter().map(|(wanted, need)| (wanted.agent.clone(), need.reason())).collect();
+    let first = needs.into_iter().find_map(|(wanted, need)| match need {
+        Need::Call(call) => Some((wanted.agent.clone(), call)),
+        Need::None(_) => None,
+    });
+    let step = match slot {
+        Some(slot) if slot.nonce < view.count => Step::Forget,
+        // A final count never falls: this view is older than the one that the slot was signed on.
+        Some(slot) if slot.nonce > view.count => Step::Rest,
+        Some(slot) if slot.nonce < head.mined => Step::Rest,
+        Some(slot) if slot.decisions >= PATIENCE || head.base_fee > slot.max_fee => {
+            Step::Sign(Reservation { nonce: slot.nonce, purpose: Purpose::Bump })
+        }
+        Some(_) => Step::Broadcast,
+        None => match first {
+            None => Step::Rest,
+            // Mined but not final: signing at the final count now would only fail.
+            Some((agent, _)) if head.mined > view.count => {
+                agents.insert(agent, AnchorReason::WaitingForFinality);
+                Step::Rest
+            }
+            Some((agent, _)) if head.pending > view.count && waited < PATIENCE => {
+                agents.insert(agent, AnchorReason::PendingUnknown);
+                Step::Rest
+            }
+            Some((agent, call)) => Step::Sign(Reservation {
+                nonce: view.count,
+                purpose: Purpose::Open { agent, call },
+            }),
+        },
+    };
+    Decision { step, agents }
+}
+
+enum Need {
+    None(AnchorReason),
+    Call(Call),
+}
+
+impl Need {
+    fn reason(&self) -> AnchorReason {
+        match self {
+            Self::None(reason) => *reason,
+            Self::Call(_) => AnchorReason::Pending,
+        }
+    }
+}
+
+/// What one agent needs on chain, by the view alone.
+fn need(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
+    if let Some(id) = view.agents.get(&wanted.key) {
+        return match view.tokens.get(id) {
+            Some(token) if token.owner != intent.account => Need::None(AnchorReason::NotOwner),
+            Some(token) if token.uri != wanted.uri => {
+                Need::Call(Call::SetUri { id: *id, uri: wanted.uri.clone() })
+            }
+            Some(token) if !token.x402 => Need::Call(Call::SetX402 { id: *id }),
+            Some(_) => Need::None(AnchorReason::Anchored),
+            // A complete view holds every token that it names.
+            None => Need::None(AnchorReason::ViewShort),
+        };
+    }
+    if let Some(id) = wanted.adopt {
+        return match view.tokens.get(&id) {
+            Some(token) if token.owner == intent.account => {
+                Need::Call(Call::Adopt { id, key: wanted.key })
+            }
+            Some(_) | None => Need::None(AnchorReason::NotOwner),
+        };
+    }
+    if !intent.mint_beside && is_held(wanted, view) {
+        return Need::None(AnchorReason::AdoptFirst);
+    }
+    match wanted.readiness {
+        Readiness::Ready => Need::Call(Call::Mint { uri: wanted.uri.clone(), key: wanted.key }),
+        Readiness::Tombstone => Need::None(AnchorReason::Tombstone),
+        Readiness::Draining => Need::None(AnchorReason::Draining),
+    }
+}
+
+/// Whether an id is known for the agent that is not ours to decide about: it must be adopted or waived first.
+fn is_held(wanted: &Wanted, view: &View) -> bool {
+    let earlier =
+        |id: &AgentId| wanted.earlier_keys.iter().any(|key| view.agents.get(key) == Some(id));
+    let unkeyed = view.unkeyed.get(&wanted.uri);
+    wanted.known.iter().chain(unkeyed).any(|id| !earlier(id))
+}

@@ -1,0 +1,5 @@
+//! Anchoring: the decision by itself, under search and simulation, then against a real node.
+
+mod keys;
+mod model;
+mod search;
