@@ -65,6 +65,11 @@ impl AgentId {
         Self(id)
     }
 
+    /// The number.
+    pub fn number(&self) -> U256 {
+        self.0
+    }
+
     /// Reads ASCII digits below 2^256, trimmed.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.trim();

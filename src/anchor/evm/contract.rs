@@ -1,0 +1,70 @@
+//! The identity registry's interface, as far as it is used, and how calls and logs become ours.
+
+use alloy::{
+    primitives::{Bytes, U256},
+    sol,
+    sol_types::SolCall,
+};
+
+use crate::{
+    anchor::{KEY_METADATA, plan::Call},
+    registration::AgentId,
+};
+
+sol! {
+    /// ERC-8004's identity registry.
+    #[allow(missing_docs)]
+    interface IdentityRegistry {
+        struct MetadataEntry { string metadataKey; bytes metadataValue; }
+
+        event Registered(uint256 indexed agentId, string agentURI, address indexed owner);
+        event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
+        event MetadataSet(uint256 indexed agentId, string indexed indexedMetadataKey, string metadataKey, bytes metadataValue);
+
+        function register(string agentURI, MetadataEntry[] metadata) external returns (uint256 agentId);
+        function setAgentURI(uint256 agentId, string newURI) external;
+        function setMetadata(uint256 agentId, string metadataKey, bytes metadataValue) external;
+        function getMetadata(uint256 agentId, string metadataKey) external view returns (bytes);
+        function tokenURI(uint256 tokenId) external view returns (string);
+        function ownerOf(uint256 tokenId) external view returns (address);
+        function balanceOf(address owner) external view returns (uint256);
+        function getVersion() external view returns (string);
+    }
+}
+
+/// The metadata key by which the original system marks agents that take x402 payments.
+pub(super) const X402_METADATA: &str = "x402";
+/// Its value.
+pub(super) const X402_VALUE: &[u8] = br#"{"x402":true}"#;
+
+/// The calldata of a call.
+pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
+    let entry = |key: &str, value: &[u8]| IdentityRegistry::MetadataEntry {
+        metadataKey: key.to_owned(),
+        metadataValue: value.to_vec().into(),
+    };
+    match call {
+        Call::Mint { uri, key } => IdentityRegistry::registerCall {
+            agentURI: uri.clone(),
+            metadata: vec![entry(KEY_METADATA, key.as_bytes()), entry(X402_METADATA, X402_VALUE)],
+        }
+        .abi_encode(),
+        Call::Adopt { id, key } => set_metadata(id, KEY_METADATA, key.as_bytes()),
+        Call::SetUri { id, uri } => {
+            IdentityRegistry::setAgentURICall { agentId: number(id), newURI: uri.clone() }
+                .abi_encode()
+        }
+        Call::SetX402 { id } => set_metadata(id, X402_METADATA, X402_VALUE),
+    }
+    .into()
+}
+
+fn set_metadata(id: &AgentId, key: &str, value: &[u8]) -> Vec<u8> {
+    let (agent_id, key, value) = (number(id), key.to_owned(), value.to_vec().into());
+    IdentityRegistry::setMetadataCall { agentId: agent_id, metadataKey: key, metadataValue: value }
+        .abi_encode()
+}
+
+pub(super) fn number(id: &AgentId) -> U256 {
+    id.number()
+}

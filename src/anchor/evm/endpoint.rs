@@ -1,0 +1,140 @@
+//! One JSON-RPC endpoint: deadlines, and errors that never show its URL.
+
+use std::{fmt, time::Duration};
+
+use alloy::{
+    network::Ethereum,
+    providers::{Provider, ProviderBuilder, RootProvider},
+    rpc::client::RpcClient,
+    transports::{RpcError, TransportErrorKind, http::Http},
+};
+use url::Url;
+
+/// No single answer takes longer.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// A node that is asked, and its name for people: the URL itself may hold an API key.
+#[derive(Clone)]
+pub struct Endpoint {
+    name: String,
+    provider: RootProvider<Ethereum>,
+}
+
+/// Why a node gave no usable answer. It never means that something did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// The node said no.
+    #[error("{endpoint} refuses {what}: {message}")]
+    Refused {
+        /// Which endpoint.
+        endpoint: String,
+        /// What was asked.
+        what: &'static str,
+        /// The JSON-RPC error's words.
+        message: String,
+        /// Whether it is a contract's revert.
+        reverted: bool,
+    },
+    /// No answer, or none that can be read.
+    #[error("{endpoint} does not answer {what}: {message}")]
+    Unreadable {
+        /// Which endpoint.
+        endpoint: String,
+        /// What was asked.
+        what: &'static str,
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl Endpoint {
+    /// An endpoint by its URL.
+    pub fn new(url: &Url, number: usize) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_LIMIT)
+            .connect_timeout(REQUEST_LIMIT / 2)
+            .build()?;
+        let rpc = RpcClient::new(Http::with_client(client, url.clone()), false);
+        // None of the library's fillers: nonce, fees and signature are decided here.
+        let provider = ProviderBuilder::new().disable_recommended_fillers().connect_client(rpc);
+        let host = url.host_str().unwrap_or("endpoint");
+        Ok(Self { name: format!("{host} (endpoint {number})"), provider: provider.root().clone() })
+    }
+
+    /// The library's side of it.
+    pub(super) fn provider(&self) -> &RootProvider<Ethereum> {
+        &self.provider
+    }
+
+    /// Turns a failed request into words without its URL.
+    pub(super) fn unanswered(
+        &self,
+        what: &'static str,
+        error: &RpcError<TransportErrorKind>,
+    ) -> Unanswered {
+        let endpoint = self.name.clone();
+        match error.as_error_resp() {
+            Some(payload) => {
+                let reverted = payload.code == 3 || payload.message.contains("revert");
+                Unanswered::Refused { endpoint, what, message: redact(&payload.message), reverted }
+            }
+            None => Unanswered::Unreadable { endpoint, what, message: redact(&chain(error)) },
+        }
+    }
+
+    /// An answer that should not be missing.
+    pub(super) fn missing(&self, what: &'static str) -> Unanswered {
+        Unanswered::Unreadable {
+            endpoint: self.name.clone(),
+            what,
+            message: "the answer is empty".to_owned(),
+        }
+    }
+
+    /// An answer that cannot be true.
+    pub(super) fn wrong(&self, what: &'static str, message: impl Into<String>) -> Unanswered {
+        Unanswered::Unreadable { endpoint: self.name.clone(), what, message: message.into() }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// Cuts every URL out of a text, and texts to a length that a log line can bear.
+fn redact(text: &str) -> String {
+    let mut clean = String::new();
+    let mut rest = text;
+    while let Some(at) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min()
+    {
+        clean.push_str(&rest[..at]);
+        clean.push_str("<endpoint>");
+        let url = &rest[at..];
+        rest = &url[url
+            .find(|c: char| c.is_whitespace() || matches!(c, ')' | '"' | '\'' | ','))
+            .unwrap_or(url.len())..];
+    }
+    clean.push_str(rest);
+    clean.chars().take(300).collect()
+}

@@ -1,0 +1,328 @@
+//! The chain over JSON-RPC: one final block agreed on, everything read at it, bytes sent to all.
+
+mod contract;
+mod endpoint;
+mod history;
+mod reading;
+
+use alloy::{
+    consensus::constants::KECCAK_EMPTY,
+    eips::{BlockId, BlockNumberOrTag},
+    primitives::{Address, B256, Bytes, U256, b256, keccak256},
+    providers::Provider,
+    rpc::types::{TransactionInput, TransactionRequest},
+};
+
+pub(super) use self::contract::calldata;
+pub use self::{
+    endpoint::{Endpoint, Unanswered},
+    history::History,
+};
+use super::{
+    evidence::{Accounts, Block, Evidence},
+    journal::CodeHashes,
+    plan::Head,
+};
+use crate::registration::{AgentId, AgentRegistry};
+
+/// ERC-1967: where a proxy keeps its implementation's address.
+const IMPLEMENTATION_SLOT: B256 =
+    b256!("0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
+
+/// What counts as final on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finality {
+    /// The node's `finalized` tag.
+    Finalized,
+    /// The node's `safe` tag.
+    Safe,
+    /// So many blocks below the newest one.
+    Depth(u64),
+}
+
+/// One chain's registry, and the nodes that are asked about it.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Which registry.
+    pub registry: AgentRegistry,
+    /// The nodes; the first is asked first.
+    pub endpoints: Vec<Endpoint>,
+    /// What counts as final.
+    pub finality: Finality,
+    /// Where its history begins.
+    pub from_block: u64,
+}
+
+/// Why nothing was decided.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undecided {
+    /// A node gave no usable answer.
+    #[error(transparent)]
+    Unanswered(#[from] Unanswered),
+    /// The nodes call no common block final.
+    #[error("{agreeing} of {all} endpoints agree on a final block")]
+    NoQuorum {
+        /// How many agree.
+        agreeing: usize,
+        /// How many there are.
+        all: usize,
+    },
+    /// A node serves another chain.
+    #[error("{endpoint} serves chain {theirs}, not {ours}")]
+    ChainMismatch {
+        /// Which endpoint.
+        endpoint: String,
+        /// Its chain.
+        theirs: u64,
+        /// The configured one.
+        ours: u64,
+    },
+    /// Nothing at the registry's address, or nothing that answers as one.
+    #[error("no registry answers at {0}")]
+    RegistryMissing(Address),
+    /// Our account has code.
+    #[error("the account {0} has code")]
+    AccountHasCode(Address),
+}
+
+/// A node at a block that cannot be undone: every read of one decision goes through one of these.
+#[derive(Clone, Copy, Debug)]
+pub struct AtBlock<'a> {
+    endpoint: &'a Endpoint,
+    registry: Address,
+    block: Block,
+}
+
+/// The head, and what a transaction would cost there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// Counts and base fee.
+    pub head: Head,
+    /// The tip that the node suggests, wei per gas.
+    pub tip: u128,
+    /// The account's balance, wei.
+    pub balance: u128,
+}
+
+/// What to read besides the account's own history.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// Our accounts.
+    pub accounts: &'a Accounts,
+    /// Tokens that the operator or an AgentIdentity names.
+    pub named: Vec<AgentId>,
+}
+
+impl Chain {
+    /// The final block that a majority of the nodes agree on, at a node that does.
+    pub async fn at_final(&self) -> Result<AtBlock<'_>, Undecided> {
+        let majority = self.endpoints.len() / 2 + 1;
+        let mut claims = Vec::new();
+        let mut silent = None;
+        for endpoint in &self.endpoints {
+            match self.claim(endpoint).await {
+                Ok(block) => claims.push((endpoint, block)),
+                Err(Undecided::Unanswered(error)) => silent = Some(error),
+                Err(other) => return Err(other),
+            }
+        }
+        // A majority calls this height final: it is the lowest of the majority's highest claims.
+        claims.sort_by_key(|(_, block)| std::cmp::Reverse(block.number));
+        let Some((_, lowest)) = claims.get(majority - 1) else {
+            let no_quorum =
+                Undecided::NoQuorum { agreeing: claims.len(), all: self.endpoints.len() };
+            return Err(silent.map_or(no_quorum, Undecided::from));
+        };
+        let number = lowest.number;
+        let mut agreeing: Vec<(&Endpoint, B256)> = Vec::new();
+        for (endpoint, block) in claims.iter().filter(|(_, block)| block.number >= number) {
+            let hash =
+                if block.number == number { block.hash } else { hash_at(endpoint, number).await? };
+            agreeing.push((endpoint, hash));
+        }
+        let votes = |hash: B256| agreeing.iter().filter(|(_, other)| *other == hash).count();
+        match agreeing.iter().find(|(_, hash)| votes(*hash) >= majority) {
+            Some((endpoint, hash)) => Ok(AtBlock {
+                endpoint,
+                registry: self.registry.address,
+                block: Block { number, hash: *hash },
+            }),
+            None => {
+                let most = agreeing.iter().map(|(_, hash)| votes(*hash)).max().unwrap_or_default();
+                Err(Undecided::NoQuorum { agreeing: most, all: self.endpoints.len() })
+            }
+        }
+    }
+
+    /// What one node calls final, if it serves the right chain.
+    async fn claim(&self, endpoint: &Endpoint) -> Result<Block, Undecided> {
+        let chain_id = endpoint.provider().get_chain_id().await;
+        let theirs = chain_id.map_err(|error| endpoint.unanswered("eth_chainId", &error))?;
+        if theirs != self.registry.chain_id {
+            let ours = self.registry.chain_id;
+            return Err(Undecided::ChainMismatch { endpoint: endpoint.to_string(), theirs, ours });
+        }
+        let tag = match self.finality {
+            Finality::Finalized => BlockNumberOrTag::Finalized,
+            Finality::Safe => BlockNumberOrTag::Safe,
+            Finality::Depth(depth) => {
+                let newest = endpoint.provider().get_block_number().await;
+                let newest =
+                    newest.map_err(|error| endpoint.unanswered("eth_blockNumber", &error))?;
+                BlockNumberOrTag::Number(newest.saturating_sub(depth))
+            }
+        };
+        let block = endpoint.provider().get_block_by_number(tag).await;
+        let block = block.map_err(|error| endpoint.unanswered("the final block", &error))?;
+        let header = block.ok_or_else(|| endpoint.missing("the final block"))?.header;
+        Ok(Block { number: header.number, hash: header.hash })
+    }
+
+    /// Looks at the head. Nothing here is believed, only used to tell what is worth doing.
+    pub async fn outlook(&self, at: AtBlock<'_>, account: Address) -> Result<Outlook, Unanswered> {
+        let endpoint = at.endpoint;
+        let provider = endpoint.provider();
+        let newest = provider.get_block_by_number(BlockNumberOrTag::Latest).await;
+        let newest = newest.map_err(|error| endpoint.unanswered("the newest block", &error))?;
+        let header = newest.ok_or_else(|| endpoint.missing("the newest block"))?.header;
+        let count = async |block: BlockId| {
+            let count = provider.get_transaction_count(account).block_id(block).await;
+            count.map_err(|error| endpoint.unanswered("eth_getTransactionCount", &error))
+        };
+        let head = Head {
+            mined: count(BlockId::hash(header.hash)).await?,
+            pending: count(BlockId::pending()).await?,
+            base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
+        };
+        let balance = provider.get_balance(account).block_id(BlockId::hash(header.hash)).await;
+        let balance = balance.map_err(|error| endpoint.unanswered("eth_getBalance", &error))?;
+        // A node without an opinion gets a tip that no proposer refuses.
+        let tip = provider.get_max_priority_fee_per_gas().await.unwrap_or(1_000_000_000);
+        Ok(Outlook { head, tip, balance: u128::try_from(balance).unwrap_or(u128::MAX) })
+    }
+
+    /// The gas that a call needs at the head, with a quarter to spare; a revert comes back as its words.
+    pub async fn estimate(
+        &self,
+        at: AtBlock<'_>,
+        from: Address,
+        data: &Bytes,
+    ) -> Result<u64, Unanswered> {
+        let request = TransactionRequest::default()
+            .from(from)
+            .to(self.registry.address)
+            .input(TransactionInput::new(data.clone()));
+        let gas = at.endpoint.provider().estimate_gas(request).await;
+        let gas = gas.map_err(|error| at.endpoint.unanswered("eth_estimateGas", &error))?;
+        Ok(gas.saturating_add(gas / 4))
+    }
+
+    /// Hands signed bytes to every node; what they say changes nothing here.
+    pub async fn broadcast(&self, raw: &Bytes) -> Vec<Unanswered> {
+        let mut refusals = Vec::new();
+        for endpoint in &self.endpoints {
+            if let Err(error) = endpoint.provider().send_raw_transaction(raw).await {
+                refusals.push(endpoint.unanswered("eth_sendRawTransaction", &error));
+            }
+        }
+        refusals
+    }
+
+    /// Whether some node knows one of these transactions, pending or mined: a reason not to send again, and no more.
+    pub async fn is_known(&self, hash: B256) -> bool {
+        for endpoint in &self.endpoints {
+            if let Ok(Some(_)) = endpoint.provider().get_transaction_by_hash(hash).await {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a settled transaction succeeded; `None` when the node at hand knows no such one.
+    pub async fn outcome(&self, at: AtBlock<'_>, hash: B256) -> Result<Option<bool>, Unanswered> {
+        let receipt = at.endpoint.provider().get_transaction_receipt(hash).await;
+        let receipt =
+            receipt.map_err(|error| at.endpoint.unanswered("eth_getTransactionReceipt", &error))?;
+        Ok(receipt.map(|receipt| receipt.status()))
+    }
+}
+
+async fn hash_at(endpoint: &Endpoint, number: u64) -> Result<B256, Unanswered> {
+    let block = endpoint.provider().get_block_by_number(BlockNumberOrTag::Number(number)).await;
+    let block = block.map_err(|error| endpoint.unanswered("a block", &error))?;
+    Ok(block.ok_or_else(|| endpoint.missing("a block"))?.header.hash)
+}
+
+impl AtBlock<'_> {
+    /// The block.
+    pub fn block(&self) -> Block {
+        self.block
+    }
+
+    /// Checks the registry and the account, and says which code answers for the registry.
+    pub async fn check(&self, account: Address) -> Result<CodeHashes, Undecided> {
+        let code = self.code(self.registry).await?;
+        if code.is_empty() || self.version().await?.is_none() {
+            return Err(Undecided::RegistryMissing(self.registry));
+        }
+        if !self.code(account).await?.is_empty() {
+            return Err(Undecided::AccountHasCode(account));
+        }
+        let provider = self.endpoint.provider();
+        let slot = provider
+            .get_storage_at(self.registry, IMPLEMENTATION_SLOT.into())
+            .block_id(self.id())
+            .await;
+        let slot = slot.map_err(|error| self.endpoint.unanswered("eth_getStorageAt", &error))?;
+        let implementation = Address::from_word(slot.into());
+        let implementation = match implementation.is_zero() {
+            true => KECCAK_EMPTY,
+            false => keccak256(self.code(implementation).await?),
+        };
+        Ok(CodeHashes { proxy: keccak256(code), implementation })
+    }
+
+    fn id(&self) -> BlockId {
+        BlockId::hash(self.block.hash)
+    }
+
+    async fn code(&self, address: Address) -> Result<Bytes, Unanswered> {
+        let code = self.endpoint.provider().get_code_at(address).block_id(self.id()).await;
+        code.map_err(|error| self.endpoint.unanswered("eth_getCode", &error))
+    }
+
+    /// Everything that one decision needs, read at this block.
+    pub async fn evidence(
+        &self,
+        history: &mut History,
+        question: &Question<'_>,
+    ) -> Result<Evidence, Unanswered> {
+        history.extend(self, question.accounts).await?;
+        let account = question.accounts.current;
+        let count =
+            self.endpoint.provider().get_transaction_count(account).block_id(self.id()).await;
+        let count =
+            count.map_err(|error| self.endpoint.unanswered("eth_getTransactionCount", &error))?;
+        let mut evidence = history.evidence(self.block, count);
+        for account in question.accounts.all() {
+            evidence.balances.insert(account, self.balance_of(account).await?);
+        }
+        let owned = evidence.owned(question.accounts);
+        evidence.adoptions = history.adoptions(self, &owned).await?;
+        let minted = evidence.mints.iter().map(|mint| mint.id);
+        let ids: std::collections::BTreeSet<AgentId> =
+            owned.into_iter().chain(minted).chain(question.named.iter().copied()).collect();
+        for id in ids {
+            if let Some(token) = self.token(&id).await? {
+                evidence.tokens.insert(id, token);
+            }
+        }
+        Ok(evidence)
+    }
+
+    async fn balance_of(&self, account: Address) -> Result<U256, Unanswered> {
+        let answered =
+            self.ask(contract::IdentityRegistry::balanceOfCall { owner: account }).await?;
+        answered.ok_or_else(|| self.endpoint.missing("balanceOf"))
+    }
+}

@@ -1,0 +1,69 @@
+//! What a transaction may cost: fees, bumps, the ceiling, the day's budget. Pure.
+
+use super::reason::AnchorReason;
+
+/// What the operator allows on one chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// `--max-fee-gwei`, wei per gas.
+    pub max_fee: u128,
+    /// `--daily-budget-ether`, wei.
+    pub daily_budget: u128,
+}
+
+/// The fees of one signature, wei per gas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fees {
+    /// `maxFeePerGas`.
+    pub max_fee: u128,
+    /// `maxPriorityFeePerGas`.
+    pub tip: u128,
+}
+
+/// What a price is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// The newest block's base fee, wei per gas.
+    pub base_fee: u128,
+    /// The tip that the node suggests, wei per gas.
+    pub tip: u128,
+    /// The account's balance, wei.
+    pub balance: u128,
+    /// What was signed today, worst case, wei.
+    pub spent: u128,
+}
+
+/// The fees for a call of `gas`, or why it is not signed now.
+///
+/// A replacement pays at least one eighth more in both fields than `last`, which every known client accepts.
+pub fn price(
+    gas: u64,
+    last: Option<Fees>,
+    market: &Market,
+    allowed: &Allowance,
+) -> Result<Fees, AnchorReason> {
+    // A base fee rises by an eighth a block at most: twice of it lasts for six blocks.
+    let wanted = market.base_fee.saturating_mul(2).saturating_add(market.tip);
+    let (lowest_fee, lowest_tip) =
+        last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
+    let max_fee = wanted.min(allowed.max_fee).max(lowest_fee);
+    let tip = market.tip.max(lowest_tip).min(max_fee);
+    if max_fee > allowed.max_fee || lowest_tip > max_fee || market.base_fee > max_fee {
+        return Err(AnchorReason::FeeTooHigh);
+    }
+    // A replacement takes the place of what was signed before: only the difference is new.
+    let cost = |fee: u128| fee.saturating_mul(u128::from(gas));
+    let added = cost(max_fee).saturating_sub(last.map_or(0, |last| cost(last.max_fee)));
+    if market.spent.saturating_add(added) > allowed.daily_budget {
+        return Err(AnchorReason::BudgetSpent);
+    }
+    if cost(max_fee) > market.balance {
+        return Err(AnchorReason::NoFunds);
+    }
+    Ok(Fees { max_fee, tip })
+}
+
+/// One eighth more, rounded up, and never the same.
+fn raised(fee: u128) -> u128 {
+    fee.saturating_add(fee.div_ceil(8).max(1))
+}
