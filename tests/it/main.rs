@@ -5,5 +5,7 @@
 
 mod cluster;
 mod process;
+mod readme;
 mod running;
+mod sdk;
 mod world;
