@@ -6,5 +6,7 @@
 mod anchoring;
 mod cluster;
 mod process;
+mod readme;
 mod running;
+mod sdk;
 mod world;

@@ -33,13 +33,20 @@ pub fn registrar(args: &[&str]) -> Printed {
 
 /// The binary with arguments, and none of the caller's settings.
 pub fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = unset(Command::new(BINARY));
+    command.args(args);
+    command
+}
+
+/// A command that sees none of the caller's settings.
+pub fn unset(mut command: Command) -> Command {
     let settings =
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REGISTRAR_"));
-    for (name, _) in settings {
+    // The commit is none: a change of it would build everything again.
+    for (name, _) in settings.filter(|(name, _)| name != "REGISTRAR_COMMIT") {
         command.env_remove(name);
     }
-    command.args(args).env_remove("KUBECONFIG").env_remove("RUST_LOG");
+    command.env_remove("KUBECONFIG").env_remove("RUST_LOG");
     command
 }
 
