@@ -5,5 +5,6 @@
 
 mod cluster;
 mod process;
+mod proxy;
 mod running;
 mod world;
