@@ -6,6 +6,7 @@
 mod anchoring;
 mod cluster;
 mod process;
+mod proxy;
 mod readme;
 mod running;
 mod sdk;
