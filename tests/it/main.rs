@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod anchoring;
+mod chain;
 mod cluster;
 mod process;
 mod proxy;

@@ -1,0 +1,13 @@
+//! Tests against a real EVM node, and the harness that starts one.
+//!
+//! A node takes a tenth of a second to start, so each test has its own.
+
+mod anvil;
+mod fixture;
+mod levers;
+mod registry;
+mod rpc;
+
+pub use anvil::Anvil;
+pub use registry::IdentityRegistry;
+pub use rpc::{Logged, Receipt, Refused, Rpc};
