@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
-    registration::{Rules, project},
+    registration::{Learned, Rules, project},
     source::Observation,
     telemetry::Metrics,
 };
@@ -18,17 +18,21 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Publishes a new catalog whenever the world or the calendar changes. Ends when the source does.
 pub async fn run(
     mut world: watch::Receiver<Observation>,
+    mut learned: watch::Receiver<Learned>,
     rules: Rules,
     clock: Clock,
     catalog: watch::Sender<Shared>,
     metrics: Metrics,
 ) {
     loop {
-        let next = publish(&world.borrow_and_update().clone(), &rules, clock, &catalog);
+        let ids = learned.borrow_and_update().clone();
+        let next = publish(&world.borrow_and_update().clone(), &ids, &rules, clock, &catalog);
         metrics.beat();
         let sleep = tokio::time::sleep_until(Instant::now() + next);
         tokio::select! {
             changed = world.changed() => if changed.is_err() { return },
+            // Whoever learns ids may end; what it learned stays.
+            Ok(()) = learned.changed() => {}
             () = sleep => {}
         }
     }
@@ -37,14 +41,15 @@ pub async fn run(
 /// Publishes what is true now and says how long at most to wait before asking again.
 fn publish(
     observed: &Observation,
+    learned: &Learned,
     rules: &Rules,
     clock: Clock,
     catalog: &watch::Sender<Shared>,
 ) -> Duration {
     let Some(world) = &observed.world else { return LONGEST_SLEEP };
     let now = clock.now();
-    let projection =
-        project(&world.offers, &world.identity.registrations, &world.public_url, rules, now);
+    let ids = learned.ids(&world.identity.registrations);
+    let projection = project(&world.offers, &ids, &world.public_url, rules, now);
     let next_change = projection.next_change;
     let last = catalog.borrow().clone();
     let built = Catalog::new(projection, &world.public_url, last.as_deref(), now);

@@ -17,6 +17,8 @@ use crate::registration::AgentId;
 
 /// How many decisions an unknown pending transaction is waited for, and a known one before its fee is raised.
 pub const PATIENCE: u32 = 10;
+/// How many failed calls are paid for before a person has to look.
+pub const PAID_FAILURES: u32 = 3;
 
 /// What the operator and the catalog want on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Wanted {
     pub adopt: Option<AgentId>,
     /// The token that an AgentIdentity names for it.
     pub known: Option<AgentId>,
+    /// How many calls for it in a row were mined and failed.
+    pub failed: u32,
 }
 
 /// Whether an agent may be minted. An agent that is on chain stays there whatever this says.

@@ -13,7 +13,7 @@ use clap::CommandFactory;
 use crate::{
     cli::{Cli, Command, OfferConfig, Source},
     offer::Origin,
-    registration::{Projection, project},
+    registration::{Learned, Projection, project},
     source::{World, cluster, files::Manifests},
 };
 
@@ -81,5 +81,6 @@ fn assumed_public_url() -> Origin {
 }
 
 fn project_at(world: &World, config: &OfferConfig, at: crate::offer::Timestamp) -> Projection {
-    project(&world.offers, &world.identity.registrations, &world.public_url, &config.rules, at)
+    let ids = Learned::default().ids(&world.identity.registrations);
+    project(&world.offers, &ids, &world.public_url, &config.rules, at)
 }

@@ -72,8 +72,15 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
             tasks.spawn(supervised("source", watched));
         }
     }
-    let published =
-        publish::run(observed.clone(), offers.rules, clock, catalog_sender, metrics.clone());
+    let (_learned_sender, learned) = watch::channel(Default::default());
+    let published = publish::run(
+        observed.clone(),
+        learned,
+        offers.rules,
+        clock,
+        catalog_sender,
+        metrics.clone(),
+    );
     tasks.spawn(supervised("publisher", published.map(|()| "the source is gone".to_owned())));
 
     let public = bind(listen).await?;

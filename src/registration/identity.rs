@@ -25,6 +25,47 @@ pub struct AgentRegistry {
 /// The agent's id in each registry that knows it, in the order in which documents print them.
 pub type Registrations = BTreeMap<AgentRegistry, AgentId>;
 
+/// The ids that documents print: the default agent's, and those of hosts that have ids of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// The default agent's, which every host without ids of its own shares.
+    pub default: Registrations,
+    /// Hosts' own, by lower-case name.
+    pub hosts: BTreeMap<String, Registrations>,
+}
+
+/// What final chain evidence says of ids, by agent (`default` or `host:NAME`) and registry: our own, or none at all
+/// where the id that an AgentIdentity names is refuted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Learned(pub BTreeMap<(String, AgentRegistry), Option<AgentId>>);
+
+impl Learned {
+    /// The ids that documents print, with those that an AgentIdentity names.
+    ///
+    /// In a registry that we anchor our own final id stands; until there is one, the AgentIdentity's.
+    pub fn ids(&self, identity: &Registrations) -> Ids {
+        let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
+        for ((agent, registry), own) in &self.0 {
+            match (agent.strip_prefix("host:"), own) {
+                (None, Some(id)) => drop(ids.default.insert(*registry, *id)),
+                (None, None) => drop(ids.default.remove(registry)),
+                (Some(host), Some(id)) => {
+                    ids.hosts.entry(host.to_owned()).or_default().insert(*registry, *id);
+                }
+                (Some(_), None) => {}
+            }
+        }
+        ids
+    }
+}
+
+impl Ids {
+    /// The ids in a host's document: its own, or the default agent's.
+    pub fn at(&self, host: &str) -> &Registrations {
+        self.hosts.get(host).unwrap_or(&self.default)
+    }
+}
+
 /// What an AgentIdentity says, and what of it could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
@@ -90,6 +131,14 @@ impl Serialize for AgentId {
         serde_json::Number::from_str(&self.0.to_string())
             .map_err(serde::ser::Error::custom)?
             .serialize(serializer)
+    }
+}
+
+impl AgentRegistry {
+    /// Reads `eip155:CHAIN:0xADDRESS`, the address in any case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (chain, address) = text.strip_prefix("eip155:")?.split_once(':')?;
+        Some(Self { chain_id: chain.parse().ok()?, address: address.parse().ok()? })
     }
 }
 

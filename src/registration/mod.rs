@@ -14,8 +14,8 @@ use self::document::fragment;
 pub use self::{
     document::{Availability, DOCUMENT_TYPE, Document, Entry, Face},
     identity::{
-        AgentId, AgentRegistry, Identity, IdentityProblem, RegistrationEntry, Registrations,
-        entries,
+        AgentId, AgentRegistry, Identity, IdentityProblem, Ids, Learned, RegistrationEntry,
+        Registrations, entries,
     },
     json::encode,
     reason::{DroppedService, Explanation, Reason, State},
@@ -102,7 +102,7 @@ pub struct PublishedOffer {
 /// The answer holds from `now` until [`Projection::next_change`], in whatever order the offers came.
 pub fn project(
     offers: &Offers,
-    registrations: &Registrations,
+    ids: &Ids,
     public_url: &Origin,
     rules: &Rules,
     now: Timestamp,
@@ -142,7 +142,7 @@ pub fn project(
                     rules,
                 ))],
                 active: true,
-                registrations: registrations.clone(),
+                registrations: ids.default.clone(),
             },
         })
         .collect();
@@ -158,7 +158,7 @@ pub fn project(
             .flat_map(|offer| offer.document.services.iter().cloned())
             .collect(),
         active: !published.is_empty(),
-        registrations: registrations.clone(),
+        registrations: ids.default.clone(),
     };
     let kept = default.services_within(rules.max_document_bytes);
     default.services.truncate(kept);
@@ -175,13 +175,13 @@ pub fn project(
                 face: face(holder, offer, public_url),
                 services: vec![fragment(&entries::at_host(offer, host, *availability, rules))],
                 active: true,
-                registrations: registrations.clone(),
+                registrations: ids.at(host.as_str()).clone(),
             },
             None => Document {
                 face: tombstone(host.as_str(), default_image(public_url)),
                 services: Vec::new(),
                 active: false,
-                registrations: registrations.clone(),
+                registrations: ids.at(host.as_str()).clone(),
             },
         };
         (host.clone(), HostDocument { holder: holder.clone(), document })

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use registrar::{
     offer::{OfferId, Offers, Origin, Seen, Timestamp, parse_timestamp},
-    registration::{Document, Profile, Projection, Registrations, Rules, project},
+    registration::{Document, Ids, Profile, Projection, Rules, project},
 };
 use serde_json::{Value, json};
 
@@ -122,7 +122,7 @@ pub fn projected<'a>(
     rules: &Rules,
     now: &str,
 ) -> Projection {
-    project(&offers(resources), &Registrations::new(), &public_url(), rules, at(now))
+    project(&offers(resources), &Ids::default(), &public_url(), rules, at(now))
 }
 
 /// What a document says, as JSON.

@@ -439,5 +439,6 @@ fn derive(number: u8) -> Wanted {
         readiness: Readiness::Ready,
         adopt: None,
         known: None,
+        failed: 0,
     }
 }

@@ -1,0 +1,48 @@
+//! What was learned on chain, as documents take it in.
+
+use std::collections::BTreeMap;
+
+use super::{
+    evidence::{Accounts, View},
+    journal::{IdNote, Journal},
+    key::AnchoredAgent,
+    plan::Wanted,
+};
+use crate::registration::{AgentId, AgentRegistry, Learned};
+
+/// What a journal remembers of ids.
+pub fn learned(journal: &Journal) -> Learned {
+    let mut learned = BTreeMap::new();
+    for (lane, notes) in &journal.lanes {
+        // A lane's name is its registry and its account.
+        let named = lane.rsplit_once(':').and_then(|(registry, _)| AgentRegistry::parse(registry));
+        let Some(registry) = named else { continue };
+        for (agent, note) in &notes.agents {
+            let own = match &note.id {
+                IdNote::Ours(id) => AgentId::parse(id),
+                IdNote::Lost | IdNote::Refuted => None,
+                IdNote::Unknown => continue,
+            };
+            learned.insert((agent.clone(), registry), own);
+        }
+    }
+    Learned(learned)
+}
+
+/// What a complete view says of one agent's id.
+pub fn note(wanted: &Wanted, view: &View, accounts: &Accounts) -> IdNote {
+    if let Some(id) = view.agents.get(&wanted.key) {
+        let ours = view.tokens.get(id).is_some_and(|token| accounts.contains(token.owner));
+        return if ours { IdNote::Ours(id.to_string()) } else { IdNote::Lost };
+    }
+    match (&wanted.agent, wanted.known) {
+        (AnchoredAgent::Default, Some(known)) => {
+            let stands = view
+                .tokens
+                .get(&known)
+                .is_some_and(|token| token.owner == accounts.current || token.uri == wanted.uri);
+            if stands { IdNote::Unknown } else { IdNote::Refuted }
+        }
+        (AnchoredAgent::Default | AnchoredAgent::Host(_), _) => IdNote::Unknown,
+    }
+}

@@ -1,0 +1,366 @@
+//! One chain's round: look, decide, write down, act. A shell no bigger than the decision.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use chrono::{DateTime, Utc};
+
+use super::{
+    evidence::{Accounts, Short, View},
+    evm::{AtBlock, Chain, History, Outlook, Question, Unanswered, Undecided, calldata},
+    facts,
+    fees::{Allowance, Fees, Market, price},
+    journal::{AgentNote, Attempt, CodeHashes, IdNote, Lane, OpenSlot, Spent},
+    key::AnchoredAgent,
+    plan::{Call, Decision, Intent, Purpose, Reservation, Slot, Step, Wanted, next},
+    reason::AnchorReason,
+    signer::{Signer, Unsigned},
+};
+
+/// One chain that is anchored on.
+#[derive(Debug)]
+pub struct Anchorage {
+    /// The chain's registry and nodes.
+    pub chain: Chain,
+    /// What may be spent there.
+    pub allowance: Allowance,
+    /// The code that the operator accepts in place of what was first noted: [`code_hash`].
+    pub accepted: Option<B256>,
+    /// What was read of its events.
+    pub history: History,
+}
+
+/// Why a round ended without a decision.
+#[derive(Debug, thiserror::Error)]
+pub enum Held {
+    /// The chain could not be read.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
+    /// The evidence is not complete.
+    #[error(transparent)]
+    Short(#[from] Short),
+    /// The registry's code is not what it was.
+    #[error(
+        "the registry's code changed: accept it with --accept-registry eip155:{chain_id}={hash}"
+    )]
+    RegistryChanged {
+        /// The chain.
+        chain_id: u64,
+        /// The hash to accept.
+        hash: B256,
+    },
+}
+
+impl From<Unanswered> for Held {
+    fn from(error: Unanswered) -> Self {
+        Self::Undecided(error.into())
+    }
+}
+
+impl Held {
+    /// The reason that every agent of the chain gets.
+    pub fn reason(&self) -> AnchorReason {
+        match self {
+            Self::Undecided(Undecided::Unanswered(_)) => AnchorReason::Unreachable,
+            Self::Undecided(Undecided::NoQuorum { .. }) => AnchorReason::NoQuorum,
+            Self::Undecided(Undecided::ChainMismatch { .. }) => AnchorReason::ChainMismatch,
+            Self::Undecided(Undecided::RegistryMissing(_)) => AnchorReason::RegistryMissing,
+            Self::Undecided(Undecided::AccountHasCode(_)) => AnchorReason::AccountHasCode,
+            Self::Short(_) => AnchorReason::ViewShort,
+            Self::RegistryChanged { .. } => AnchorReason::RegistryChanged,
+        }
+    }
+}
+
+/// What one look at the chain shows, and what it means.
+#[derive(Debug)]
+pub struct Look<'a> {
+    /// The node and the block.
+    pub at: AtBlock<'a>,
+    /// The complete view.
+    pub view: View,
+    /// The head.
+    pub outlook: Outlook,
+    /// What is wanted.
+    pub intent: Intent,
+    /// The step, and each agent's reason.
+    pub decision: Decision,
+    code: CodeHashes,
+}
+
+/// A call with its price, ready to be signed.
+#[derive(Clone, Debug)]
+pub struct Priced {
+    /// For which agent.
+    pub agent: String,
+    /// The call, for people.
+    pub call: String,
+    /// What to sign.
+    pub unsigned: Unsigned,
+}
+
+/// The hash that stands for both codes of a registry: what `--accept-registry` takes.
+pub fn code_hash(code: &CodeHashes) -> B256 {
+    keccak256([code.proxy.as_slice(), code.implementation.as_slice()].concat())
+}
+
+impl Anchorage {
+    /// Looks at the chain and decides. Nothing is written and nothing sent.
+    pub async fn look(
+        &mut self,
+        lane: &Lane,
+        mut wanted: Vec<Wanted>,
+        accounts: &Accounts,
+        mint_beside: bool,
+    ) -> Result<Look<'_>, Held> {
+        for wanted in &mut wanted {
+            wanted.failed =
+                lane.agents.get(&wanted.agent.to_string()).map_or(0, |note| note.reverts);
+        }
+        let Self { chain, history, accepted, .. } = self;
+        let at = chain.at_final().await?;
+        let code = at.check(accounts.current).await?;
+        let known =
+            lane.code.is_none_or(|noted| noted == code) || *accepted == Some(code_hash(&code));
+        if !known {
+            return Err(Held::RegistryChanged {
+                chain_id: chain.registry.chain_id,
+                hash: code_hash(&code),
+            });
+        }
+        let named =
+            wanted.iter().flat_map(|wanted| wanted.adopt.into_iter().chain(wanted.known)).collect();
+        let evidence = at.evidence(history, &Question { accounts, named }).await?;
+        let view = evidence.view(accounts)?;
+        let outlook = chain.outlook(at, accounts.current).await?;
+        let intent = Intent { account: accounts.current, agents: wanted, mint_beside };
+        let slot = lane.slot.as_ref().map(OpenSlot::as_slot);
+        let decision = next(&intent, slot.as_ref(), &view, &outlook.head, lane.waited);
+        Ok(Look { at, view, outlook, intent, decision, code })
+    }
+}
+
+impl Look<'_> {
+    /// Notes what was seen and how each agent stands.
+    pub fn note(&self, lane: &mut Lane, accounts: &Accounts, now: DateTime<Utc>) {
+        lane.account = accounts.current;
+        lane.code = Some(self.code);
+        lane.settled_count = self.view.count;
+        lane.settled_block = self.view.block.number;
+        lane.balance = self.outlook.balance.to_string();
+        lane.decided_at = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        lane.step = self.decision.step.name().to_owned();
+        for wanted in &self.intent.agents {
+            let reason =
+                self.decision.agents.get(&wanted.agent).copied().unwrap_or(AnchorReason::NotAsked);
+            let note = lane.agents.entry(wanted.agent.to_string()).or_insert_with(AgentNote::new);
+            note.reason = reason;
+            note.id = facts::note(wanted, &self.view, accounts);
+        }
+        let kept: Vec<String> =
+            self.intent.agents.iter().map(|wanted| wanted.agent.to_string()).collect();
+        lane.agents.retain(|agent, note| kept.contains(agent) || note.id != IdNote::Unknown);
+    }
+
+    /// Finds out what a call costs, or why it is not signed now.
+    pub async fn price(
+        &self,
+        chain: &Chain,
+        lane: &Lane,
+        reservation: &Reservation,
+        allowance: &Allowance,
+        now: DateTime<Utc>,
+    ) -> Result<Priced, AnchorReason> {
+        let market = Market {
+            base_fee: self.outlook.head.base_fee,
+            tip: self.outlook.tip,
+            balance: self.outlook.balance,
+            spent: lane.spent.on(now),
+        };
+        let (agent, call, data, last, gas) = match (reservation.purpose(), &lane.slot) {
+            (Purpose::Bump, Some(slot)) => (
+                slot.agent.clone(),
+                slot.call.clone(),
+                slot.data.clone(),
+                slot.last_fees(),
+                slot.gas,
+            ),
+            (Purpose::Bump, None) => return Err(AnchorReason::Pending),
+            (Purpose::Open { agent, call }, _) => {
+                let data = calldata(call);
+                let gas =
+                    chain.estimate(self.at, self.intent.account, &data).await.map_err(|error| {
+                        tracing::warn!(
+                            chain.id = chain.registry.chain_id,
+                            "{} {call} is not sent: {error}",
+                            agent
+                        );
+                        refusal(&error)
+                    })?;
+                (agent.to_string(), call.to_string(), data, None, gas)
+            }
+        };
+        let fees = price(gas, last, &market, allowance)?;
+        let (chain_id, to) = (chain.registry.chain_id, chain.registry.address);
+        Ok(Priced { agent, call, unsigned: Unsigned { chain_id, to, data, gas, fees } })
+    }
+}
+
+/// A call that the registry refuses must not be paid for; one that could not be asked about must not either.
+fn refusal(error: &Unanswered) -> AnchorReason {
+    match error {
+        Unanswered::Refused { message, .. }
+            if message.to_lowercase().contains("insufficient funds") =>
+        {
+            AnchorReason::NoFunds
+        }
+        Unanswered::Refused { reverted: true, .. } => AnchorReason::WouldRevert,
+        Unanswered::Refused { .. } | Unanswered::Unreadable { .. } => AnchorReason::Unreachable,
+    }
+}
+
+impl Lane {
+    /// Signs at the reserved nonce and takes the bytes in: they are sent only after this lane is written down.
+    pub fn sign(
+        &mut self,
+        signer: &Signer,
+        reservation: &Reservation,
+        priced: Priced,
+        now: DateTime<Utc>,
+    ) -> Result<B256, AnchorReason> {
+        let signed = signer.sign(reservation, &priced.unsigned).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "Nothing was signed");
+            AnchorReason::SignerFailed
+        })?;
+        let Unsigned { to, data, gas, fees, .. } = priced.unsigned;
+        let cost = |fee: u128| fee.saturating_mul(u128::from(gas));
+        let before =
+            self.slot.as_ref().and_then(OpenSlot::last_fees).map_or(0, |last| cost(last.max_fee));
+        self.spent.add(cost(fees.max_fee).saturating_sub(before), now);
+        let attempt = Attempt {
+            hash: signed.hash,
+            raw: signed.raw,
+            max_fee: fees.max_fee.to_string(),
+            tip: fees.tip.to_string(),
+        };
+        match &mut self.slot {
+            Some(slot) => {
+                slot.attempts.push(attempt);
+                slot.decisions = 0;
+            }
+            None => {
+                let (nonce, attempts) = (reservation.nonce(), vec![attempt]);
+                let (agent, call) = (priced.agent, priced.call);
+                self.slot =
+                    Some(OpenSlot { nonce, agent, call, to, data, gas, decisions: 0, attempts });
+            }
+        }
+        self.waited = 0;
+        Ok(signed.hash)
+    }
+
+    /// Closes the slot: its nonce is settled. Says whose transaction used it, and counts.
+    pub async fn close(&mut self, chain: &Chain, at: AtBlock<'_>) -> Result<(), Held> {
+        let Some(slot) = &self.slot else { return Ok(()) };
+        let mut ours = None;
+        for attempt in &slot.attempts {
+            ours = ours.or(chain.outcome(at, attempt.hash).await?);
+        }
+        let note = self.agents.get_mut(&slot.agent);
+        match ours {
+            None => self.foreign_nonces += 1,
+            Some(true) => drop(note.map(|note| note.reverts = 0)),
+            Some(false) => drop(note.map(|note| note.reverts += 1)),
+        }
+        self.slot = None;
+        Ok(())
+    }
+}
+
+impl OpenSlot {
+    /// What the decision needs of it.
+    pub fn as_slot(&self) -> Slot {
+        let max_fee = self.last_fees().map_or(0, |fees| fees.max_fee);
+        Slot { nonce: self.nonce, decisions: self.decisions, max_fee }
+    }
+
+    fn last_fees(&self) -> Option<Fees> {
+        let last = self.attempts.last()?;
+        Some(Fees { max_fee: last.max_fee.parse().ok()?, tip: last.tip.parse().ok()? })
+    }
+
+    /// The bytes that were signed last.
+    pub fn raw(&self) -> Option<(&B256, &Bytes)> {
+        self.attempts.last().map(|last| (&last.hash, &last.raw))
+    }
+}
+
+impl AgentNote {
+    fn new() -> Self {
+        Self { reason: AnchorReason::NotAsked, id: IdNote::Unknown, reverts: 0 }
+    }
+}
+
+impl Spent {
+    /// What was signed on the day of `now`, wei.
+    pub fn on(&self, now: DateTime<Utc>) -> u128 {
+        let today = now.date_naive().to_string();
+        // An unreadable amount counts as all there is: it never lets more be spent.
+        if self.day == today { self.wei.parse().unwrap_or(u128::MAX) } else { 0 }
+    }
+
+    fn add(&mut self, wei: u128, now: DateTime<Utc>) {
+        self.wei = self.on(now).saturating_add(wei).to_string();
+        self.day = now.date_naive().to_string();
+    }
+}
+
+impl Step {
+    /// The step in a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rest => "rest",
+            Self::Sign(_) => "sign",
+            Self::Broadcast => "broadcast",
+            Self::Forget => "forget",
+        }
+    }
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Mint { uri, key } => write!(f, "register({uri:?}, [registrar.key {key}, x402])"),
+            Self::Adopt { id, key } => write!(f, "setMetadata({id}, \"registrar.key\", {key})"),
+            Self::SetUri { id, uri } => write!(f, "setAgentURI({id}, {uri:?})"),
+            Self::SetX402 { id } => write!(f, "setMetadata({id}, \"x402\", …)"),
+        }
+    }
+}
+
+/// How many days a balance lasts at a day's budget.
+pub fn days_of_funds(balance: u128, allowance: &Allowance) -> f64 {
+    let (balance, budget) = (U256::from(balance), U256::from(allowance.daily_budget.max(1)));
+    f64::from(balance) / f64::from(budget)
+}
+
+/// The reasons of a chain on which nothing could be decided.
+pub fn held_reasons(
+    lane: &mut Lane,
+    agents: impl Iterator<Item = AnchoredAgent>,
+    reason: AnchorReason,
+) {
+    for agent in agents {
+        lane.agents.entry(agent.to_string()).or_insert_with(AgentNote::new).reason = reason;
+    }
+}
+
+/// The reasons by agent, for counting.
+pub fn reasons(lane: &Lane) -> BTreeMap<String, AnchorReason> {
+    lane.agents.iter().map(|(agent, note)| (agent.clone(), note.reason)).collect()
+}
+
+/// The account that a lane's name ends with.
+pub fn is_account(lane: &str, account: Address) -> bool {
+    lane.rsplit_once(':').is_some_and(|(_, own)| own.parse() == Ok(account))
+}

@@ -1,0 +1,269 @@
+//! The loop: one decision for each chain at each tick, over one journal that is written before anything is sent.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{Mutex, watch};
+
+use super::{
+    evidence::Accounts,
+    evm::Chain,
+    facts::learned,
+    journal::{Journal, JournalFile, Lane, Refused, lane_key},
+    key::AnchoredAgent,
+    lane::{Anchorage, Held, held_reasons},
+    plan::{PATIENCE, Purpose, Reservation, Step, Wanted},
+    reason::AnchorReason,
+    signer::Signer,
+    wanted::Anchored,
+};
+use crate::{
+    catalog::{Catalog, Shared},
+    clock::Clock,
+    registration::Learned,
+    source::{Observation, World},
+};
+
+/// Everything that anchoring needs, checked.
+#[derive(Debug)]
+pub struct Anchoring {
+    /// The chains.
+    pub chains: Vec<Anchorage>,
+    /// Which agents, as whom.
+    pub anchored: Anchored,
+    /// Our accounts.
+    pub accounts: Accounts,
+    /// The key.
+    pub signer: Signer,
+    /// How long to rest between two decisions on a chain.
+    pub interval: Duration,
+}
+
+/// What is wanted comes from what is published.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The published catalog.
+    pub catalog: watch::Receiver<Shared>,
+    /// The world that it was made from.
+    pub observed: watch::Receiver<Observation>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The journal and the facts that come from it, shared by all chains of this process.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    state: Arc<Mutex<(JournalFile, Journal)>>,
+    facts: watch::Sender<Learned>,
+}
+
+impl Ledger {
+    /// A ledger over an open journal. What it remembers is told at once.
+    pub fn new(file: JournalFile, journal: Journal, facts: watch::Sender<Learned>) -> Self {
+        facts.send_replace(learned(&journal));
+        Self { state: Arc::new(Mutex::new((file, journal))), facts }
+    }
+
+    /// One lane as it stands.
+    pub async fn lane(&self, key: &str) -> Lane {
+        self.state.lock().await.1.lanes.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Writes a lane down, and tells what it means.
+    async fn write(&self, key: &str, lane: &Lane) -> Result<(), Refused> {
+        let mut state = self.state.lock().await;
+        let (file, journal) = &mut *state;
+        let mut changed = journal.clone();
+        changed.lanes.insert(key.to_owned(), lane.clone());
+        file.write(&changed)?;
+        *journal = changed;
+        let facts = learned(journal);
+        self.facts.send_if_modified(|last| {
+            let moved = *last != facts;
+            if moved {
+                *last = facts;
+            }
+            moved
+        });
+        Ok(())
+    }
+}
+
+/// Anchors until the process ends; returns only when the journal can no longer be written, with the words for it.
+pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> String {
+    let Anchoring { chains, anchored, accounts, signer, interval } = anchoring;
+    let rounds = chains.into_iter().map(|mut anchorage| {
+        let (mut sources, ledger) = (sources.clone(), ledger.clone());
+        let (anchored, accounts, signer) = (&anchored, &accounts, &signer);
+        async move {
+            loop {
+                let round =
+                    Round { anchored, accounts, signer, ledger: &ledger, clock: sources.clock };
+                match sources.now() {
+                    Some((catalog, world)) => {
+                        match round.once(&mut anchorage, &catalog, &world).await {
+                            // A nonce has been settled: what comes next need not wait.
+                            Ok(true) => continue,
+                            Ok(false) => {}
+                            Err(refused) => return refused.to_string(),
+                        }
+                        tokio::time::sleep(interval).await;
+                    }
+                    // Nothing is known to be wanted before the first world.
+                    None => {
+                        if sources.catalog.changed().await.is_err() {
+                            return "the publisher is gone".to_owned();
+                        }
+                    }
+                }
+            }
+        }
+    });
+    let (ended, _, _) = futures::future::select_all(rounds.map(Box::pin)).await;
+    ended
+}
+
+impl Sources {
+    /// What is published now, once there is something.
+    pub fn now(&mut self) -> Option<(Arc<Catalog>, World)> {
+        let catalog = self.catalog.borrow_and_update().clone()?;
+        let world = self.observed.borrow().world.clone()?;
+        Some((catalog, world))
+    }
+}
+
+/// One round on one chain.
+#[derive(Clone, Copy, Debug)]
+pub struct Round<'a> {
+    /// Which agents, as whom.
+    pub anchored: &'a Anchored,
+    /// Our accounts.
+    pub accounts: &'a Accounts,
+    /// The key.
+    pub signer: &'a Signer,
+    /// The journal.
+    pub ledger: &'a Ledger,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Round<'_> {
+    /// Looks, decides, writes down and acts; `true` when another round has something to do at once.
+    pub async fn once(
+        &self,
+        anchorage: &mut Anchorage,
+        catalog: &Catalog,
+        world: &World,
+    ) -> Result<bool, Refused> {
+        let registry = anchorage.chain.registry;
+        let key = lane_key(&registry, self.accounts.current);
+        let mut lane = self.ledger.lane(&key).await;
+        lane.account = self.accounts.current;
+        let identity = &world.identity.registrations;
+        let wanted = self.anchored.wanted(&registry, catalog, &world.public_url, identity);
+        let agents: Vec<AnchoredAgent> = wanted.iter().map(|wanted| wanted.agent.clone()).collect();
+        let acted = self.act(anchorage, &mut lane, &key, wanted).await?;
+        match acted {
+            Ok(again) => Ok(again),
+            Err(held) => {
+                tracing::warn!(chain.id = registry.chain_id, anchor.reason = %held.reason(), "Nothing was decided: {held}");
+                held_reasons(&mut lane, agents.into_iter(), held.reason());
+                self.ledger.write(&key, &lane).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn act(
+        &self,
+        anchorage: &mut Anchorage,
+        lane: &mut Lane,
+        key: &str,
+        wanted: Vec<Wanted>,
+    ) -> Result<Result<bool, Held>, Refused> {
+        let (chain, allowance) = (anchorage.chain.clone(), anchorage.allowance);
+        let now = self.clock.now();
+        let look =
+            match anchorage.look(lane, wanted, self.accounts, self.anchored.mint_beside).await {
+                Ok(look) => look,
+                Err(held) => return Ok(Err(held)),
+            };
+        look.note(lane, self.accounts, now);
+        let chain_id = chain.registry.chain_id;
+        let again = match &look.decision.step {
+            Step::Rest => {
+                lane.waited = if lane.slot.is_none() { lane.waited.saturating_add(1) } else { 0 };
+                false
+            }
+            Step::Forget => {
+                if let Err(held) = lane.close(&chain, look.at).await {
+                    return Ok(Err(held));
+                }
+                true
+            }
+            Step::Broadcast => {
+                self.broadcast(&chain, lane).await;
+                false
+            }
+            Step::Sign(reservation) => {
+                match look.price(&chain, lane, reservation, &allowance, now).await {
+                    Err(reason) => {
+                        let agent = lane.slot.as_ref().map(|slot| slot.agent.clone());
+                        self.hold(lane, agent.or_else(|| reserved_for(reservation)), reason);
+                        // A slot that cannot be bumped is still worth sending.
+                        self.broadcast(&chain, lane).await;
+                        false
+                    }
+                    Ok(priced) => {
+                        let call = priced.call.clone();
+                        match lane.sign(self.signer, reservation, priced, now) {
+                            Err(reason) => {
+                                self.hold(lane, reserved_for(reservation), reason);
+                                false
+                            }
+                            Ok(hash) => {
+                                let nonce = reservation.nonce();
+                                tracing::info!(chain.id = chain_id, tx.hash = %hash, tx.nonce = nonce, "Signed {call}");
+                                // Written down, then sent: after a crash the same bytes are sent again.
+                                self.ledger.write(key, lane).await?;
+                                self.broadcast(&chain, lane).await;
+                                false
+                            }
+                        }
+                    }
+                }
+            }
+        };
+        self.ledger.write(key, lane).await?;
+        Ok(Ok(again))
+    }
+
+    fn hold(&self, lane: &mut Lane, agent: Option<String>, reason: AnchorReason) {
+        if let Some(note) = agent.and_then(|agent| lane.agents.get_mut(&agent)) {
+            note.reason = reason;
+        }
+    }
+
+    /// Sends the slot's bytes, unless a node has them already. Whatever comes back frees nothing.
+    async fn broadcast(&self, chain: &Chain, lane: &mut Lane) {
+        let Some(slot) = &mut lane.slot else { return };
+        slot.decisions = slot.decisions.saturating_add(1);
+        let Some((hash, raw)) = slot.raw().map(|(hash, raw)| (*hash, raw.clone())) else { return };
+        if chain.is_known(hash).await {
+            return;
+        }
+        for refusal in chain.broadcast(&raw).await {
+            // The one thing that an error's words are good for: paying more at the same nonce.
+            if refusal.to_string().contains("underpriced") {
+                slot.decisions = slot.decisions.max(PATIENCE);
+            }
+            tracing::info!(chain.id = chain.registry.chain_id, tx.hash = %hash, "{refusal}");
+        }
+    }
+}
+
+fn reserved_for(reservation: &Reservation) -> Option<String> {
+    match reservation.purpose() {
+        Purpose::Open { agent, .. } => Some(agent.to_string()),
+        Purpose::Bump => None,
+    }
+}

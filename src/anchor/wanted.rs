@@ -1,0 +1,100 @@
+//! What should be on chain, by what is published.
+
+use std::collections::BTreeMap;
+
+use super::{
+    key::{AnchorKey, AnchoredAgent, Owner},
+    plan::{Readiness, Wanted},
+};
+use crate::{
+    catalog::{Catalog, ListedOffer},
+    offer::{Hostname, Origin},
+    registration::{AgentId, AgentRegistry, Registrations, State},
+};
+
+/// Which agents the operator anchors, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchored {
+    /// Whose keys they are.
+    pub owner: Owner,
+    /// Hosts that are anchored besides the default agent.
+    pub hosts: Vec<Hostname>,
+    /// Tokens that the operator names, by chain id and agent.
+    pub adopt: BTreeMap<(u64, AnchoredAgent), AgentId>,
+    /// Whether to mint although an id is known already.
+    pub mint_beside: bool,
+}
+
+/// How many earlier incarnations are looked for; more were never asked for by anybody.
+const EARLIER: u64 = 64;
+
+impl Anchored {
+    /// The agents that should be in one registry.
+    pub fn wanted(
+        &self,
+        registry: &AgentRegistry,
+        catalog: &Catalog,
+        public_url: &Origin,
+        identity: &Registrations,
+    ) -> Vec<Wanted> {
+        let all: Vec<&ListedOffer> = catalog.listed.iter().collect();
+        let mut wanted = vec![self.agent(
+            registry,
+            AnchoredAgent::Default,
+            public_url.as_str(),
+            readiness(&all),
+            identity,
+        )];
+        for host in &self.hosts {
+            let own: Vec<&ListedOffer> = all
+                .iter()
+                .copied()
+                .filter(|offer| offer.host.as_deref() == Some(host.as_str()))
+                .collect();
+            let agent = AnchoredAgent::Host(host.clone());
+            wanted.push(self.agent(
+                registry,
+                agent,
+                &host.origin(),
+                readiness(&own),
+                &Registrations::new(),
+            ));
+        }
+        wanted
+    }
+
+    fn agent(
+        &self,
+        registry: &AgentRegistry,
+        agent: AnchoredAgent,
+        origin: &str,
+        readiness: Readiness,
+        identity: &Registrations,
+    ) -> Wanted {
+        let incarnation = self.owner.incarnation;
+        let earlier = (incarnation.saturating_sub(EARLIER)..incarnation)
+            .map(|incarnation| Owner { incarnation, ..self.owner.clone() });
+        Wanted {
+            key: AnchorKey::derive(registry, &self.owner, &agent),
+            earlier_keys: earlier
+                .map(|owner| AnchorKey::derive(registry, &owner, &agent))
+                .collect(),
+            uri: format!("{origin}/.well-known/agent-registration.json"),
+            readiness,
+            adopt: self.adopt.get(&(registry.chain_id, agent.clone())).copied(),
+            known: identity.get(registry).copied(),
+            failed: 0,
+            agent,
+        }
+    }
+}
+
+fn readiness(offers: &[&ListedOffer]) -> Readiness {
+    if offers.is_empty() {
+        Readiness::Tombstone
+    } else if offers.iter().all(|offer| offer.state == State::Draining) {
+        Readiness::Draining
+    } else {
+        Readiness::Ready
+    }
+}
