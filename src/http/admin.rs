@@ -18,7 +18,7 @@ use axum::{
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::{Reader, count_misses, counted, courtesy, problem, problem::Problem};
+use super::{Reader, Route, assemble, count_misses, courtesy, problem, problem::Problem};
 use crate::{
     offer::print_seconds,
     registration::{Explanation, Reason, State as OfferState, encode},
@@ -43,17 +43,27 @@ pub struct Admin {
 /// The admin router.
 pub fn router(admin: Admin) -> Router {
     let metrics = admin.reader.metrics.clone();
-    Router::new()
-        .route("/livez", counted(&metrics, "/livez", get(livez)))
-        .route("/readyz", counted(&metrics, "/readyz", get(readyz)))
-        .route("/startupz", counted(&metrics, "/startupz", get(startupz)))
-        .route("/metrics", counted(&metrics, "/metrics", get(scrape)))
-        .route("/debug/offers", counted(&metrics, "/debug/offers", get(debug_offers)))
+    assemble(routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
         .layer(courtesy())
+        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
         .with_state(admin)
+}
+
+/// Every path of the admin router, as it is written there and in openapi.yaml.
+pub fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
+}
+
+fn routes() -> Vec<Route<Admin>> {
+    vec![
+        ("/livez", get(livez)),
+        ("/readyz", get(readyz)),
+        ("/startupz", get(startupz)),
+        ("/metrics", get(scrape)),
+        ("/debug/offers", get(debug_offers)),
+    ]
 }
 
 /// Whether the process can still do its job.
