@@ -3,4 +3,11 @@
 #![allow(missing_docs, reason = "test names are facts; nobody reads docs of a test binary")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod architecture;
+mod caching;
+mod contract;
+mod listing;
+mod measuring;
+mod serving;
+mod site;
 mod world;
