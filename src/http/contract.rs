@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::Path,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
@@ -51,9 +51,9 @@ fn built_in(media_type: &'static str, body: Vec<u8>) -> MethodRouter<Reader> {
 fn schemas() -> MethodRouter<Reader> {
     let pages = SCHEMAS.map(|(file, text)| (file, Page::new(text.into())));
     let pages = Arc::new(BTreeMap::from(pages));
-    get(async move |Path(file): Path<String>, headers: HeaderMap| -> Response {
+    get(async move |file: Result<Path<String>, PathRejection>, headers: HeaderMap| -> Response {
         let media_type = HeaderValue::from_static("application/schema+json");
-        match pages.get(file.as_str()) {
+        match file.ok().and_then(|Path(file)| pages.get(file.as_str())) {
             Some(page) => conditional::page(page, &headers, media_type, CACHE_CONTROL),
             None => not_found().await.into_response(),
         }

@@ -8,7 +8,10 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use super::{Reader, conditional, problem::Problem, problem::method_not_allowed};
+use super::{
+    Reader, conditional,
+    problem::{METHODS, Problem, method_not_allowed},
+};
 use crate::{
     catalog::Page,
     offer::{Hostname, OfferId, is_dns_name},
@@ -100,9 +103,9 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
 
 fn preflight() -> Response {
     let headers = [
-        (header::ALLOW, "GET,HEAD,OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD,OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+        (header::ALLOW, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*")),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
 }

@@ -13,7 +13,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state, map_response},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
     routing::{MethodRouter, get},
 };
@@ -183,9 +183,20 @@ fn courtesy() -> impl tower::Layer<
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn(name_methods))
         .layer(cors)
         .layer(map_response(problem::explain_bare_errors))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
+}
+
+/// Says what a path answers, OPTIONS included: CORS answers preflights in a route's place.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let asked = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if asked {
+        response.headers_mut().insert(header::ALLOW, problem::METHODS);
+    }
+    response
 }
 
 /// Marks an answer that its route has counted.

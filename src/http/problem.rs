@@ -10,6 +10,9 @@ use crate::registration::{Explanation, Reason, encode};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// What every path answers.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIONS");
+
 /// One problem, as clients read it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
@@ -214,13 +217,17 @@ pub(super) async fn method_not_allowed() -> Response {
         "Everything here is read-only.",
         fix,
     );
-    ([(header::ALLOW, "GET,HEAD,OPTIONS")], problem).into_response()
+    ([(header::ALLOW, METHODS)], problem).into_response()
 }
 
 /// Turns errors that a layer made without a body of ours into problems.
 pub(super) async fn explain_bare_errors(mut response: Response) -> Response {
     let status = response.status();
-    let explained = response.headers().get(header::CONTENT_TYPE) == Some(&MEDIA_TYPE);
+    // Layers answer with nothing or with text; what our handlers say of an error is JSON.
+    let explained = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/"));
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }

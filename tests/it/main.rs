@@ -8,6 +8,7 @@ mod caching;
 mod contract;
 mod listing;
 mod measuring;
+mod schemas;
 mod serving;
 mod site;
 mod world;

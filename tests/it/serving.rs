@@ -189,6 +189,7 @@ async fn every_route_answers_options_and_refuses_every_other_method() {
         let answer = ask(router.clone(), request("OPTIONS", &path, &preflight)).await;
         assert!(answer.status.is_success() && answer.body.is_empty(), "{path}: {answer:?}");
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(answer.header("allow"), "GET,HEAD,OPTIONS", "{path}");
         assert_eq!(answer.header("access-control-allow-methods"), "GET,HEAD,OPTIONS", "{path}");
         assert_eq!(answer.header("access-control-allow-headers"), "*", "{path}");
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::TRACE] {
@@ -221,6 +222,7 @@ async fn an_unknown_path_is_a_problem_document() {
         "/schema/",
         "/schema/nothing.schema.json",
         "/schema/..%2Fopenapi.yaml",
+        "/schema/%ff",
         "/index.html",
         "/livez",
         "/metrics",

@@ -14,7 +14,6 @@ use registrar::{
     catalog::{Catalog, Shared},
     clock::Clock,
     http::{self, Reader, admin::Admin},
-    offer::OfferId,
     registration::{Identity, Rules, project},
     source::{Observation, Problem, Vitals, World},
     telemetry::Metrics,
@@ -185,9 +184,4 @@ impl Answer {
 /// A problem's status and code, to compare with.
 pub fn is(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
-}
-
-/// An id as the site knows it.
-pub fn id(text: &str) -> OfferId {
-    OfferId::parse(text).unwrap()
 }
