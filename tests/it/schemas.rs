@@ -7,7 +7,10 @@ use registrar::{
 };
 use serde_json::{Value, json};
 
-use crate::contract::{check, compiled, schema_file, walk};
+use crate::{
+    contract::{check, compiled, schema_file, walk},
+    world::{offer, projected, rules, said},
+};
 
 #[test]
 fn every_schema_file_is_a_schema_whose_examples_are_valid() {
@@ -68,6 +71,36 @@ fn closed_lists_are_those_of_the_code() {
     }
     for reason in Reason::ALL {
         assert_eq!(Code::Offer(reason).as_str(), reason.as_str());
+    }
+}
+
+#[test]
+fn every_document_is_valid_whatever_is_published() {
+    let schema = compiled(&schema_file("agent-registration.schema.json"));
+    let named = |name: &str| offer("demo/odd").set("/spec/registration/name", name);
+    let odd = || named("<b>\u{2028}\u{7}\u{1f980}").host("odd.example");
+    let worlds = [
+        vec![],
+        vec![odd()],
+        vec![odd().disabled()],
+        vec![odd().draining("2026-01-01T00:00:00Z", "0s")],
+        vec![odd().draining("2026-05-24T12:00:00.999999999Z", "1ns")],
+        vec![odd().draining("9999-12-31T23:59:59Z", "0s")],
+        vec![odd().service("A2A", "/card").service("ENS", "odd.eth").service("email", "a@b.c")],
+        vec![odd().set("/spec/registration/image", "data:image/png;base64,AA==")],
+        vec![odd().set("/spec/registration/image", "IPFS://x"), offer("demo/other")],
+        vec![odd().set("/spec/registration/skills", vec!["a/b"]).set("/spec/provenance/a", "b")],
+        vec![named(" ").set("/spec/registration/supportedTrust", vec!["reputation"])],
+    ];
+    for world in worlds {
+        for now in ["2026-01-01T00:00:00Z", "2026-05-24T12:00:00Z", "2026-05-24T12:00:01Z"] {
+            let projection = projected(&world, &rules(), now);
+            let hosts = projection.hosts.values().map(|host| &host.document);
+            let offers = projection.published.iter().map(|offer| &offer.document);
+            for document in hosts.chain(offers).chain([&projection.default]) {
+                check(&schema, &said(document), now);
+            }
+        }
     }
 }
 

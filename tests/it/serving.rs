@@ -310,6 +310,9 @@ async fn a_miss_tells_the_reason_of_an_enabled_offer_and_nothing_of_any_other() 
     site.publish(&resources);
     let answer = site.get(&document_of("demo/chat")).await;
     assert_eq!(answer.problem(), is(404, "ConditionMissing"));
+    resources[0] = resources[0].clone().ready(&["RoutePublished"]);
+    site.publish(&resources);
+    assert_eq!(site.get(&document_of("demo/chat")).await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
