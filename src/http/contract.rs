@@ -1,12 +1,12 @@
 //! The contract, self-hosted: openapi.yaml, the JSON Schemas, and the default image.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::{
     extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
+    routing::get,
 };
 
 use super::{Reader, Route, conditional, problem::not_found};
@@ -27,35 +27,37 @@ const AGENT_ICON: &[u8] = include_bytes!("../../assets/agent-icon.png");
 /// These change with a release only.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// The routes of everything that is built in.
-pub(super) fn routes() -> Vec<Route<Reader>> {
+/// What is built in besides the schemas: path, media type, bytes.
+static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
     let openapi = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is YAML: a test reads it");
     let openapi_json =
         encode(openapi.first().expect("openapi.yaml holds a document: a test reads it"));
-    vec![
-        ("/openapi.yaml", built_in("application/yaml", OPENAPI_YAML.into())),
-        ("/openapi.json", built_in("application/json", openapi_json)),
-        ("/schema/{file}", schemas()),
-        ("/agent-icon.png", built_in("image/png", AGENT_ICON.into())),
+    [
+        ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.into())),
+        ("/openapi.json", "application/json", Page::new(openapi_json)),
+        ("/agent-icon.png", "image/png", Page::new(AGENT_ICON.into())),
     ]
+});
+static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
+    LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.into()))).into());
+
+/// The routes of everything that is built in.
+pub(super) fn routes() -> Vec<Route<Reader>> {
+    let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
+        let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);
+        (*path, get(answer))
+    });
+    built_in.chain([("/schema/{file}", get(schema))]).collect()
 }
 
-fn built_in(media_type: &'static str, body: Vec<u8>) -> MethodRouter<Reader> {
-    let page = Page::new(body);
-    let media_type = HeaderValue::from_static(media_type);
-    get(async move |headers: HeaderMap| {
-        conditional::page(&page, &headers, media_type, CACHE_CONTROL)
-    })
+/// `GET /schema/{file}`
+async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    match file.ok().and_then(|Path(file)| SCHEMA_PAGES.get(file.as_str())) {
+        Some(page) => built_in(page, "application/schema+json", &headers),
+        None => not_found().await.into_response(),
+    }
 }
 
-fn schemas() -> MethodRouter<Reader> {
-    let pages = SCHEMAS.map(|(file, text)| (file, Page::new(text.into())));
-    let pages = Arc::new(BTreeMap::from(pages));
-    get(async move |file: Result<Path<String>, PathRejection>, headers: HeaderMap| -> Response {
-        let media_type = HeaderValue::from_static("application/schema+json");
-        match file.ok().and_then(|Path(file)| pages.get(file.as_str())) {
-            Some(page) => conditional::page(page, &headers, media_type, CACHE_CONTROL),
-            None => not_found().await.into_response(),
-        }
-    })
+fn built_in(page: &Page, media_type: &'static str, headers: &HeaderMap) -> Response {
+    conditional::page(page, headers, HeaderValue::from_static(media_type), CACHE_CONTROL)
 }
