@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
 use kube::core::Selector;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     },
     registration::{Profile, Rules},
     source::{Scope, cluster::Access, parse_selector, parse_yaml},
+    telemetry::LogFormat,
 };
 
 /// Condition types that a ServiceOffer in a cluster needs; manifests in files have no controller that sets any.
@@ -145,15 +146,6 @@ pub struct ServeArgs {
     /// The form of the log lines on stderr
     #[arg(long, value_name = "FORMAT", env = "REGISTRAR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// `registrar render`

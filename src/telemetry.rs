@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use clap::ValueEnum;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
@@ -14,10 +15,17 @@ use prometheus_client::{
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogFormat;
-
 /// What is logged unless `RUST_LOG` says otherwise. The Kubernetes client's own lines repeat what `source` says once.
 const DEFAULT_FILTER: &str = "info,kube_runtime=off,kube_client=off";
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
 
 /// Sends log lines to stderr: stdout is for data.
 pub fn log_to_stderr(format: LogFormat) {

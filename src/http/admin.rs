@@ -16,9 +16,10 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
+use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
-use super::{Reader, count_misses, counted, courtesy, problem, problem::Problem};
+use super::{Reader, Route, assemble, count_misses, courtesy, problem, problem::Problem};
 use crate::{
     offer::print_seconds,
     registration::{Explanation, Reason, State as OfferState, encode},
@@ -26,6 +27,8 @@ use crate::{
     telemetry::Reading,
 };
 
+/// What is said here is true now only.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A publisher that is silent for longer cannot do its job any more: it goes round every 30 s at least.
 const BEAT_LIMIT: Duration = Duration::from_secs(120);
 
@@ -43,17 +46,28 @@ pub struct Admin {
 /// The admin router.
 pub fn router(admin: Admin) -> Router {
     let metrics = admin.reader.metrics.clone();
-    Router::new()
-        .route("/livez", counted(&metrics, "/livez", get(livez)))
-        .route("/readyz", counted(&metrics, "/readyz", get(readyz)))
-        .route("/startupz", counted(&metrics, "/startupz", get(startupz)))
-        .route("/metrics", counted(&metrics, "/metrics", get(scrape)))
-        .route("/debug/offers", counted(&metrics, "/debug/offers", get(debug_offers)))
+    assemble(routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
+        .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
         .layer(courtesy())
+        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
         .with_state(admin)
+}
+
+/// Every path of the admin router, as it is written there and in openapi.yaml.
+pub fn paths() -> Vec<&'static str> {
+    routes().into_iter().map(|(path, _)| path).collect()
+}
+
+fn routes() -> Vec<Route<Admin>> {
+    vec![
+        ("/livez", get(livez)),
+        ("/readyz", get(readyz)),
+        ("/startupz", get(startupz)),
+        ("/metrics", get(scrape)),
+        ("/debug/offers", get(debug_offers)),
+    ]
 }
 
 /// Whether the process can still do its job.
@@ -92,16 +106,16 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     } else {
         admin.reader.catalog.borrow().is_none().then(|| admin.reader.incomplete())
     };
-    match (verbose, problem) {
-        (false, None) => "ok\n".into_response(),
-        (false, Some(problem)) => problem.into_response(),
-        (true, problem) => {
-            let ready = problem.is_none();
-            let status = problem
-                .map_or(axum::http::StatusCode::OK, |problem| problem.into_response().status());
-            (status, json(&readiness(&admin, ready))).into_response()
-        }
+    if !verbose {
+        return problem.map_or_else(|| "ok\n".into_response(), IntoResponse::into_response);
     }
+    let mut response = json(&readiness(&admin, problem.is_none()));
+    if let Some(refusal) = problem.map(IntoResponse::into_response) {
+        *response.status_mut() = refusal.status();
+        let retry_after = refusal.headers().get(header::RETRY_AFTER).cloned();
+        response.headers_mut().extend(retry_after.map(|seconds| (header::RETRY_AFTER, seconds)));
+    }
+    response
 }
 
 fn readiness(admin: &Admin, ready: bool) -> Readiness {
@@ -179,9 +193,6 @@ async fn debug_offers(State(admin): State<Admin>) -> Result<Response, Problem> {
 }
 
 fn json<T: Serialize>(value: &T) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (headers, encode(value)).into_response()
+    let media_type = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, media_type)], encode(value)).into_response()
 }

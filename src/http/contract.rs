@@ -1,44 +1,63 @@
 //! The contract, self-hosted: openapi.yaml, the JSON Schemas, and the default image.
 
+use std::{collections::BTreeMap, sync::LazyLock};
+
 use axum::{
-    Router,
+    extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue},
+    response::{IntoResponse, Response},
     routing::get,
 };
 
-use super::{Reader, conditional, counted};
-use crate::{catalog::Page, registration::encode, source::parse_yaml, telemetry::Metrics};
+use super::{Reader, Route, conditional, problem::not_found};
+use crate::{catalog::Page, registration::encode, source::parse_yaml};
 
 /// The HTTP contract.
 pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
-const AGENT_REGISTRATION_SCHEMA: &str = include_str!("../../schema/agent-registration.schema.json");
+/// Every file of schema/, by name.
+pub const SCHEMAS: [(&str, &str); 5] = [
+    ("agent.schema.json", include_str!("../../schema/agent.schema.json")),
+    ("agent-registration.schema.json", include_str!("../../schema/agent-registration.schema.json")),
+    ("explanation.schema.json", include_str!("../../schema/explanation.schema.json")),
+    ("offer.schema.json", include_str!("../../schema/offer.schema.json")),
+    ("problem.schema.json", include_str!("../../schema/problem.schema.json")),
+];
 const AGENT_ICON: &[u8] = include_bytes!("../../assets/agent-icon.png");
 
 /// These change with a release only.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// The routes of everything that is built in.
-pub(super) fn routes(metrics: &Metrics) -> Router<Reader> {
+/// What is built in besides the schemas: path, media type, bytes.
+static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
     let openapi = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is YAML: a test reads it");
     let openapi_json =
         encode(openapi.first().expect("openapi.yaml holds a document: a test reads it"));
-    let built_in: [(&'static str, &'static str, Vec<u8>); 4] = [
-        ("/openapi.yaml", "application/yaml", OPENAPI_YAML.into()),
-        ("/openapi.json", "application/json", openapi_json),
-        (
-            "/schema/agent-registration.schema.json",
-            "application/schema+json",
-            AGENT_REGISTRATION_SCHEMA.into(),
-        ),
-        ("/agent-icon.png", "image/png", AGENT_ICON.into()),
-    ];
-    built_in.into_iter().fold(Router::new(), |router, (path, media_type, body)| {
-        let page = Page::new(body);
-        let media_type = HeaderValue::from_static(media_type);
-        let answer = move |headers: HeaderMap| {
-            let response = conditional::page(&page, &headers, media_type, CACHE_CONTROL);
-            async move { response }
-        };
-        router.route(path, counted(metrics, path, get(answer)))
-    })
+    [
+        ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.into())),
+        ("/openapi.json", "application/json", Page::new(openapi_json)),
+        ("/agent-icon.png", "image/png", Page::new(AGENT_ICON.into())),
+    ]
+});
+static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
+    LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.into()))).into());
+
+/// The routes of everything that is built in.
+pub(super) fn routes() -> Vec<Route<Reader>> {
+    let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
+        let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);
+        (*path, get(answer))
+    });
+    built_in.chain([("/schema/{file}", get(schema))]).collect()
+}
+
+/// `GET /schema/{file}`
+async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    match file.ok().and_then(|Path(file)| SCHEMA_PAGES.get(file.as_str())) {
+        Some(page) => built_in(page, "application/schema+json", &headers),
+        None => not_found().await.into_response(),
+    }
+}
+
+fn built_in(page: &Page, media_type: &'static str, headers: &HeaderMap) -> Response {
+    conditional::page(page, headers, HeaderValue::from_static(media_type), CACHE_CONTROL)
 }

@@ -8,7 +8,10 @@ use axum::{
     routing::{MethodRouter, get},
 };
 
-use super::{Reader, conditional, problem::Problem, problem::method_not_allowed};
+use super::{
+    Reader, conditional,
+    problem::{METHODS, Problem, method_not_allowed},
+};
 use crate::{
     catalog::Page,
     offer::{Hostname, OfferId, is_dns_name},
@@ -21,9 +24,16 @@ pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-regist
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The methods of a document path. They say for themselves what layers say elsewhere.
-pub(super) fn methods<T: 'static>(handler: impl Handler<T, Reader>) -> MethodRouter<Reader> {
-    get(handler).options(preflight).fallback(|| async { shared(method_not_allowed().await) })
+/// The methods of a document path. They say and count for themselves what layers do elsewhere.
+pub(super) fn methods<T: 'static>(
+    route: &'static str,
+    handler: impl Handler<T, Reader>,
+) -> MethodRouter<Reader> {
+    let refuse = async move |State(reader): State<Reader>| {
+        finish(&reader, route, method_not_allowed().await)
+    };
+    let preflight = async move |State(reader): State<Reader>| finish(&reader, route, preflight());
+    get(handler).options(preflight).fallback(refuse)
 }
 
 /// The document of the agent that the request's host names.
@@ -91,13 +101,13 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
     Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
 }
 
-async fn preflight(State(reader): State<Reader>) -> Response {
+fn preflight() -> Response {
     let headers = [
-        (header::ALLOW, "GET,HEAD,OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,HEAD,OPTIONS"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
+        (header::ALLOW, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*")),
     ];
-    finish(&reader, "preflight", (StatusCode::NO_CONTENT, headers).into_response())
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
 fn finish(reader: &Reader, route: &'static str, response: Response) -> Response {

@@ -13,7 +13,7 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn_with_state, map_response},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::Response,
     routing::{MethodRouter, get},
 };
@@ -26,7 +26,10 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-pub use self::{contract::OPENAPI_YAML, problem::Problem};
+pub use self::{
+    contract::{OPENAPI_YAML, SCHEMAS},
+    problem::{Code, Problem},
+};
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
@@ -102,25 +105,56 @@ impl Current {
 
 /// The public router.
 pub fn router(reader: Reader) -> Router {
-    let contract = contract::routes(&reader.metrics);
-    let rest = Router::new()
-        .route("/offers", counted(&reader.metrics, "/offers", get(listings::offers)))
-        .route(
-            "/offers/{namespace}/{name}",
-            counted(&reader.metrics, "/offers/{namespace}/{name}", get(listings::offer)),
-        )
-        .route("/agents", counted(&reader.metrics, "/agents", get(listings::agents)))
-        .merge(contract)
+    let metrics = reader.metrics.clone();
+    let rest = assemble(courteous_routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(from_fn_with_state(reader.metrics.clone(), count_misses))
-        .layer(courtesy());
+        .layer(courtesy())
+        .layer(from_fn_with_state(metrics, count_misses));
     // The document paths answer for themselves, without the layers: a stock stack costs a third of their speed.
-    Router::new()
-        .route(documents::WELL_KNOWN, documents::methods(documents::well_known))
-        .route(documents::OFFER_DOCUMENT, documents::methods(documents::offer_document))
+    document_routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .merge(rest)
         .with_state(reader)
+}
+
+/// Every path of the public router, as it is written there and in openapi.yaml.
+pub fn paths() -> Vec<&'static str> {
+    let paths = document_routes().into_iter().chain(courteous_routes());
+    paths.map(|(path, _)| path).collect()
+}
+
+/// A path and what answers there.
+type Route<S> = (&'static str, MethodRouter<S>);
+
+fn document_routes() -> Vec<Route<Reader>> {
+    use documents::{OFFER_DOCUMENT, WELL_KNOWN, methods, offer_document, well_known};
+    vec![
+        (WELL_KNOWN, methods(WELL_KNOWN, well_known)),
+        (OFFER_DOCUMENT, methods(OFFER_DOCUMENT, offer_document)),
+    ]
+}
+
+fn courteous_routes() -> Vec<Route<Reader>> {
+    let mut routes = vec![
+        ("/offers", get(listings::offers)),
+        ("/offers/{namespace}/{name}", get(listings::offer)),
+        ("/agents", get(listings::agents)),
+    ];
+    routes.extend(contract::routes());
+    routes
+}
+
+/// A router of these routes, each counting its answers under its own name.
+fn assemble<S: Clone + Send + Sync + 'static>(
+    routes: Vec<Route<S>>,
+    metrics: &Metrics,
+) -> Router<S> {
+    routes.into_iter().fold(Router::new(), |router, (path, methods)| {
+        let counted = methods.layer(from_fn_with_state((metrics.clone(), path), count));
+        router.route(path, counted)
+    })
 }
 
 /// What every route off the hot path gets.
@@ -149,18 +183,20 @@ fn courtesy() -> impl tower::Layer<
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn(name_methods))
         .layer(cors)
         .layer(map_response(problem::explain_bare_errors))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
 }
 
-/// Counts the answers of one route under its own name.
-fn counted<S: Clone + Send + Sync + 'static>(
-    metrics: &Metrics,
-    route: &'static str,
-    methods: MethodRouter<S>,
-) -> MethodRouter<S> {
-    methods.layer(from_fn_with_state((metrics.clone(), route), count))
+/// Says what a path answers, OPTIONS included: CORS answers preflights in a route's place.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let asked = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if asked {
+        response.headers_mut().insert(header::ALLOW, problem::METHODS);
+    }
+    response
 }
 
 /// Marks an answer that its route has counted.
@@ -178,6 +214,7 @@ async fn count(
     response
 }
 
+/// Counts what no route did: misses, wrong methods, preflights, and what layers answered in a route's place.
 async fn count_misses(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.extensions().get::<Counted>().is_none() {

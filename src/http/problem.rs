@@ -4,11 +4,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::registration::{Explanation, Reason, encode};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// What every path answers.
+pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIONS");
 
 /// One problem, as clients read it.
 #[derive(Clone, Debug, Serialize)]
@@ -17,16 +20,74 @@ pub struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
-    code: &'static str,
+    code: Code,
     fix: String,
     #[serde(skip)]
     retry_after: Option<&'static str>,
 }
 
+/// What machines tell problems apart by. The list is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// Nothing is there, or nothing that may be told.
+    NotFound,
+    /// The path knows no such method.
+    MethodNotAllowed,
+    /// A query parameter cannot be used.
+    InvalidQuery,
+    /// No complete world has been seen yet.
+    Incomplete,
+    /// The catalog has run out and the next one is late.
+    Stale,
+    /// The process is about to end.
+    Stopping,
+    /// The publisher does not go round any more.
+    Stuck,
+    /// A layer gave up on the request.
+    RequestFailed,
+    /// An enabled offer is not published, for this reason.
+    Offer(Reason),
+}
+
+impl Code {
+    /// All codes besides the reasons of offers.
+    pub const OWN: [Self; 8] = [
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::InvalidQuery,
+        Self::Incomplete,
+        Self::Stale,
+        Self::Stopping,
+        Self::Stuck,
+        Self::RequestFailed,
+    ];
+
+    /// The code as it is printed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::InvalidQuery => "InvalidQuery",
+            Self::Incomplete => "Incomplete",
+            Self::Stale => "Stale",
+            Self::Stopping => "Stopping",
+            Self::Stuck => "Stuck",
+            Self::RequestFailed => "RequestFailed",
+            Self::Offer(reason) => reason.as_str(),
+        }
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl Problem {
     fn new(
         status: StatusCode,
-        code: &'static str,
+        code: Code,
         detail: impl Into<String>,
         fix: impl Into<String>,
     ) -> Self {
@@ -42,7 +103,7 @@ impl Problem {
         }
     }
 
-    fn later(code: &'static str, detail: String, fix: &str) -> Self {
+    fn later(code: Code, detail: String, fix: &str) -> Self {
         Self {
             retry_after: Some("1"),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, fix)
@@ -58,7 +119,7 @@ impl Problem {
         };
         let fix = "Ask again; if it stays, the operator has to provide what is named.";
         Self::later(
-            "Incomplete",
+            Code::Incomplete,
             format!("Not everything that documents are made from is known yet: {missing}."),
             fix,
         )
@@ -67,7 +128,7 @@ impl Problem {
     /// The catalog has run out and the next one is late.
     pub fn stale() -> Self {
         Self::later(
-            "Stale",
+            Code::Stale,
             "What was published has just changed; the next state is not ready.".into(),
             "Ask again.",
         )
@@ -75,25 +136,29 @@ impl Problem {
 
     /// The process is about to end.
     pub fn stopping() -> Self {
-        Self::later("Stopping", "The process is shutting down.".to_owned(), "Ask another replica.")
+        Self::later(
+            Code::Stopping,
+            "The process is shutting down.".to_owned(),
+            "Ask another replica.",
+        )
     }
 
     /// The publisher does not go round any more.
     pub fn stuck(seconds: u64) -> Self {
         let detail = format!("The publisher has not gone round for {seconds} s.");
-        Self::later("Stuck", detail, "Restart the process and report the last log lines.")
+        Self::later(Code::Stuck, detail, "Restart the process and report the last log lines.")
     }
 
     /// A query parameter that cannot be used.
     pub fn invalid_query(detail: String) -> Self {
         let fix = "limit is a number from 1 to 1000, cursor the next member of an earlier answer.";
-        Self::new(StatusCode::BAD_REQUEST, "InvalidQuery", detail, fix)
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
     /// Nothing is there, or nothing that may be told.
     pub fn no_such_offer() -> Self {
         let fix = "GET /offers lists what is published.";
-        Self::new(StatusCode::NOT_FOUND, "NotFound", "No such offer is published.", fix)
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such offer is published.", fix)
     }
 
     /// An enabled offer that is not published: its reason is told, the names of others are not.
@@ -115,7 +180,7 @@ impl Problem {
             | Reason::Draining
             | Reason::Published => explanation.message.clone(),
         };
-        Self::new(StatusCode::NOT_FOUND, explanation.reason.as_str(), detail, explanation.fix)
+        Self::new(StatusCode::NOT_FOUND, Code::Offer(explanation.reason), detail, explanation.fix)
     }
 }
 
@@ -137,7 +202,7 @@ impl IntoResponse for Problem {
 pub(super) async fn not_found() -> Problem {
     Problem::new(
         StatusCode::NOT_FOUND,
-        "NotFound",
+        Code::NotFound,
         "Nothing is at this path.",
         "See /openapi.yaml for what is.",
     )
@@ -148,21 +213,32 @@ pub(super) async fn method_not_allowed() -> Response {
     let fix = "Use GET, HEAD or OPTIONS.";
     let problem = Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "MethodNotAllowed",
+        Code::MethodNotAllowed,
         "Everything here is read-only.",
         fix,
     );
-    ([(header::ALLOW, "GET,HEAD,OPTIONS")], problem).into_response()
+    ([(header::ALLOW, METHODS)], problem).into_response()
 }
 
 /// Turns errors that a layer made without a body of ours into problems.
-pub(super) async fn explain_bare_errors(response: Response) -> Response {
+pub(super) async fn explain_bare_errors(mut response: Response) -> Response {
     let status = response.status();
-    let explained = response.headers().get(header::CONTENT_TYPE) == Some(&MEDIA_TYPE);
+    // Layers answer with nothing or with text; what our handlers say of an error is JSON.
+    let explained = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/"));
     if explained || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let detail = "The request could not be answered.";
-    Problem::new(status, "RequestFailed", detail, "Check the request; ask again later.")
-        .into_response()
+    let fix = "Check the request; ask again later.";
+    let problem = Problem {
+        retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1"),
+        ..Problem::new(status, Code::RequestFailed, detail, fix)
+    };
+    let mut explanation = problem.into_response();
+    // What marks the answer as counted stays with it.
+    *explanation.extensions_mut() = std::mem::take(response.extensions_mut());
+    explanation
 }

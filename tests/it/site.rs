@@ -1,0 +1,187 @@
+//! A site to send requests to: both routers over a catalog that the test publishes, under paused time.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use registrar::{
+    catalog::{Catalog, Shared},
+    clock::Clock,
+    http::{self, Reader, admin::Admin},
+    registration::{Identity, Rules, project},
+    source::{Observation, Problem, Vitals, World},
+    telemetry::Metrics,
+};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+use crate::world::{Resource, at, offers, public_url, rules};
+
+pub const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
+
+/// Where one offer's document is, from `namespace/name`.
+pub fn document_of(id: &str) -> String {
+    format!("/offers/{id}/agent-registration.json")
+}
+
+/// What a request is sent to.
+pub struct Site {
+    pub catalog: watch::Sender<Shared>,
+    pub observed: watch::Sender<Observation>,
+    pub admin: Admin,
+    pub identity: Identity,
+    pub rules: Rules,
+}
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Site {
+    /// A site that knows nothing yet.
+    pub fn empty(now: &str) -> Self {
+        let (catalog, catalog_reader) = watch::channel(None);
+        let (observed, observed_reader) = watch::channel(Observation::default());
+        let reader = Reader {
+            catalog: catalog_reader,
+            observed: observed_reader,
+            clock: Clock::starting_at(at(now)),
+            max_age: Duration::from_secs(5),
+            metrics: Metrics::new(),
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let admin = Admin { reader, vitals: Vitals::default(), stopping };
+        Self { catalog, observed, admin, identity: Identity::default(), rules: rules() }
+    }
+
+    /// A site that serves these resources.
+    pub fn of<'a>(now: &str, resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+        let site = Self::empty(now);
+        site.publish(resources);
+        site
+    }
+
+    /// Publishes these resources as they stand at this moment.
+    pub fn publish<'a>(&self, resources: impl IntoIterator<Item = &'a Resource>) {
+        let now = self.admin.reader.clock.now();
+        let world = World {
+            offers: offers(resources).into(),
+            identity: self.identity.clone().into(),
+            public_url: public_url(),
+        };
+        let ids = &world.identity.registrations;
+        let projection = project(&world.offers, ids, &world.public_url, &self.rules, now);
+        let last = self.catalog.borrow().clone();
+        let catalog = Catalog::new(projection, &world.public_url, last.as_deref(), now);
+        self.observed.send_modify(|observed| {
+            observed.world = Some(world);
+            observed.missing.clear();
+        });
+        self.catalog.send_replace(Some(Arc::new(catalog)));
+    }
+
+    /// Says what keeps the first world from being complete.
+    pub fn lacks(&self, code: &'static str, about: &str) {
+        let problem = Problem::new(code, about, "is not there");
+        self.observed.send_modify(|observed| observed.missing.push(problem));
+    }
+
+    /// Steps the clock that answers are judged by, and no other.
+    pub fn step_clock_to(&mut self, now: &str) {
+        self.admin.reader.clock = Clock::starting_at(at(now));
+    }
+
+    pub fn public(&self) -> Router {
+        http::router(self.admin.reader.clone())
+    }
+
+    pub fn admin(&self) -> Router {
+        http::admin::router(self.admin.clone())
+    }
+
+    /// A GET on the public listener.
+    pub async fn get(&self, path: &str) -> Answer {
+        ask(self.public(), request("GET", path, &[])).await
+    }
+
+    /// A GET on the public listener with header fields.
+    pub async fn get_with(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        ask(self.public(), request("GET", path, fields)).await
+    }
+
+    /// A GET on the admin listener.
+    pub async fn get_admin(&self, path: &str) -> Answer {
+        ask(self.admin(), request("GET", path, &[])).await
+    }
+
+    /// The document at the well-known path of a host, by its name.
+    pub async fn name_at(&self, host: &str) -> Value {
+        self.get_with(WELL_KNOWN, &[("host", host)]).await.json()["name"].clone()
+    }
+
+    /// An id of the agent, as a source would have read it.
+    pub fn anchored(mut self, chain: &str, id: &str) -> Self {
+        let status = serde_json::json!({ "status": { "registrations": [{ "chain": chain, "agentId": id }] } });
+        self.identity = Identity::parse(&status);
+        self
+    }
+}
+
+/// A request; `uri` may be absolute.
+pub fn request(method: &str, uri: &str, fields: &[(&str, &str)]) -> Request<Body> {
+    let request = Request::builder().method(method).uri(uri);
+    let request =
+        fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Body::empty()).unwrap()
+}
+
+/// Sends one request.
+pub async fn ask(router: Router, request: Request<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+impl Answer {
+    /// One header field, or nothing.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub fn etag(&self) -> &str {
+        self.header(header::ETAG.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Status and code of a problem document, which is checked to be one.
+    pub fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16(), "{self:?}");
+        (self.status.as_u16(), problem["code"].as_str().unwrap().to_owned())
+    }
+}
+
+/// A problem's status and code, to compare with.
+pub fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
