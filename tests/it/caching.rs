@@ -307,8 +307,10 @@ async fn under_the_real_publisher_a_drain_ends_on_the_second_without_an_event() 
     let reader = &site.admin.reader;
     let mut tasks = JoinSet::new();
     let catalog = site.catalog.clone();
+    let (_learned_sender, learned) = watch::channel(Default::default());
     tasks.spawn(publish::run(
         observed,
+        learned,
         site.rules.clone(),
         reader.clock,
         catalog,

@@ -14,7 +14,7 @@ use registrar::{
     catalog::{Catalog, Shared},
     clock::Clock,
     http::{self, Reader, admin::Admin},
-    registration::{Identity, Rules, project},
+    registration::{Identity, Learned, Rules, project},
     source::{Observation, Problem, Vitals, World},
     telemetry::Metrics,
 };
@@ -80,8 +80,8 @@ impl Site {
             identity: self.identity.clone().into(),
             public_url: public_url(),
         };
-        let ids = &world.identity.registrations;
-        let projection = project(&world.offers, ids, &world.public_url, &self.rules, now);
+        let ids = Learned::default().ids(&world.identity.registrations);
+        let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
         let last = self.catalog.borrow().clone();
         let catalog = Catalog::new(projection, &world.public_url, last.as_deref(), now);
         self.observed.send_modify(|observed| {

@@ -13,7 +13,7 @@ use crate::{
 
 sol! {
     /// ERC-8004's identity registry.
-    #[allow(missing_docs)]
+    #[allow(missing_docs, reason = "the names are the standard's")]
     interface IdentityRegistry {
         struct MetadataEntry { string metadataKey; bytes metadataValue; }
 

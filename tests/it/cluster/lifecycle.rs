@@ -62,7 +62,7 @@ async fn every_step_of_an_offers_life_is_seen_over_http() {
         })
         .await;
     }
-    assert_eq!(server.endpoints().await, [web.clone()]);
+    assert_eq!(server.endpoints().await, std::slice::from_ref(&web));
 
     // A condition flips, and flips back.
     cluster
