@@ -152,6 +152,17 @@ impl Origin {
         &self.text
     }
 
+    /// Whether it is an https URL.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https://")
+    }
+
+    /// Whether its host is this machine.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    }
+
     /// Whether `host` is this URL's own host; the port plays no part.
     pub fn is_at(&self, host: &Hostname) -> bool {
         self.host.strip_suffix('.').unwrap_or(&self.host) == host.as_str()

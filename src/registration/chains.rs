@@ -19,25 +19,33 @@ pub struct Chain {
     pub registry: Address,
     /// Names that stand for the chain besides its id, lower case.
     pub aliases: &'static [&'static str],
+    /// A block at or shortly before the registry's first, where one is known.
+    pub deployed: Option<u64>,
 }
 
 const fn main(id: u64, aliases: &'static [&'static str]) -> Chain {
-    Chain { id, registry: MAINNET_REGISTRY, aliases }
+    Chain { id, registry: MAINNET_REGISTRY, aliases, deployed: None }
 }
 
 const fn test(id: u64, aliases: &'static [&'static str]) -> Chain {
-    Chain { id, registry: TESTNET_REGISTRY, aliases }
+    Chain { id, registry: TESTNET_REGISTRY, aliases, deployed: None }
+}
+
+impl Chain {
+    const fn since(self, block: u64) -> Self {
+        Self { deployed: Some(block), ..self }
+    }
 }
 
 /// Every known deployment, by chain id.
 pub const CHAINS: &[Chain] = &[
-    main(1, &["ethereum", "ethereum-mainnet", "mainnet"]),
+    main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339924),
     main(10, &["optimism", "optimism-mainnet"]),
-    main(56, &["bsc", "bnb"]),
-    test(97, &["bsc-testnet", "bnb-testnet"]),
+    main(56, &["bsc", "bnb"]).since(79031671),
+    test(97, &["bsc-testnet", "bnb-testnet"]).since(78270834),
     main(100, &["gnosis"]),
-    main(137, &["polygon", "polygon-mainnet"]),
-    main(143, &["monad"]),
+    main(137, &["polygon", "polygon-mainnet"]).since(82458528),
+    main(143, &["monad"]).since(52952898),
     main(196, &["xlayer"]),
     main(295, &["hedera"]),
     test(296, &["hedera-testnet"]),
@@ -55,8 +63,8 @@ pub const CHAINS: &[Chain] = &[
     main(5000, &["mantle"]),
     test(5003, &["mantle-sepolia"]),
     test(6343, &["megaeth-testnet"]),
-    main(8453, &["base", "base-mainnet"]),
-    test(10143, &["monad-testnet"]),
+    main(8453, &["base", "base-mainnet"]).since(41663799),
+    test(10143, &["monad-testnet"]).since(10392352),
     test(10200, &["gnosis-chiado"]),
     test(11011, &["shape-sepolia"]),
     test(11124, &["abstract-testnet"]),
@@ -72,7 +80,7 @@ pub const CHAINS: &[Chain] = &[
     main(59144, &["linea"]),
     test(59902, &["metis-sepolia"]),
     test(80002, &["polygon-amoy"]),
-    test(84532, &["base-sepolia"]),
+    test(84532, &["base-sepolia"]).since(37174254),
     main(167000, &["taiko"]),
     test(167013, &["taiko-hoodi"]),
     test(421614, &["arbitrum-sepolia"]),
@@ -80,7 +88,7 @@ pub const CHAINS: &[Chain] = &[
     main(534352, &["scroll"]),
     test(5042002, &["arc-testnet"]),
     test(11142220, &["celo-sepolia"]),
-    test(11155111, &["sepolia", "ethereum-sepolia"]),
+    test(11155111, &["sepolia", "ethereum-sepolia"]).since(9980000),
     test(11155420, &["optimism-sepolia"]),
     test(324705682, &["skale-base-sepolia"]),
     main(1187947933, &["skale-base"]),

@@ -49,8 +49,6 @@ pub struct Chain {
     pub endpoints: Vec<Endpoint>,
     /// What counts as final.
     pub finality: Finality,
-    /// Where its history begins.
-    pub from_block: u64,
 }
 
 /// Why nothing was decided.
