@@ -3,4 +3,6 @@
 #![allow(missing_docs, reason = "test names are facts; nobody reads docs of a test binary")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod durations;
+mod instants;
 mod world;
