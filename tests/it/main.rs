@@ -3,6 +3,12 @@
 #![allow(missing_docs, reason = "test names are facts; nobody reads docs of a test binary")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod claims;
+mod decoding;
+mod drains;
 mod durations;
+mod entries;
+mod hostile_urls;
 mod instants;
+mod judging;
 mod world;
