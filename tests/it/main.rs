@@ -5,10 +5,12 @@
 
 mod claims;
 mod decoding;
+mod documents;
 mod drains;
 mod durations;
 mod entries;
 mod hostile_urls;
 mod instants;
 mod judging;
+mod registrations;
 mod world;
