@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "test names are facts; nobody reads docs of a test binary")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod bytes;
 mod claims;
 mod decoding;
 mod documents;
@@ -12,5 +13,7 @@ mod entries;
 mod hostile_urls;
 mod instants;
 mod judging;
+mod laws;
+mod reference;
 mod registrations;
 mod world;
