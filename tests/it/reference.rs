@@ -18,7 +18,7 @@ pub fn rendered_without_drains(resources: &[Resource], required: Option<&str>) -
         // The worlds' instants sort as texts once a fraction is written out.
         let created = if created.contains('.') { created } else { created.replace('Z', ".0Z") };
         (
-            created == "",
+            created.is_empty(),
             created,
             field(resource, "/metadata/namespace"),
             field(resource, "/metadata/name"),
@@ -89,8 +89,13 @@ pub fn rendered_without_drains(resources: &[Resource], required: Option<&str>) -
 
 /// Reads JSON, and refuses an object that holds a key twice.
 pub fn parsed_once(bytes: &[u8]) -> Result<Value, String> {
-    serde_json::from_slice::<Once>(bytes).map_err(|error| error.to_string())?;
+    keys_stand_once(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}
+
+/// Whether bytes are one JSON value in which no object holds a key twice.
+pub fn keys_stand_once(bytes: &[u8]) -> Result<(), String> {
+    serde_json::from_slice::<Once>(bytes).map(drop).map_err(|error| error.to_string())
 }
 
 struct Once;
