@@ -247,8 +247,11 @@ proptest! {
     }
 }
 
-/// Every page of a catalog: what it is of, and in each encoding its tag and body.
-fn pages(catalog: &Catalog) -> Vec<(String, [(String, Vec<u8>); 2])> {
+/// A tag and a body.
+type Sent = (String, Vec<u8>);
+
+/// Every page of a catalog: what it is of, and what is sent in each encoding.
+fn pages(catalog: &Catalog) -> Vec<(String, [Sent; 2])> {
     let hosts = catalog.hosts.iter().map(|(host, page)| (host.to_string(), page));
     let offers = catalog.offers.iter().map(|(id, page)| (id.to_string(), page));
     let all = hosts.chain(offers).chain([("default".to_owned(), &catalog.default)]);
