@@ -31,11 +31,13 @@ fn keys_stand_in_one_order_and_nothing_between_them() {
             r#"{"type":"https://eips.ethereum.org/EIPS/eip-8004#registration-v1","#,
             r#""name":"Chat","description":"Chats.","image":"ipfs://i","services":["#,
             r#"{"name":"web","endpoint":""#, web, r#"","available":false,"drainEndsAt":"2026-02-01T01:00:00Z"},"#,
-            r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","version":"0.8.0","skills":["text"],"domains":["ai"]},"#,
+            r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","version":"0.8.0","#,
+            r#""skills":["text"],"domains":["ai"]},"#,
             r#"{"name":"A2A","endpoint":"https://chat.example/a2a","version":"0.2.1","#,
             r#""available":false,"drainEndsAt":"2026-02-01T01:00:00Z"}],"#,
             r#""x402Support":true,"active":true,"#,
-            r#""registrations":[{"agentId":42,"agentRegistry":"eip155:8453:0x8004A169FB4a3325136EB29fA0ceB6D2e539a432"}],"#,
+            r#""registrations":[{"agentId":42,"#,
+            r#""agentRegistry":"eip155:8453:0x8004A169FB4a3325136EB29fA0ceB6D2e539a432"}],"#,
             r#""supportedTrust":["reputation"],"metadata":{"a":"1","z":"2"},"provenance":{"framework":"x"}}"#,
         ]
         .concat()

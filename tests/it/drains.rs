@@ -93,6 +93,7 @@ fn an_unreadable_drain_says_what_is_wrong_with_it() {
         ("the first second too late", "9999-12-31T23:59:59Z", "1s", DrainError::OutOfRange),
         ("a fraction too late", "9999-12-31T23:59:59.5Z", "500ms", DrainError::OutOfRange),
         ("centuries too late", "9999-12-31T23:59:59Z", "2562047h", DrainError::OutOfRange),
+        ("one second too early", "0000-01-01T00:00:59+00:01", "0s", DrainError::OutOfRange),
         ("before the first year", "0000-01-01T00:00:00+01:00", "0s", DrainError::OutOfRange),
     ];
     for (case, at, grace, expected) in cases {

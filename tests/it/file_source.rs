@@ -230,10 +230,11 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
     );
     assert_eq!(manifests.read().unwrap(), broken, "reported for as long as it is broken");
     put(&folder, "c.yaml", "{");
+    put(&folder, "b.yaml", &manifest("llm", "changed-again"));
     let more = manifests.read().unwrap();
     assert_eq!(
         (ids(&more), codes(&more)),
-        (vec!["llm/changed".into(), "llm/old".into()], vec!["BrokenFile"; 2])
+        (vec!["llm/changed-again".into(), "llm/old".into()], vec!["BrokenFile"; 2])
     );
     assert!(
         !more.problems[1].message.contains("last good"),
@@ -245,8 +246,21 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
     let mended = manifests.read().unwrap();
     assert_eq!(
         (ids(&mended), codes(&mended)),
-        (vec!["llm/changed".into(), "llm/mended".into()], vec![])
+        (vec!["llm/changed-again".into(), "llm/mended".into()], vec![])
     );
+}
+
+#[test]
+fn a_file_put_back_as_it_was_is_no_longer_broken() {
+    let folder = folder([("a.yaml", &manifest("llm", "a"))]);
+    let mut manifests = manifests(folder.path());
+    let before = manifests.read().unwrap();
+    let (path, aside) = (folder.path().join("a.yaml"), folder.path().join("aside"));
+    fs::rename(&path, &aside).unwrap();
+    put(&folder, "a.yaml", "{");
+    assert_eq!(codes(&manifests.read().unwrap()), ["BrokenFile"]);
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(manifests.read().unwrap(), before);
 }
 
 #[test]

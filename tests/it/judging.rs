@@ -283,6 +283,14 @@ fn notes_reach_the_explanation() {
 }
 
 #[test]
+fn an_explanation_says_whether_the_offer_was_read_as_enabled() {
+    let told = |resource: &Resource| explanation(&at(resource, NOW), "llm/chat").enabled;
+    assert!(told(&offer("llm/chat")) && told(&offer("llm/chat").path("bad")));
+    assert!(!told(&offer("llm/chat").disabled()));
+    assert!(!told(&offer("llm/chat").set("/spec/registration/enabled", "true")));
+}
+
+#[test]
 fn an_explanation_tells_the_end_of_a_readable_drain_and_nothing_for_others() {
     let drained = offer("llm/chat").draining("2026-05-24T14:00:00Z", "30m");
     let told = |resource: &Resource| {

@@ -57,8 +57,8 @@ pub fn rendered_without_drains(resources: &[Resource], required: Option<&str>) -
         name.get_or_insert((own, field(resource, "/spec/type")));
         services.push(format!(r#"{{"name":"web","endpoint":"https://seller.example{path}"}}"#));
         if resource.0["spec"]["registration"]["skills"].is_array() {
-            let oasf = r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","version":"0.8.0","skills":["s"]}"#;
-            services.push(oasf.to_owned());
+            let place = r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","#;
+            services.push(format!(r#"{place}"version":"0.8.0","skills":["s"]}}"#));
         }
         if let Some(entry) = resource.0.pointer("/spec/registration/services/0") {
             let (name, endpoint) = (&entry["name"], entry["endpoint"].as_str().unwrap());
