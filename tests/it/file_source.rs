@@ -4,9 +4,10 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use registrar::{
     offer::OfferId,
-    source::{Observation, Scope, files::Manifests, parse_selector},
+    source::{Observation, Scope, Vitals, files, files::Manifests, parse_selector},
 };
 use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinSet};
 
 use crate::world::public_url;
 
@@ -289,6 +290,40 @@ fn a_missing_path_is_an_error_that_names_it_and_keeps_what_was_known() {
     assert_eq!(error.source.kind(), std::io::ErrorKind::NotFound);
     fs::rename(folder.path().join("elsewhere"), &root).unwrap();
     assert_eq!(manifests.read().unwrap(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
+    let folder = folder([("offers/a.yaml", &manifest("llm", "a"))]);
+    let (root, aside) = (folder.path().join("offers"), folder.path().join("aside"));
+    fs::rename(&root, &aside).unwrap();
+    let (sender, mut observed) = watch::channel(Observation::default());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(files::watch(manifests(&root), sender, Vitals::default()));
+    let mut next = async || {
+        observed.changed().await.unwrap();
+        observed.borrow_and_update().clone()
+    };
+    let missing = next().await;
+    assert_eq!((missing.world.is_none(), missing.missing.len()), (true, 1));
+    assert_eq!(
+        (missing.missing[0].code, &missing.missing[0].about),
+        ("UnreadablePath", &root.display().to_string())
+    );
+    fs::rename(&aside, &root).unwrap();
+    let whole = next().await;
+    assert_eq!(
+        (ids(&whole), codes(&whole), whole.missing.len()),
+        (vec!["llm/a".into()], vec![], 0)
+    );
+    fs::rename(&root, &aside).unwrap();
+    let kept = next().await;
+    assert_eq!(
+        (ids(&kept), codes(&kept), kept.missing.len()),
+        (vec!["llm/a".into()], vec!["UnreadablePath"], 0)
+    );
+    drop(observed);
+    assert!(tasks.join_next().await.unwrap().is_ok(), "it ends when nobody listens");
 }
 
 #[test]
