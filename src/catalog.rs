@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::{
     offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
     registration::{
-        Availability, Document, Explanation, Projection, PublishedOffer, Reason, RegistrationEntry,
-        State, entries,
+        Availability, Document, Explanation, Learned, Projection, PublishedOffer, Reason,
+        RegistrationEntry, State, entries,
     },
 };
 
@@ -90,6 +90,19 @@ pub struct ListedAgent {
     pub registrations: Vec<RegistrationEntry>,
     /// The published offers that it stands for, as `namespace/name`.
     pub offers: Vec<String>,
+    /// How it stands in each registry that it is anchored in; absent when it is in none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub anchoring: Vec<ListedAnchor>,
+}
+
+/// How an agent stands in one registry.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedAnchor {
+    /// The registry.
+    pub agent_registry: String,
+    /// Why it is where it is, from the closed list of anchoring's reasons.
+    pub reason: &'static str,
 }
 
 impl std::fmt::Debug for ListedAgent {
@@ -131,10 +144,11 @@ impl Catalog {
     pub fn new(
         projection: Projection,
         public_url: &Origin,
+        learned: &Learned,
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
-        let agents = agents(&projection, public_url);
+        let agents = agents(&projection, public_url, learned);
         let Projection { default, hosts, published, explanations, next_change } = projection;
         let page = |document: &Document, last: Option<&Page>| {
             let body = document.render();
@@ -209,24 +223,29 @@ impl ListedOffer {
     }
 }
 
-fn agents(projection: &Projection, public_url: &Origin) -> Vec<ListedAgent> {
-    let well_known = |origin: &str| format!("{origin}/.well-known/agent-registration.json");
-    let agent =
-        |agent: String, origin: &str, document: &Document, offers: Vec<String>| ListedAgent {
-            agent,
-            document: well_known(origin),
+fn agents(projection: &Projection, public_url: &Origin, learned: &Learned) -> Vec<ListedAgent> {
+    let agent = |agent: String, origin: &str, document: &Document, offers: Vec<String>| {
+        let anchored = learned.of(&agent).map(|(registry, reason)| {
+            let agent_registry = registry.to_string();
+            ListedAnchor { agent_registry, reason }
+        });
+        ListedAgent {
+            anchoring: anchored.collect(),
+            document: format!("{origin}/.well-known/agent-registration.json"),
             active: document.active,
             registrations: entries(&document.registrations),
             offers,
-        };
+            agent,
+        }
+    };
     let mut all: Vec<&OfferId> = projection.published.iter().map(|offer| &offer.id).collect();
     all.sort();
     let all = all.into_iter().map(OfferId::to_string).collect();
     let mut agents =
         vec![agent("default".to_owned(), public_url.as_str(), &projection.default, all)];
     for (host, hosted) in &projection.hosts {
-        let offers =
-            hosted.document.active.then(|| hosted.holder.to_string()).into_iter().collect();
+        let holder = hosted.holder.iter().filter(|_| hosted.document.active);
+        let offers = holder.map(OfferId::to_string).collect();
         agents.push(agent(format!("host:{host}"), &host.origin(), &hosted.document, offers));
     }
     agents

@@ -7,6 +7,8 @@ use registrar::{cli::Cli, command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // One provider for the Kubernetes client and the chain's alike; nobody installed another before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     match command::run(Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {

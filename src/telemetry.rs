@@ -53,6 +53,11 @@ struct Inner {
     document_age: Seconds,
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
+    anchors: Family<AnchorLabels, Gauge>,
+    balances: Family<ChainLabel, Seconds>,
+    foreign_nonces: Family<ChainLabel, Gauge>,
+    settled_nonces: Family<ChainLabel, Gauge>,
+    endpoints: Family<ChainLabel, Gauge>,
     beat: Mutex<Instant>,
 }
 
@@ -77,6 +82,34 @@ struct CodeLabel {
 struct RequestLabels {
     route: &'static str,
     status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AnchorLabels {
+    chain: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ChainLabel {
+    chain: String,
+}
+
+/// How anchoring stands on one chain.
+#[derive(Clone, Debug)]
+pub struct AnchorReading {
+    /// The chain, CAIP-2.
+    pub chain: String,
+    /// Agents by reason, every reason named.
+    pub reasons: Vec<(&'static str, usize)>,
+    /// Days that the account's balance lasts at the daily budget.
+    pub days_of_funds: f64,
+    /// Settled nonces that somebody else used.
+    pub foreign_nonces: u64,
+    /// The account's transaction count in the last final block.
+    pub settled_nonces: u64,
+    /// How many endpoints are asked; below 2 nobody contradicts a lie.
+    pub endpoints: usize,
 }
 
 /// What is known at the moment of a scrape.
@@ -141,6 +174,24 @@ impl Metrics {
         registry.register("document_next_change_seconds", help, next_change.clone());
         let requests = Family::default();
         registry.register("http_requests", "Answers given on both listeners", requests.clone());
+        let anchors = Family::default();
+        registry.register(
+            "anchor_agents",
+            "Agents that are anchored, by chain and reason",
+            anchors.clone(),
+        );
+        let balances = Family::default();
+        let help = "Days that the account's balance lasts at the daily budget";
+        registry.register("anchor_funds_days", help, balances.clone());
+        let foreign_nonces = Family::default();
+        let help = "Settled nonces of the account that none of our transactions used";
+        registry.register("anchor_foreign_nonces", help, foreign_nonces.clone());
+        let settled_nonces = Family::default();
+        let help = "The account's transaction count in the last final block";
+        registry.register("anchor_settled_nonces", help, settled_nonces.clone());
+        let endpoints = Family::default();
+        let help = "JSON-RPC endpoints that are asked; below 2 nobody contradicts a lie";
+        registry.register("anchor_endpoints", help, endpoints.clone());
         let build = Info::new([
             ("version", env!("CARGO_PKG_VERSION")),
             ("commit", env!("REGISTRAR_COMMIT")),
@@ -157,6 +208,11 @@ impl Metrics {
             document_age,
             next_change,
             requests,
+            anchors,
+            balances,
+            foreign_nonces,
+            settled_nonces,
+            endpoints,
             beat,
         };
         Self(Arc::new(inner))
@@ -165,6 +221,23 @@ impl Metrics {
     /// Counts one answer.
     pub fn answered(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// How anchoring stands on one chain.
+    pub fn anchored(&self, reading: &AnchorReading) {
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let chain = ChainLabel { chain: reading.chain.clone() };
+        for (reason, agents) in &reading.reasons {
+            let labels = AnchorLabels { chain: reading.chain.clone(), reason };
+            self.0.anchors.get_or_create(&labels).set(i64::try_from(*agents).unwrap_or(i64::MAX));
+        }
+        self.0.balances.get_or_create(&chain).set(reading.days_of_funds);
+        self.0.foreign_nonces.get_or_create(&chain).set(count(reading.foreign_nonces));
+        self.0.settled_nonces.get_or_create(&chain).set(count(reading.settled_nonces));
+        self.0
+            .endpoints
+            .get_or_create(&chain)
+            .set(i64::try_from(reading.endpoints).unwrap_or(i64::MAX));
     }
 
     /// The publisher went round once.

@@ -8,7 +8,7 @@ use super::{
     key::AnchoredAgent,
     plan::Wanted,
 };
-use crate::registration::{AgentId, AgentRegistry, Learned};
+use crate::registration::{AgentId, AgentRegistry, Learned, LearnedAgent, LearnedId};
 
 /// What a journal remembers of ids.
 pub fn learned(journal: &Journal) -> Learned {
@@ -18,12 +18,15 @@ pub fn learned(journal: &Journal) -> Learned {
         let named = lane.rsplit_once(':').and_then(|(registry, _)| AgentRegistry::parse(registry));
         let Some(registry) = named else { continue };
         for (agent, note) in &notes.agents {
-            let own = match &note.id {
-                IdNote::Ours(id) => AgentId::parse(id),
-                IdNote::Lost | IdNote::Refuted => None,
-                IdNote::Unknown => continue,
+            let id = match &note.id {
+                IdNote::Ours(id) => AgentId::parse(id).map_or(LearnedId::Unknown, LearnedId::Own),
+                IdNote::Lost | IdNote::Refuted => LearnedId::Withheld,
+                IdNote::Unknown => LearnedId::Unknown,
             };
-            learned.insert((agent.clone(), registry), own);
+            learned.insert(
+                (agent.clone(), registry),
+                LearnedAgent { id, reason: note.reason.as_str() },
+            );
         }
     }
     Learned(learned)

@@ -1,8 +1,6 @@
 //! One chain's round: look, decide, write down, act. A shell no bigger than the decision.
 
-use std::collections::BTreeMap;
-
-use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::primitives::{B256, Bytes, U256, keccak256};
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -16,6 +14,7 @@ use super::{
     reason::AnchorReason,
     signer::{Signer, Unsigned},
 };
+use crate::telemetry::AnchorReading;
 
 /// One chain that is anchored on.
 #[derive(Debug)]
@@ -355,12 +354,19 @@ pub fn held_reasons(
     }
 }
 
-/// The reasons by agent, for counting.
-pub fn reasons(lane: &Lane) -> BTreeMap<String, AnchorReason> {
-    lane.agents.iter().map(|(agent, note)| (agent.clone(), note.reason)).collect()
-}
-
-/// The account that a lane's name ends with.
-pub fn is_account(lane: &str, account: Address) -> bool {
-    lane.rsplit_once(':').is_some_and(|(_, own)| own.parse() == Ok(account))
+/// How a chain stands, for metrics.
+pub fn reading(lane: &Lane, anchorage: &Anchorage) -> AnchorReading {
+    let count =
+        |reason: AnchorReason| lane.agents.values().filter(|note| note.reason == reason).count();
+    AnchorReading {
+        chain: format!("eip155:{}", anchorage.chain.registry.chain_id),
+        reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
+        days_of_funds: days_of_funds(
+            lane.balance.parse().unwrap_or_default(),
+            &anchorage.allowance,
+        ),
+        foreign_nonces: lane.foreign_nonces,
+        settled_nonces: lane.settled_count,
+        endpoints: anchorage.chain.endpoints.len(),
+    }
 }

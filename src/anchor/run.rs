@@ -10,7 +10,7 @@ use super::{
     facts::learned,
     journal::{Journal, JournalFile, Lane, Refused, lane_key},
     key::AnchoredAgent,
-    lane::{Anchorage, Held, held_reasons},
+    lane::{Anchorage, Held, held_reasons, reading},
     plan::{PATIENCE, Purpose, Reservation, Step, Wanted},
     reason::AnchorReason,
     signer::Signer,
@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     registration::Learned,
     source::{Observation, World},
+    telemetry::Metrics,
 };
 
 /// Everything that anchoring needs, checked.
@@ -47,6 +48,8 @@ pub struct Sources {
     pub observed: watch::Receiver<Observation>,
     /// The time.
     pub clock: Clock,
+    /// Where it is counted how chains stand.
+    pub metrics: Metrics,
 }
 
 /// The journal and the facts that come from it, shared by all chains of this process.
@@ -106,6 +109,10 @@ pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> Stri
                             Ok(false) => {}
                             Err(refused) => return refused.to_string(),
                         }
+                        let lane = ledger
+                            .lane(&lane_key(&anchorage.chain.registry, accounts.current))
+                            .await;
+                        sources.metrics.anchored(&reading(&lane, &anchorage));
                         tokio::time::sleep(interval).await;
                     }
                     // Nothing is known to be wanted before the first world.

@@ -413,13 +413,14 @@ fn for_chain<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str>
     let pairs = settings
         .iter()
         .map(|text| text.split_once('=').unwrap_or_else(|| bad(name, "should be CHAIN=VALUE")));
-    pairs.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).last()
+    pairs.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back()
 }
 
 /// The value for a chain of its own, else the one for all.
 fn for_chain_or_all(settings: &[String], id: u64) -> Option<&str> {
     let own = settings.iter().filter_map(|text| text.split_once('='));
-    let own = own.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).last();
+    let own =
+        own.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back();
     own.or_else(|| settings.iter().map(String::as_str).rfind(|text| !text.contains('=')))
 }
 

@@ -1,9 +1,12 @@
 //! The verbs, each thin over the same core.
 
+mod anchor;
 mod drain;
 mod explain;
 mod render;
 mod serve;
+mod signals;
+mod world;
 
 use std::{io::Write, process::ExitCode};
 
@@ -30,6 +33,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args).await,
         Command::Drain(args) => drain::drain(args).await,
         Command::Undrain(args) => drain::undrain(args).await,
+        Command::Anchor(verb) => anchor::run(verb).await,
         Command::Crds => print(CRDS.as_bytes()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -70,7 +74,8 @@ async fn read_once(config: &OfferConfig) -> anyhow::Result<World> {
                 None => cluster::read_tunnel(&client).await,
             };
             let public_url = public_url.unwrap_or_else(assumed_public_url);
-            Ok(World { offers: offers.into(), identity: Default::default(), public_url })
+            let identity = cluster::read_identity(&client, &config.scope).await?;
+            Ok(World { offers: offers.into(), identity: identity.into(), public_url })
         }
     }
 }

@@ -189,8 +189,9 @@ fn public_https(text: &str) -> Result<Url, EntryCode> {
     if scheme.is_none() || text.chars().any(|c| c.is_whitespace() || c == '\\') {
         return Err(EntryCode::NotHttps);
     }
-    let authority = text[8..].split(['/', '?', '#']).next().unwrap_or_default();
-    // WHATWG parsers drop an empty user-info silently, so the text is looked at too.
+    // WHATWG parsers drop an empty user-info silently and skip further slashes, so the text is looked at too.
+    let authority = text[8..].trim_start_matches('/').split(['/', '?', '#']).next();
+    let authority = authority.unwrap_or_default();
     if authority.contains('@') {
         return Err(EntryCode::UserInfo);
     }

@@ -34,10 +34,29 @@ pub struct Ids {
     pub hosts: BTreeMap<String, Registrations>,
 }
 
-/// What final chain evidence says of ids, by agent (`default` or `host:NAME`) and registry: our own, or none at all
-/// where the id that an AgentIdentity names is refuted.
+/// What anchoring knows, by agent (`default` or `host:NAME`) and registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Learned(pub BTreeMap<(String, AgentRegistry), Option<AgentId>>);
+pub struct Learned(pub BTreeMap<(String, AgentRegistry), LearnedAgent>);
+
+/// What anchoring knows of one agent in one registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LearnedAgent {
+    /// Its id, by final evidence.
+    pub id: LearnedId,
+    /// Why it is where it is, from the closed list of anchoring's reasons.
+    pub reason: &'static str,
+}
+
+/// What final chain evidence says of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnedId {
+    /// Nothing yet: the id that an AgentIdentity names stands.
+    Unknown,
+    /// Our own.
+    Own(AgentId),
+    /// None: it was lost, or the one that an AgentIdentity names is refuted.
+    Withheld,
+}
 
 impl Learned {
     /// The ids that documents print, with those that an AgentIdentity names.
@@ -45,17 +64,26 @@ impl Learned {
     /// In a registry that we anchor our own final id stands; until there is one, the AgentIdentity's.
     pub fn ids(&self, identity: &Registrations) -> Ids {
         let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
-        for ((agent, registry), own) in &self.0 {
-            match (agent.strip_prefix("host:"), own) {
-                (None, Some(id)) => drop(ids.default.insert(*registry, *id)),
-                (None, None) => drop(ids.default.remove(registry)),
-                (Some(host), Some(id)) => {
-                    ids.hosts.entry(host.to_owned()).or_default().insert(*registry, *id);
+        for ((agent, registry), learned) in &self.0 {
+            match (agent.strip_prefix("host:"), learned.id) {
+                (None, LearnedId::Own(id)) => drop(ids.default.insert(*registry, id)),
+                (None, LearnedId::Withheld) => drop(ids.default.remove(registry)),
+                (Some(host), LearnedId::Own(id)) => {
+                    ids.hosts.entry(host.to_owned()).or_default().insert(*registry, id);
                 }
-                (Some(_), None) => {}
+                (_, LearnedId::Unknown) | (Some(_), LearnedId::Withheld) => {}
             }
         }
         ids
+    }
+
+    /// How one agent stands in each registry that it is anchored in.
+    pub fn of<'a>(
+        &'a self,
+        agent: &'a str,
+    ) -> impl Iterator<Item = (AgentRegistry, &'static str)> + 'a {
+        let own = self.0.iter().filter(move |((name, _), _)| name == agent);
+        own.map(|((_, registry), learned)| (*registry, learned.reason))
     }
 }
 

@@ -14,8 +14,8 @@ use self::document::fragment;
 pub use self::{
     document::{Availability, DOCUMENT_TYPE, Document, Entry, Face},
     identity::{
-        AgentId, AgentRegistry, Identity, IdentityProblem, Ids, Learned, RegistrationEntry,
-        Registrations, entries,
+        AgentId, AgentRegistry, Identity, IdentityProblem, Ids, Learned, LearnedAgent, LearnedId,
+        RegistrationEntry, Registrations, entries,
     },
     json::encode,
     reason::{DroppedService, Explanation, Reason, State},
@@ -74,8 +74,8 @@ pub struct Projection {
 /// The document of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostDocument {
-    /// The offer that holds the host.
-    pub holder: OfferId,
+    /// The offer that holds the host; none when it was anchored and nobody claims it.
+    pub holder: Option<OfferId>,
     /// Its document; inactive while the holder is not published.
     pub document: Document,
 }
@@ -169,22 +169,27 @@ pub fn project(
 
     let by_id: BTreeMap<_, _> =
         listed.iter().map(|(id, offer, availability)| (*id, (*offer, *availability))).collect();
-    let hosts = standings.hosts.iter().map(|(host, holder)| {
-        let document = match by_id.get(holder) {
-            Some((offer, availability)) => Document {
+    // A host that was anchored keeps its tombstone and its ids, whoever claims it or nobody.
+    let anchored = ids.hosts.keys().filter_map(|host| Some((Hostname::parse(host)?, None)));
+    let claimed = standings.hosts.iter().map(|(host, holder)| (host.clone(), Some(holder)));
+    let all: BTreeMap<Hostname, Option<&OfferId>> = anchored.chain(claimed).collect();
+    let hosts = all.into_iter().map(|(host, holder)| {
+        let registrations = ids.at(host.as_str()).clone();
+        let document = match holder.and_then(|holder| Some((holder, by_id.get(holder)?))) {
+            Some((holder, (offer, availability))) => Document {
                 face: face(holder, offer, public_url),
-                services: vec![fragment(&entries::at_host(offer, host, *availability, rules))],
+                services: vec![fragment(&entries::at_host(offer, &host, *availability, rules))],
                 active: true,
-                registrations: ids.at(host.as_str()).clone(),
+                registrations,
             },
             None => Document {
                 face: tombstone(host.as_str(), default_image(public_url)),
                 services: Vec::new(),
                 active: false,
-                registrations: ids.at(host.as_str()).clone(),
+                registrations,
             },
         };
-        (host.clone(), HostDocument { holder: holder.clone(), document })
+        (host, HostDocument { holder: holder.cloned(), document })
     });
     Projection {
         hosts: hosts.collect(),

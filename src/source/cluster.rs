@@ -14,7 +14,8 @@ use tokio::{
 };
 
 pub use self::access::{
-    Access, AccessError, Undecoded, connect, offers_api, read_offers, read_tunnel, whoami,
+    Access, AccessError, Undecoded, connect, offers_api, read_identity, read_offers, read_tunnel,
+    whoami,
 };
 use self::{
     cache::Cache,

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
 
+use super::exact::Exact;
+
 /// The most nodes that one file may hold with its aliases expanded.
 const NODE_LIMIT: usize = 5_000_000;
 /// The deepest nesting that one file may have.
@@ -22,8 +24,10 @@ pub struct SyntaxError {
 
 /// Reads every document of a JSON text.
 pub fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
-    let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<Exact>();
     documents
+        .map(|document| document.map(|Exact(value)| value))
         .collect::<Result<_, _>>()
         .map_err(|error| SyntaxError { line: error.line(), what: error.to_string() })
 }
@@ -208,8 +212,10 @@ fn integer(text: &str) -> Option<Number> {
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
     let digits = digits.replace('_', "");
+    // `from_str_radix` takes a sign of its own, which stands before the prefix if at all.
     let radix = |digits: &str, radix| {
-        u64::from_str_radix(digits, radix).ok().map(|number| number.to_string())
+        let number = u64::from_str_radix(digits, radix).ok();
+        number.filter(|_| !digits.starts_with('+')).map(|number| number.to_string())
     };
     let decimal = if let Some(hex) = digits.strip_prefix("0x") {
         radix(hex, 16)?

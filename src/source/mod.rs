@@ -1,6 +1,7 @@
 //! Facts in: one complete world of offers, agent ids and the public URL, and how old it is.
 
 pub mod cluster;
+mod exact;
 pub mod files;
 mod manifest;
 mod selector;

@@ -116,7 +116,7 @@ impl Server {
         };
         let public = address("public ").await;
         let admin = address("admin ").await;
-        Self { child, stdout, log, logging, public, admin, http: reqwest::Client::new() }
+        Self { child, stdout, log, logging, public, admin, http: crate::process::http() }
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -185,6 +185,17 @@ impl Server {
 pub fn endpoints(document: &Value) -> Vec<String> {
     let services = document["services"].as_array().into_iter().flatten();
     services.map(|entry| text(entry, "endpoint").to_owned()).collect()
+}
+
+/// An HTTP client. As in the binary, one TLS provider is installed for the whole process first.
+pub fn http() -> reqwest::Client {
+    http_builder().build().unwrap()
+}
+
+/// The same, with more to say.
+pub fn http_builder() -> reqwest::ClientBuilder {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
 }
 
 /// A member that is a text.

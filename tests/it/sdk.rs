@@ -82,7 +82,7 @@ async fn compare(urls: &[String]) -> Vec<Value> {
 /// The SDK cannot send a `Host` of its choice, so this passes `/HOST` on as a request to that host.
 async fn relay(server: &Server) -> String {
     let pass = async |Segment(host): Segment<String>, State(public): State<String>| {
-        let request = reqwest::Client::new().get(format!("{public}{WELL_KNOWN}"));
+        let request = crate::process::http().get(format!("{public}{WELL_KNOWN}"));
         request.header("host", host).send().await.unwrap().bytes().await.unwrap()
     };
     let router = Router::new().route("/{host}", get(pass)).with_state(server.public.clone());

@@ -83,7 +83,8 @@ impl Site {
         let ids = Learned::default().ids(&world.identity.registrations);
         let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
         let last = self.catalog.borrow().clone();
-        let catalog = Catalog::new(projection, &world.public_url, last.as_deref(), now);
+        let catalog =
+            Catalog::new(projection, &world.public_url, &Learned::default(), last.as_deref(), now);
         self.observed.send_modify(|observed| {
             observed.world = Some(world);
             observed.missing.clear();

@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use proptest::test_runner::Config as ProptestConfig;
 use registrar::{
     offer::{OfferId, Offers, Origin, Seen, Timestamp, parse_timestamp},
-    registration::{Document, Ids, Profile, Projection, Rules, project},
+    registration::{
+        Document, Explanation, Ids, Learned, Profile, Projection, Reason, Registrations, Rules,
+        State, project,
+    },
 };
 use serde_json::{Value, json};
 
@@ -128,4 +132,38 @@ pub fn projected<'a>(
 /// What a document says, as JSON.
 pub fn said(document: &Document) -> Value {
     serde_json::from_slice(&document.render()).unwrap()
+}
+
+/// An offer's state and reason.
+pub fn standing(projection: &Projection, id: &str) -> (State, Reason) {
+    let told = explanation(projection, id);
+    (told.state, told.reason)
+}
+
+/// What is said of an offer.
+pub fn explanation<'a>(projection: &'a Projection, id: &str) -> &'a Explanation {
+    projection.explanations.iter().find(|told| told.id.to_string() == id).unwrap()
+}
+
+/// The ids of what is published, in the order of the aggregate document.
+pub fn published(projection: &Projection) -> Vec<String> {
+    projection.published.iter().map(|offer| offer.id.to_string()).collect()
+}
+
+/// The entries of a document, as name and endpoint.
+pub fn listed(document: &Document) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let said = said(document);
+    let entries = said["services"].as_array().unwrap().iter();
+    entries.map(|entry| (text(&entry["name"]), text(&entry["endpoint"]))).collect()
+}
+
+/// How often a law is tried. Failing inputs are printed, and no file is written.
+pub fn law(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+/// The ids of documents where nothing was learned on chain.
+pub fn ids_of(registrations: &Registrations) -> Ids {
+    Learned::default().ids(registrations)
 }

@@ -16,7 +16,11 @@ use serde_json::Value;
 use tower::util::MapResponseLayer;
 
 use super::{TUNNEL, id_of, tunnel_of};
-use crate::offer::{Offers, Origin, Seen};
+use crate::{
+    offer::{Offers, Origin, Seen},
+    registration::Identity,
+    source::exact::Exact,
+};
 
 /// A connection that cannot be opened in this time is not there.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -90,7 +94,7 @@ impl Undecoded {
 
 impl<'de> Deserialize<'de> for Undecoded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
+        let Exact(value) = Exact::deserialize(deserializer)?;
         let text = |key: &str| Some(value.get("metadata")?.get(key)?.as_str()?.to_owned());
         let metadata = ObjectMeta {
             name: text("name"),
@@ -242,6 +246,18 @@ pub async fn read_offers(client: &Client, scope: &super::Scope) -> Result<Offers
         }
     }
     Ok(offers)
+}
+
+/// Reads the AgentIdentity of a scope once; one that does not exist, or a kind that is not installed, names no ids.
+pub async fn read_identity(client: &Client, scope: &super::Scope) -> Result<Identity, AccessError> {
+    let Some(id) = &scope.identity else { return Ok(Identity::default()) };
+    let read =
+        api(client.clone(), Kind::AgentIdentity, Some(&id.namespace)).get_opt(&id.name).await;
+    let object = read.map_err(|error| AccessError::Request {
+        about: format!("AgentIdentity {id}"),
+        why: tell(&error, "AgentIdentity"),
+    })?;
+    Ok(object.map(|object| Identity::parse(object.value())).unwrap_or_default())
 }
 
 /// Reads the public URL from the tunnel ConfigMap once, if it has one.

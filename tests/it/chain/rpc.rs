@@ -59,7 +59,7 @@ pub struct Receipt {
 
 impl Rpc {
     pub fn new(url: &str) -> Self {
-        Self { url: url.into(), http: reqwest::Client::new() }
+        Self { url: url.into(), http: crate::process::http() }
     }
 
     pub fn url(&self) -> &str {

@@ -78,7 +78,7 @@ impl Proxy {
         let door = Door::open();
         let shared = Arc::new(Shared {
             upstreams,
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: crate::process::http_builder().no_proxy().build().unwrap(),
             ledger: Mutex::default(),
             released: watch::Sender::new(0),
         });
