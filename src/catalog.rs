@@ -11,7 +11,7 @@ use crate::{
     offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
     registration::{
         Availability, Document, Explanation, Learned, Projection, PublishedOffer, Reason,
-        RegistrationEntry, State, entries,
+        RegistrationEntry, Registrations, State, entries,
     },
 };
 
@@ -34,6 +34,10 @@ pub struct Catalog {
     pub valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
     pub changed_at: Timestamp,
+    /// The origin of all published URLs.
+    pub public_url: Origin,
+    /// The ids that an AgentIdentity names.
+    pub identity: Registrations,
 }
 
 /// One document's bytes, in each encoding, with their entity tags.
@@ -144,6 +148,7 @@ impl Catalog {
     pub fn new(
         projection: Projection,
         public_url: &Origin,
+        identity: &Registrations,
         learned: &Learned,
         last: Option<&Self>,
         now: Timestamp,
@@ -177,6 +182,8 @@ impl Catalog {
             agents,
             explanations,
             valid_until: next_change,
+            public_url: public_url.clone(),
+            identity: identity.clone(),
             changed_at: unchanged.map_or(now, |last| last.changed_at),
             default,
         }

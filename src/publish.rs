@@ -52,7 +52,14 @@ fn publish(
     let projection = project(&world.offers, &ids, &world.public_url, rules, now);
     let next_change = projection.next_change;
     let last = catalog.borrow().clone();
-    let built = Catalog::new(projection, &world.public_url, learned, last.as_deref(), now);
+    let built = Catalog::new(
+        projection,
+        &world.public_url,
+        &world.identity.registrations,
+        learned,
+        last.as_deref(),
+        now,
+    );
     if last.is_none() {
         tracing::info!(
             offers.seen = built.explanations.len(),

@@ -20,7 +20,6 @@ use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
     registration::Learned,
-    source::{Observation, World},
     telemetry::Metrics,
 };
 
@@ -44,8 +43,6 @@ pub struct Anchoring {
 pub struct Sources {
     /// The published catalog.
     pub catalog: watch::Receiver<Shared>,
-    /// The world that it was made from.
-    pub observed: watch::Receiver<Observation>,
     /// The time.
     pub clock: Clock,
     /// Where it is counted how chains stand.
@@ -101,9 +98,10 @@ pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> Stri
             loop {
                 let round =
                     Round { anchored, accounts, signer, ledger: &ledger, clock: sources.clock };
-                match sources.now() {
-                    Some((catalog, world)) => {
-                        match round.once(&mut anchorage, &catalog, &world).await {
+                let published = sources.catalog.borrow_and_update().clone();
+                match published {
+                    Some(catalog) => {
+                        match round.once(&mut anchorage, &catalog).await {
                             // A nonce has been settled: what comes next need not wait.
                             Ok(true) => continue,
                             Ok(false) => {}
@@ -129,15 +127,6 @@ pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> Stri
     ended
 }
 
-impl Sources {
-    /// What is published now, once there is something.
-    pub fn now(&mut self) -> Option<(Arc<Catalog>, World)> {
-        let catalog = self.catalog.borrow_and_update().clone()?;
-        let world = self.observed.borrow().world.clone()?;
-        Some((catalog, world))
-    }
-}
-
 /// One round on one chain.
 #[derive(Clone, Copy, Debug)]
 pub struct Round<'a> {
@@ -159,14 +148,12 @@ impl Round<'_> {
         &self,
         anchorage: &mut Anchorage,
         catalog: &Catalog,
-        world: &World,
     ) -> Result<bool, Refused> {
         let registry = anchorage.chain.registry;
         let key = lane_key(&registry, self.accounts.current);
         let mut lane = self.ledger.lane(&key).await;
         lane.account = self.accounts.current;
-        let identity = &world.identity.registrations;
-        let wanted = self.anchored.wanted(&registry, catalog, &world.public_url, identity);
+        let wanted = self.anchored.wanted(&registry, catalog);
         let agents: Vec<AnchoredAgent> = wanted.iter().map(|wanted| wanted.agent.clone()).collect();
         let acted = self.act(anchorage, &mut lane, &key, wanted).await?;
         match acted {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, ListedOffer},
-    offer::{Hostname, Origin},
+    offer::Hostname,
     registration::{AgentId, AgentRegistry, Registrations, State},
 };
 
@@ -30,13 +30,8 @@ const EARLIER: u64 = 64;
 
 impl Anchored {
     /// The agents that should be in one registry.
-    pub fn wanted(
-        &self,
-        registry: &AgentRegistry,
-        catalog: &Catalog,
-        public_url: &Origin,
-        identity: &Registrations,
-    ) -> Vec<Wanted> {
+    pub fn wanted(&self, registry: &AgentRegistry, catalog: &Catalog) -> Vec<Wanted> {
+        let (public_url, identity) = (&catalog.public_url, &catalog.identity);
         let all: Vec<&ListedOffer> = catalog.listed.iter().collect();
         let mut wanted = vec![self.agent(
             registry,

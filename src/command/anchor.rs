@@ -20,10 +20,9 @@ use crate::{
         run::{self, Anchoring, Ledger, Round, Sources},
     },
     catalog::Catalog,
-    cli::{AnchorCommand, AnchorConfig, AnchorReportArgs, AnchorRunArgs, AnchorView},
+    cli::{AnchorCommand, AnchorConfig, AnchorReportArgs, AnchorRunArgs, AnchorView, OfferConfig},
     clock::Clock,
     registration::{Learned, encode},
-    source::World,
     telemetry::log_to_stderr,
 };
 
@@ -44,7 +43,6 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
 pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &mut JoinSet<Ended>) {
     let sources = Sources {
         catalog: watched.catalog.clone(),
-        observed: watched.observed.clone(),
         clock: watched.clock,
         metrics: watched.metrics.clone(),
     };
@@ -125,7 +123,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     };
     let (file, remembered) = open(&journal, &anchoring)?;
     if once {
-        let (world, catalog) = publish_once(&offers).await?;
+        let catalog = publish_once(&offers).await?;
         let (sender, _receiver) = tokio::sync::watch::channel(Learned::default());
         let ledger = Ledger::new(file, remembered, sender);
         let clock = Clock::system();
@@ -137,7 +135,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
                 ledger: &ledger,
                 clock,
             };
-            while round.once(anchorage, &catalog, &world).await? {}
+            while round.once(anchorage, &catalog).await? {}
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -146,7 +144,6 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     let watched = watch_world(offers, &mut tasks).await?;
     let sources = Sources {
         catalog: watched.catalog.clone(),
-        observed: watched.observed.clone(),
         clock: watched.clock,
         metrics: watched.metrics.clone(),
     };
@@ -163,12 +160,19 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Reads the world and publishes it once, without a listener.
-async fn publish_once(offers: &crate::cli::OfferConfig) -> anyhow::Result<(World, Catalog)> {
+async fn publish_once(offers: &OfferConfig) -> anyhow::Result<Catalog> {
     let world = read_once(offers).await?;
     let now = Clock::system().now();
     let projection = project_at(&world, offers, now);
-    let catalog = Catalog::new(projection, &world.public_url, &Learned::default(), None, now);
-    Ok((world, catalog))
+    let catalog = Catalog::new(
+        projection,
+        &world.public_url,
+        &world.identity.registrations,
+        &Learned::default(),
+        None,
+        now,
+    );
+    Ok(catalog)
 }
 
 /// What would be done on one chain.
@@ -218,7 +222,7 @@ struct AgentRow {
 
 async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (offers, view, json) = args.resolve();
-    let (world, catalog) = publish_once(&offers).await?;
+    let catalog = publish_once(&offers).await?;
     let journal = journal::read(&view.journal)?.unwrap_or_default();
     let AnchorView { chains, anchored, accounts, journal: _ } = view;
     let mut plans = Vec::new();
@@ -227,8 +231,7 @@ async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
         let (chain, allowance) = (anchorage.chain.clone(), anchorage.allowance);
         let mut lane =
             journal.lanes.get(&lane_key(&registry, accounts.current)).cloned().unwrap_or_default();
-        let wanted =
-            anchored.wanted(&registry, &catalog, &world.public_url, &world.identity.registrations);
+        let wanted = anchored.wanted(&registry, &catalog);
         let mut plan = ChainPlan {
             chain: format!("eip155:{}", registry.chain_id),
             registry: registry.address.to_checksum(None),

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 10] = [
+const LAW: [(&str, &[&str]); 11] = [
     ("clock", &[]),
     ("telemetry", &[]),
     ("offer", &[]),
@@ -21,13 +21,34 @@ const LAW: [(&str, &[&str]); 10] = [
     ("source", &["offer", "registration", "clock", "telemetry"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("cli", &["offer", "registration", "source", "telemetry"]),
+    ("anchor", &["offer", "registration", "catalog", "clock", "telemetry"]),
+    ("cli", &["offer", "registration", "source", "telemetry", "anchor"]),
     ("command", EVERYTHING),
 ];
-const EVERYTHING: &[&str] =
-    &["clock", "telemetry", "offer", "registration", "catalog", "source", "publish", "http", "cli"];
+const EVERYTHING: &[&str] = &[
+    "clock",
+    "telemetry",
+    "offer",
+    "registration",
+    "catalog",
+    "source",
+    "publish",
+    "http",
+    "anchor",
+    "cli",
+];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 2] = ["offer", "registration"];
+const DECIDING: [&str; 9] = [
+    "offer",
+    "registration",
+    "anchor::evidence",
+    "anchor::facts",
+    "anchor::fees",
+    "anchor::key",
+    "anchor::plan",
+    "anchor::reason",
+    "anchor::wanted",
+];
 /// What those who decide may not use: a runtime, a server, a cluster, a log.
 const ACTING: [&str; 9] = [
     "tokio",
@@ -154,7 +175,9 @@ fn violations(source: &str, module: &[&str]) -> Vec<String> {
     let Some((_, allowed)) = LAW.iter().find(|(name, _)| *name == module[0]) else {
         return vec![format!("{} has no place in the law", module[0])];
     };
-    let decides = DECIDING.contains(&module[0]);
+    let whole = module.join("::");
+    let within = |name: &&str| whole == **name || whole.starts_with(&format!("{name}::"));
+    let decides = DECIDING.iter().any(within);
     let spelled = Spelled::of(source, module);
     let breaks = |path: &&String| {
         let segments: Vec<_> = path.split("::").collect();

@@ -83,8 +83,14 @@ impl Site {
         let ids = Learned::default().ids(&world.identity.registrations);
         let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
         let last = self.catalog.borrow().clone();
-        let catalog =
-            Catalog::new(projection, &world.public_url, &Learned::default(), last.as_deref(), now);
+        let catalog = Catalog::new(
+            projection,
+            &world.public_url,
+            &Default::default(),
+            &Learned::default(),
+            last.as_deref(),
+            now,
+        );
         self.observed.send_modify(|observed| {
             observed.world = Some(world);
             observed.missing.clear();
