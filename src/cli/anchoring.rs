@@ -91,7 +91,7 @@ pub struct AnchorArgs {
     )]
     finalities: Vec<String>,
     /// How long to rest between two decisions on a chain
-    #[arg(long, value_name = "SECONDS", env = "REGISTRAR_ANCHOR_INTERVAL", default_value = "12s", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", env = "REGISTRAR_ANCHOR_INTERVAL", default_value = "12s", value_parser = interval)]
     anchor_interval: Duration,
     /// The key: keystore:PATH (encrypted), or development-key-file:PATH
     #[arg(long, value_name = "KIND:PATH", env = "REGISTRAR_SIGNER")]
@@ -433,6 +433,12 @@ fn decimal(text: &str, decimals: u32) -> Option<u128> {
         return None;
     }
     format!("{whole}{fraction}{}", "0".repeat(room)).parse().ok()
+}
+
+/// A loop that naps for zero would only burn the node.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    if interval.is_zero() { Err("should be a second at least".to_owned()) } else { Ok(interval) }
 }
 
 fn host(text: &str) -> Result<Hostname, &'static str> {

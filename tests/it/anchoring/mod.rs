@@ -3,3 +3,5 @@
 mod keys;
 mod model;
 mod search;
+mod stage;
+mod stories;
