@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, error::ErrorKind};
+use clap::{Args, builder::BoolishValueParser, error::ErrorKind};
 use kube::core::Selector;
 
 use super::refuse;
@@ -44,13 +44,15 @@ pub struct OfferArgs {
     profile: Option<Profile>,
     /// Condition types that must be True, or none; default in a cluster ModelReady, UpstreamHealthy, PaymentGateReady
     /// and RoutePublished, for files none
-    #[arg(long, value_name = "A,B", env = "REGISTRAR_REQUIRED_CONDITIONS", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", env = "REGISTRAR_REQUIRED_CONDITIONS", value_delimiter = ',',
+        value_parser = listed_name)]
     required_conditions: Option<Vec<String>>,
     /// Drop a draining offer that lacks a required condition, as the original system does
-    #[arg(long, env = "REGISTRAR_DROP_UNREADY_DRAINS")]
+    #[arg(long, env = "REGISTRAR_DROP_UNREADY_DRAINS", value_parser = BoolishValueParser::new())]
     drop_unready_drains: bool,
     /// Publish only service entries with these names, generated ones (web, OASF) included; default all
-    #[arg(long, value_name = "A,B", env = "REGISTRAR_SERVICE_NAMES", value_delimiter = ',')]
+    #[arg(long, value_name = "A,B", env = "REGISTRAR_SERVICE_NAMES", value_delimiter = ',',
+        value_parser = listed_name)]
     service_names: Option<Vec<String>>,
     /// Cut the aggregate document above this size, newest offers first
     #[arg(
@@ -186,6 +188,16 @@ fn identity(text: &str) -> Result<IdentityArg, String> {
     let id = OfferId::parse(text)
         .ok_or("should be NAMESPACE/NAME, or none to do without AgentIdentity")?;
     Ok(IdentityArg(Some(id)))
+}
+
+/// One name of a list. An empty variable is a slip, not an empty list: that would publish nothing, silently.
+fn listed_name(text: &str) -> Result<String, &'static str> {
+    let name = text.trim();
+    if name.is_empty() {
+        Err("holds an empty name; leave the setting out for its default")
+    } else {
+        Ok(name.to_owned())
+    }
 }
 
 fn namespace(text: &str) -> Result<String, &'static str> {

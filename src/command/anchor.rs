@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use super::{
-    print, project_at, read_once,
+    ReadIds, print, project_at, read_once,
     signals::Signals,
     world::{Ended, Watched, first_to_end, supervised, watch_world},
 };
@@ -161,7 +161,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
 
 /// Reads the world and publishes it once, without a listener.
 async fn publish_once(offers: &OfferConfig) -> anyhow::Result<Catalog> {
-    let world = read_once(offers).await?;
+    let world = read_once(offers, ReadIds::Yes).await?;
     let now = Clock::system().now();
     let projection = project_at(&world, offers, now);
     let catalog = Catalog::new(

@@ -35,13 +35,14 @@ pub(super) async fn drain(args: DrainArgs) -> anyhow::Result<ExitCode> {
     let ends_at = Drain::new(start, GracePeriod::parse(grace)?)?.ends_at();
     offer.patch(json!({ "drainAt": now, "drainGracePeriod": grace }), args.dry_run).await?;
     let done = if args.dry_run { "would be" } else { "is" };
-    let text = format!(
-        "{} {done} draining in {}\nannounced from now on: available false, drainEndsAt {}\n",
-        offer.id,
-        offer.context,
-        print_seconds(ends_at)
-    );
-    print(text.as_bytes())
+    let end = print_seconds(ends_at);
+    let told = if args.force {
+        format!("{} {done} drained in {}\ngone from {end} on\n", offer.id, offer.context)
+    } else {
+        let said = "announced from now on: available false, drainEndsAt";
+        format!("{} {done} draining in {}\n{said} {end}\n", offer.id, offer.context)
+    };
+    print(told.as_bytes())
 }
 
 pub(super) async fn undrain(args: UndrainArgs) -> anyhow::Result<ExitCode> {

@@ -4,7 +4,7 @@ use std::{fmt::Write, process::ExitCode};
 
 use anyhow::bail;
 
-use super::{print, project_at, read_once};
+use super::{ReadIds, print, project_at, read_once};
 use crate::{
     cli::ExplainArgs,
     clock::Clock,
@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (config, only, at, json) = args.resolve();
-    let world = read_once(&config).await?;
+    let world = read_once(&config, ReadIds::No).await?;
     let mut told =
         project_at(&world, &config, at.unwrap_or_else(|| Clock::system().now())).explanations;
     if let Some(id) = only {

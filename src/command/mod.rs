@@ -54,8 +54,15 @@ fn print(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// Whether a verb needs the ids that an AgentIdentity names, and so the right to read it.
+#[derive(Clone, Copy)]
+enum ReadIds {
+    Yes,
+    No,
+}
+
 /// Reads a world once, for verbs that do not stay. A broken file is an error; lesser problems go to stderr.
-async fn read_once(config: &OfferConfig) -> anyhow::Result<World> {
+async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> {
     match &config.source {
         Source::Files { root, public_url } => {
             let public_url = public_url.clone().unwrap_or_else(assumed_public_url);
@@ -74,7 +81,10 @@ async fn read_once(config: &OfferConfig) -> anyhow::Result<World> {
                 None => cluster::read_tunnel(&client).await,
             };
             let public_url = public_url.unwrap_or_else(assumed_public_url);
-            let identity = cluster::read_identity(&client, &config.scope).await?;
+            let identity = match ids {
+                ReadIds::Yes => cluster::read_identity(&client, &config.scope).await?,
+                ReadIds::No => Default::default(),
+            };
             Ok(World { offers: offers.into(), identity: identity.into(), public_url })
         }
     }

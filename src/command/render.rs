@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{print, project_at, read_once};
+use super::{ReadIds, print, project_at, read_once};
 use crate::{
     cli::{Agent, RenderArgs},
     clock::Clock,
@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
     let (config, agent, at) = args.resolve();
-    let world = read_once(&config).await?;
+    let world = read_once(&config, ReadIds::Yes).await?;
     let projection = project_at(&world, &config, at.unwrap_or_else(|| Clock::system().now()));
     match document(&projection, &agent) {
         Ok(document) => {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -57,6 +58,9 @@ struct File {
 /// What tells one content of a file from the next without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
+    /// Changes with every write and every rename onto the path, within one tick of the file system's clock too.
+    inode: u64,
+    changed: (i64, i64),
     modified: Option<SystemTime>,
     length: u64,
     target: PathBuf,
@@ -209,7 +213,13 @@ fn walk(
     if !about.is_dir() {
         found.insert(
             path.to_owned(),
-            Stamp { modified: about.modified().ok(), length: about.len(), target },
+            Stamp {
+                inode: about.ino(),
+                changed: (about.ctime(), about.ctime_nsec()),
+                modified: about.modified().ok(),
+                length: about.len(),
+                target,
+            },
         );
         return Ok(());
     }

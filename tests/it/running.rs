@@ -205,6 +205,11 @@ fn settings_can_stand_in_the_environment() {
         (document["active"].as_bool(), &document["services"]),
         (Some(true), &serde_json::json!([]))
     );
+    for name in ["REGISTRAR_SERVICE_NAMES", "REGISTRAR_REQUIRED_CONDITIONS"] {
+        let render = ["render", "--offers", ".", "--public-url", URL];
+        let output = command(&render).env(name, "").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "an empty {name} is a slip");
+    }
     let output = command(&["render", "--offers", ".", "--public-url", URL])
         .env("REGISTRAR_IDENTITY", "x")
         .output();

@@ -138,6 +138,24 @@ async fn an_undecodable_object_costs_only_itself() {
         assert_eq!(text(&server.explained(&id).await.unwrap(), "reason"), "Undecodable", "{name}");
     }
     assert_eq!(server.endpoints().await, good);
+    // A key that the JSON library uses for itself is a key like any other.
+    let keyed =
+        sold("llm/keyed").set("/spec/registration/metadata/$serde_json::private::Number", "x");
+    // Sent as text: the library of the test would stumble over it too.
+    let request = http::Request::post("/apis/obol.org/v1alpha1/namespaces/llm/serviceoffers")
+        .header("content-type", "application/json")
+        .body(keyed.0.to_string().into_bytes())
+        .unwrap();
+    cluster.client().await.request_text(request).await.unwrap();
+    let status = json!({ "status": keyed.0["status"] }).to_string().into_bytes();
+    let request =
+        http::Request::patch("/apis/obol.org/v1alpha1/namespaces/llm/serviceoffers/keyed/status")
+            .header("content-type", "application/merge-patch+json")
+            .body(status)
+            .unwrap();
+    cluster.client().await.request_text(request).await.unwrap();
+    let good = [good[0], "https://seller.example/services/keyed"];
+    eventually("it is served too", async || server.endpoints().await == good).await;
     // Listed from the start, the strange ones are as harmless as watched.
     let fresh = serve(&cluster, "admin").await;
     eventually("a fresh process serves the good one", async || fresh.endpoints().await == good)
