@@ -18,6 +18,7 @@ check:
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	shellcheck .ci/run scripts/* tests/kube-testd/build.sh
+	scripts/lint-dockerfile
 	cd tests/kube-testd && gofmt -l . | (! grep .)
 
 fmt:
