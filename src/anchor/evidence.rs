@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::primitives::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
 
 use super::key::AnchorKey;
 use crate::registration::AgentId;
 
 /// A block that cannot be undone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Block {
     /// Its height.
     pub number: u64,

@@ -10,7 +10,10 @@ use std::{
 use alloy::primitives::{Address, B256, Bytes};
 use serde::{Deserialize, Serialize};
 
-use super::{evidence::Accounts, reason::AnchorReason};
+use super::{
+    evidence::{Accounts, Block},
+    reason::AnchorReason,
+};
 use crate::registration::AgentRegistry;
 
 const FORMAT: &str = "erc8004-registrar-journal";
@@ -40,6 +43,8 @@ pub struct Lane {
     pub spent: Spent,
     /// The registry's code as first noted.
     pub code: Option<CodeHashes>,
+    /// The last final block that was decided on: a chain without it is another chain.
+    pub checkpoint: Option<Block>,
     /// How each agent stands, by agent.
     pub agents: BTreeMap<String, AgentNote>,
     /// Settled nonces of the account that none of our transactions used.

@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     evidence::{Accounts, Short, View},
-    evm::{AtBlock, Chain, History, Outlook, Question, Unanswered, Undecided, calldata},
+    evm::{
+        AtBlock, Chain, History, Notes, Outlook, Question, Reading, Unanswered, Undecided, calldata,
+    },
     facts,
     fees::{Allowance, Fees, Market, price},
     journal::{AgentNote, Attempt, CodeHashes, IdNote, Lane, OpenSlot, Spent},
@@ -27,6 +29,8 @@ pub struct Anchorage {
     pub accepted: Option<B256>,
     /// What was read of its events.
     pub history: History,
+    /// What was read at heads, for nodes that prune.
+    pub notes: Notes,
 }
 
 /// Why a round ended without a decision.
@@ -62,7 +66,10 @@ impl Held {
         match self {
             Self::Undecided(Undecided::Unanswered(_)) => AnchorReason::Unreachable,
             Self::Undecided(Undecided::NoQuorum { .. }) => AnchorReason::NoQuorum,
-            Self::Undecided(Undecided::ChainMismatch { .. }) => AnchorReason::ChainMismatch,
+            Self::Undecided(Undecided::ChainMismatch { .. } | Undecided::Rewritten(_)) => {
+                AnchorReason::ChainMismatch
+            }
+            Self::Undecided(Undecided::StatePruned) => AnchorReason::StatePruned,
             Self::Undecided(Undecided::RegistryMissing(_)) => AnchorReason::RegistryMissing,
             Self::Undecided(Undecided::AccountHasCode(_)) => AnchorReason::AccountHasCode,
             Self::Short(_) => AnchorReason::ViewShort,
@@ -116,9 +123,17 @@ impl Anchorage {
             wanted.failed =
                 lane.agents.get(&wanted.agent.to_string()).map_or(0, |note| note.reverts);
         }
-        let Self { chain, history, accepted, .. } = self;
+        let Self { chain, history, notes, accepted, .. } = self;
         let at = chain.at_final().await?;
-        let code = at.check(accounts.current).await?;
+        if let Some(checkpoint) = lane.checkpoint
+            && !at.stands_on(checkpoint).await?
+        {
+            return Err(Undecided::Rewritten(checkpoint.number).into());
+        }
+        let named =
+            wanted.iter().flat_map(|wanted| wanted.adopt.into_iter().chain(wanted.known)).collect();
+        let question = Question { accounts, named };
+        let Reading { code, evidence } = chain.read(at, history, notes, &question).await?;
         let known =
             lane.code.is_none_or(|noted| noted == code) || *accepted == Some(code_hash(&code));
         if !known {
@@ -127,9 +142,6 @@ impl Anchorage {
                 hash: code_hash(&code),
             });
         }
-        let named =
-            wanted.iter().flat_map(|wanted| wanted.adopt.into_iter().chain(wanted.known)).collect();
-        let evidence = at.evidence(history, &Question { accounts, named }).await?;
         let view = evidence.view(accounts)?;
         let outlook = chain.outlook(at, accounts.current).await?;
         let intent = Intent { account: accounts.current, agents: wanted, mint_beside };
@@ -146,6 +158,7 @@ impl Look<'_> {
         lane.code = Some(self.code);
         lane.settled_count = self.view.count;
         lane.settled_block = self.view.block.number;
+        lane.checkpoint = Some(self.view.block);
         lane.balance = self.outlook.balance.to_string();
         lane.decided_at = now.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
         lane.step = self.decision.step.name().to_owned();

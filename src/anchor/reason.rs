@@ -41,7 +41,8 @@ reasons! {
     NotAsked: "No world was seen yet, so nothing is known to be wanted.";
     Unreachable: "The chain's endpoints cannot be read; the error is in the log.";
     NoQuorum: "The endpoints do not agree on a final block.";
-    ChainMismatch: "An endpoint serves another chain than the one that is configured.";
+    ChainMismatch: "An endpoint serves another chain than the one that is configured, or one without a block that was final.";
+    StatePruned: "The node keeps no state at the final block; what it had at the head is used once that block is final.";
     RegistryMissing: "There is no registry at the address, or it does not answer getVersion.";
     RegistryChanged: "The registry's code changed since it was first noted: look at it, then --accept-registry.";
     AccountHasCode: "The account has code, so a mint may call it back: use an account without code.";

@@ -15,7 +15,7 @@ use super::{refuse, seconds};
 use crate::{
     anchor::{
         Accounts, Allowance, Anchored, AnchoredAgent, Owner,
-        evm::{Chain, Endpoint, Finality, History},
+        evm::{Chain, Endpoint, Finality, History, Notes},
         lane::Anchorage,
         run::Anchoring,
         signer::{KeySource, Signer},
@@ -326,7 +326,13 @@ impl AnchorArgs {
         };
         let registry = AgentRegistry { chain_id: id, address: *address };
         let chain = Chain { registry, endpoints, finality };
-        Anchorage { chain, allowance, accepted, history: History::since(from_block) }
+        Anchorage {
+            chain,
+            allowance,
+            accepted,
+            history: History::since(from_block),
+            notes: Notes::default(),
+        }
     }
 
     fn urls(&self, id: u64) -> Vec<Url> {

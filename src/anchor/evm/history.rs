@@ -47,13 +47,8 @@ impl History {
         at: &AtBlock<'_>,
         accounts: &Accounts,
     ) -> Result<(), Unanswered> {
-        if self.last.is_some_and(|last| last.number > at.block.number) {
-            return Err(at
-                .endpoint
-                .wrong("the final block", "it is older than one that was final before"));
-        }
         if let Some(last) = self.last
-            && hash_at(at.endpoint, last.number).await? != last.hash
+            && !at.stands_on(last).await?
         {
             return Err(at.endpoint.wrong("a final block", "its hash is not what it was"));
         }

@@ -3,6 +3,7 @@
 mod contract;
 mod endpoint;
 mod history;
+mod notes;
 mod reading;
 
 use alloy::{
@@ -17,6 +18,7 @@ pub(super) use self::contract::calldata;
 pub use self::{
     endpoint::{Endpoint, Unanswered},
     history::History,
+    notes::{Notes, Reading},
 };
 use super::{
     evidence::{Accounts, Block, Evidence},
@@ -81,6 +83,16 @@ pub enum Undecided {
     /// Our account has code.
     #[error("the account {0} has code")]
     AccountHasCode(Address),
+    /// A block that was final before is not in the chain.
+    #[error(
+        "block {0} was final with another hash: this is another chain, or its history was rewritten"
+    )]
+    Rewritten(u64),
+    /// The node keeps no state at the final block, and nothing noted at the head is final yet.
+    #[error(
+        "no state is kept at the final block; what was noted at the head is used once it is final"
+    )]
+    StatePruned,
 }
 
 /// A node at a block that cannot be undone: every read of one decision goes through one of these.
@@ -176,6 +188,32 @@ impl Chain {
         Ok(Block { number: header.number, hash: header.hash })
     }
 
+    /// Reads everything at the final block, or, where the node keeps no state there, takes what was noted of a block
+    /// that is final by now.
+    pub async fn read(
+        &self,
+        at: AtBlock<'_>,
+        history: &mut History,
+        notes: &mut Notes,
+        question: &Question<'_>,
+    ) -> Result<Reading, Undecided> {
+        history.extend(&at, question.accounts).await?;
+        match at.read(history, question).await {
+            // The node answers, but not about this block.
+            Err(Undecided::Unanswered(Unanswered::Refused { reverted: false, .. })) => {}
+            read => return read,
+        }
+        let newest = at.endpoint.provider().get_block_by_number(BlockNumberOrTag::Latest).await;
+        let newest = newest.map_err(|error| at.endpoint.unanswered("the newest block", &error))?;
+        let header = newest.ok_or_else(|| at.endpoint.missing("the newest block"))?.header;
+        let head = AtBlock { block: Block { number: header.number, hash: header.hash }, ..at };
+        // Events up to the head are no part of the history: they may still be undone.
+        let mut ahead = history.clone();
+        ahead.extend(&head, question.accounts).await?;
+        notes.keep(head.read(&mut ahead, question).await?);
+        notes.settled(&at).await?.ok_or(Undecided::StatePruned)
+    }
+
     /// Looks at the head. Nothing here is believed, only used to tell what is worth doing.
     pub async fn outlook(&self, at: AtBlock<'_>, account: Address) -> Result<Outlook, Unanswered> {
         let endpoint = at.endpoint;
@@ -257,8 +295,28 @@ impl AtBlock<'_> {
         self.block
     }
 
+    /// Whether a block that was final before is in this block's chain.
+    pub async fn stands_on(&self, earlier: Block) -> Result<bool, Unanswered> {
+        if earlier.number > self.block.number {
+            return Err(self
+                .endpoint
+                .wrong("the final block", "it is older than one that was final before"));
+        }
+        Ok(hash_at(self.endpoint, earlier.number).await? == earlier.hash)
+    }
+
+    /// Everything that a decision needs of this block. Its events were read before.
+    async fn read(
+        &self,
+        history: &mut History,
+        question: &Question<'_>,
+    ) -> Result<Reading, Undecided> {
+        let code = self.check(question.accounts.current).await?;
+        Ok(Reading { code, evidence: self.evidence(history, question).await? })
+    }
+
     /// Checks the registry and the account, and says which code answers for the registry.
-    pub async fn check(&self, account: Address) -> Result<CodeHashes, Undecided> {
+    async fn check(&self, account: Address) -> Result<CodeHashes, Undecided> {
         let code = self.code(self.registry).await?;
         if code.is_empty() || self.version().await?.is_none() {
             return Err(Undecided::RegistryMissing(self.registry));
@@ -290,12 +348,11 @@ impl AtBlock<'_> {
     }
 
     /// Everything that one decision needs, read at this block.
-    pub async fn evidence(
+    async fn evidence(
         &self,
         history: &mut History,
         question: &Question<'_>,
     ) -> Result<Evidence, Unanswered> {
-        history.extend(self, question.accounts).await?;
         let account = question.accounts.current;
         let count =
             self.endpoint.provider().get_transaction_count(account).block_id(self.id()).await;

@@ -39,7 +39,8 @@ impl Stage {
         stage
     }
 
-    async fn on(node: Anvil) -> Self {
+    /// On a node of its own kind.
+    pub async fn on(node: Anvil) -> Self {
         let registry = node.deploy_registry().await;
         let account = node.account(0).await;
         let dir = tempfile::tempdir().unwrap();

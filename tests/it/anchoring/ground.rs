@@ -1,0 +1,51 @@
+//! The ground that decisions stand on: nodes that keep no old state, and chains that are not the one that was.
+
+use alloy::primitives::U256;
+
+use super::stage::Stage;
+use crate::{
+    chain::Anvil,
+    process::{eventually, text},
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_prunes_is_worked_with_by_what_it_had_at_its_head() {
+    // States of the two newest blocks are kept; a final block is older.
+    let stage = Stage::on(Anvil::start(&["--prune-history", "1"]).await).await;
+    let state_at_final = serde_json::json!([stage.account, "finalized"]);
+    stage.node.try_call("eth_getBalance", state_at_final).await.unwrap_err();
+    let server = stage.serve(&[]).await;
+    eventually("it is noted", async || stage.reason("default") == "StatePruned").await;
+    let mut seen = std::collections::BTreeSet::new();
+    eventually("it is minted, and its id believed once it is final", async || {
+        stage.node.mine(1).await;
+        seen.insert(stage.reason("default"));
+        stage.reason("default") == "Anchored"
+    })
+    .await;
+    assert_eq!(stage.balance().await, U256::from(1), "{seen:?}");
+    assert_eq!(server.document().await["registrations"][0]["agentId"], 0);
+    // Nothing more is sent, however long it goes on.
+    let lane = stage.lane();
+    for _ in 0..5 {
+        stage.node.mine(2).await;
+    }
+    eventually("it decides again", async || stage.lane()["decidedAt"] != lane["decidedAt"]).await;
+    assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chain_without_a_block_that_was_final_is_refused() {
+    let mut stage = Stage::new().await;
+    stage.settle(&[]).await;
+    let height = stage.node.block_number("latest").await;
+    // The same chain id, the same registry at the same address, and another history.
+    stage.node.kill();
+    stage.node.run().await;
+    assert_eq!(stage.node.deploy_registry().await, stage.registry);
+    stage.node.mine(height + 5).await;
+    let printed = stage.once(&[]);
+    assert_eq!(stage.reason("default"), "ChainMismatch", "{}", printed.stderr);
+    assert_eq!(text(&stage.plan(&[])["held"], "reason"), "ChainMismatch");
+    assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 0);
+}
