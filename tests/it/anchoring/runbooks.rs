@@ -7,6 +7,7 @@ use std::{
 };
 
 use alloy::primitives::U256;
+use registrar::anchor::PATIENCE;
 use serde_json::{Value, json};
 
 use super::stage::{Stage, agent};
@@ -75,7 +76,7 @@ fn environment(stage: &Stage) -> Vec<(String, String)> {
 }
 
 /// Runs a block as somebody would type it, with the names that the page says are set.
-async fn shell(stage: &Stage, script: &str) -> Printed {
+pub async fn shell(stage: &Stage, script: &str) -> Printed {
     let folder = stage.dir.path().to_str().unwrap();
     let script = script.replace("/var/lib/registrar", folder);
     let binary = Path::new(env!("CARGO_BIN_EXE_registrar")).parent().unwrap().to_owned();
@@ -148,6 +149,28 @@ async fn the_lost_journal_page_rebuilds_it_without_a_mint() {
     stage.settle(&[]).await;
     assert_eq!(stage.node.transaction_count(stage.account, "latest").await, sent);
     assert_eq!(stage.balance().await, U256::from(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_a_lost_journal_knew_are_waited_for_and_then_signed_over_at_their_nonce() {
+    let stage = Stage::still().await;
+    stage.once(&[]);
+    fs::remove_file(stage.path("journal")).unwrap();
+    for decision in 0..PATIENCE {
+        stage.once(&[]);
+        assert_eq!(stage.reason("default"), "PendingUnknown", "{decision}");
+    }
+    stage.once(&[]);
+    assert_eq!(stage.lane()["slot"]["nonce"], 0);
+    // Either may win the nonce, and one does.
+    for _ in 0..4 {
+        stage.node.mine(3).await;
+        stage.once(&[]);
+    }
+    assert_eq!(
+        (stage.reason("default"), stage.balance().await),
+        ("Anchored".into(), U256::from(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
