@@ -54,7 +54,7 @@ impl Page {
     }
 
     /// Every marked block was run.
-    fn is_done(mut self) {
+    fn finish(mut self) {
         assert_eq!(self.tested.next(), None);
     }
 }
@@ -144,7 +144,7 @@ async fn the_lost_journal_page_rebuilds_it_without_a_mint() {
     shell(&stage, &page.next()).await;
     let status = shell(&stage, &page.next()).await.stdout;
     assert!(status.contains("default: agentId 0 Anchored"), "{status}");
-    page.is_done();
+    page.finish();
     assert_eq!(fs::read_to_string(stage.path("journal.refused")).unwrap(), "{}");
     stage.settle(&[]).await;
     assert_eq!(stage.node.transaction_count(stage.account, "latest").await, sent);
@@ -197,7 +197,7 @@ async fn the_lost_key_page_serves_on_and_leads_to_a_new_identity_that_was_asked_
         shell(&stage, &run).await;
         stage.node.mine(3).await;
     }
-    page.is_done();
+    page.finish();
     // The old token stays where it is, and leads to a document that names another id.
     assert_eq!((stage.balance().await, stage.uri(0).await), (U256::from(1), stage.uri(1).await));
     shows(&server, &ids(&stage, 1)).await;
@@ -233,7 +233,7 @@ async fn the_replaced_key_page_moves_the_token_and_mints_nothing() {
     let status = shell(&stage, &page.next()).await.stdout;
     assert!(status.contains("default: agentId 0 Anchored"), "{status}");
     assert!(!status.contains("NotOwner"), "{status}");
-    page.is_done();
+    page.finish();
     assert_eq!(stage.node.transaction_count(second, "latest").await, 0, "nothing was sent");
     shows(&server, &ids(&stage, 0)).await;
     eventually("it is anchored", async || {
