@@ -1,5 +1,5 @@
 # What CI runs is what people run.
-.PHONY: run test check fmt golden image tools clean
+.PHONY: run run-anchored test check fmt golden gas-table image tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -7,6 +7,11 @@ export CARGO_TERM_COLOR ?= auto
 run:
 	cargo build --quiet --bin registrar
 	@scripts/run-example
+
+# The same, anchored on a local chain of its own. Needs the tools.
+run-anchored: tools
+	cargo build --quiet --bin registrar
+	@scripts/run-anchored
 
 # Everything that the tests need, then all tests.
 test: tools
@@ -28,6 +33,10 @@ fmt:
 # Writes the golden documents again; review the diff like code.
 golden:
 	UPDATE_GOLDEN=1 cargo test --locked --test it golden
+
+# What each transaction costs, measured on a local chain; docs/gas.md holds the same figures.
+gas-table: tools
+	cargo test --locked --test it anchoring::gas -- --nocapture
 
 # The container image, where a builder exists.
 image:

@@ -242,6 +242,33 @@ pub fn read(path: &Path) -> Result<Option<Journal>, Refused> {
     serde_json::from_value(envelope.content).map(Some).map_err(|error| corrupt(error.to_string()))
 }
 
+impl Journal {
+    /// One lane as it stands. An account that is new to a registry begins with what the last one knew of its agents, so
+    /// that a replaced key takes no id out of a document.
+    pub fn lane(&self, key: &str) -> Lane {
+        let mut lane = self.lanes.get(key).cloned().unwrap_or_default();
+        if lane.agents.is_empty() {
+            let beside = self.lanes.iter().filter(|(name, _)| is_beside(name, key));
+            lane.agents = beside.flat_map(|(_, lane)| lane.agents.clone()).collect();
+        }
+        lane
+    }
+
+    /// Takes a lane in. A registry's agents are noted in the lane that was decided last, and in no other.
+    pub fn put(&mut self, key: &str, lane: Lane) {
+        for (_, beside) in self.lanes.iter_mut().filter(|(name, _)| is_beside(name, key)) {
+            beside.agents.clear();
+        }
+        self.lanes.insert(key.to_owned(), lane);
+    }
+}
+
+/// Whether two lanes are of one registry and of different accounts.
+fn is_beside(one: &str, other: &str) -> bool {
+    let registry = |name: &str| name.rsplit_once(':').map(|(registry, _)| registry.to_owned());
+    one != other && registry(one) == registry(other)
+}
+
 impl JournalFile {
     /// Takes a journal over: locks it, reads it, and checks that it is ours. A missing one is begun.
     pub fn open(

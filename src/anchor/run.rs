@@ -65,7 +65,7 @@ impl Ledger {
 
     /// One lane as it stands.
     pub async fn lane(&self, key: &str) -> Lane {
-        self.state.lock().await.1.lanes.get(key).cloned().unwrap_or_default()
+        self.state.lock().await.1.lane(key)
     }
 
     /// Writes a lane down, and tells what it means.
@@ -73,7 +73,7 @@ impl Ledger {
         let mut state = self.state.lock().await;
         let (file, journal) = &mut *state;
         let mut changed = journal.clone();
-        changed.lanes.insert(key.to_owned(), lane.clone());
+        changed.put(key, lane.clone());
         file.write(&changed)?;
         *journal = changed;
         let facts = learned(journal);

@@ -229,8 +229,7 @@ async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     for mut anchorage in chains {
         let registry = anchorage.chain.registry;
         let (chain, allowance) = (anchorage.chain.clone(), anchorage.allowance);
-        let mut lane =
-            journal.lanes.get(&lane_key(&registry, accounts.current)).cloned().unwrap_or_default();
+        let mut lane = journal.lane(&lane_key(&registry, accounts.current));
         let wanted = anchored.wanted(&registry, &catalog);
         let mut plan = ChainPlan {
             chain: format!("eip155:{}", registry.chain_id),

@@ -21,6 +21,7 @@ use url::form_urlencoded;
 
 use super::{Reader, Route, assemble, count_misses, courtesy, problem, problem::Problem};
 use crate::{
+    catalog::ListedAgent,
     offer::print_seconds,
     registration::{Explanation, Reason, State as OfferState, encode},
     source::{self, Vitals},
@@ -95,6 +96,17 @@ struct Readiness {
     next_change: Option<String>,
     document_changed_at: Option<String>,
     offers: std::collections::BTreeMap<&'static str, usize>,
+    /// How agents stand on chain, by agent, then registry; nothing where none is anchored.
+    anchoring: Vec<Anchor>,
+}
+
+/// How one agent stands in one registry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Anchor {
+    agent: String,
+    agent_registry: String,
+    reason: &'static str,
 }
 
 /// Whether documents can be served; `?verbose` says all there is to say.
@@ -138,7 +150,19 @@ fn readiness(admin: &Admin, ready: bool) -> Readiness {
         offers: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state)
             .into_iter()
             .collect(),
+        anchoring: catalog.iter().flat_map(|catalog| anchors(&catalog.agents)).collect(),
     }
+}
+
+/// Anchoring's health. It plays no part in readiness.
+fn anchors(agents: &[ListedAgent]) -> impl Iterator<Item = Anchor> + '_ {
+    agents.iter().flat_map(|listed| {
+        listed.anchoring.iter().map(|anchor| Anchor {
+            agent: listed.agent.clone(),
+            agent_registry: anchor.agent_registry.clone(),
+            reason: anchor.reason,
+        })
+    })
 }
 
 fn count_by<T: Copy + PartialEq, const N: usize>(

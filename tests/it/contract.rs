@@ -10,6 +10,7 @@ use std::{
 use axum::Router;
 use jsonschema::Validator;
 use registrar::{
+    anchor::AnchorReason,
     http::{self, OPENAPI_YAML, SCHEMAS, admin},
     source::parse_yaml,
 };
@@ -191,6 +192,7 @@ async fn situations() -> Vec<(&'static str, Site)> {
         site.admin.vitals.complete_at(tokio::time::Instant::now());
         site
     };
+    let anchoring = complete().learned(AnchorReason::WaitingForFinality);
     let incomplete = Site::empty(NOON);
     incomplete.lacks("KindNotInstalled", "serviceoffers.obol.org");
     let troubled = complete();
@@ -205,8 +207,13 @@ async fn situations() -> Vec<(&'static str, Site)> {
     let run_out = Site::of(NOON, &[offer("demo/chat").draining(NOON, "1m")]);
     tokio::time::advance(Duration::from_secs(121)).await;
     let clock = run_out.admin.reader.clock;
-    let fresh =
-        [("complete", complete()), ("troubled", troubled), ("stopping", stopping), ("bare", bare)];
+    let fresh = [
+        ("complete", complete()),
+        ("anchoring", anchoring),
+        ("troubled", troubled),
+        ("stopping", stopping),
+        ("bare", bare),
+    ];
     let mut all = vec![("incomplete and stuck", incomplete), ("run out and stuck", run_out)];
     for (name, mut site) in fresh {
         site.admin.reader.clock = clock;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use registrar::{
+    anchor::AnchorReason,
     http::admin,
     registration::{Reason, State},
     source::Problem,
+    telemetry::AnchorReading,
 };
 
 use crate::{
@@ -101,10 +103,49 @@ fn troubled() -> Site {
     site
 }
 
+/// How a chain stands where everything is as it should be.
+fn anchored() -> AnchorReading {
+    let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
+    AnchorReading {
+        chain: "eip155:8453".to_owned(),
+        reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
+        days_of_funds: 12.5,
+        foreign_nonces: 1,
+        settled_nonces: 7,
+        endpoints: 3,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_is_anchored_is_measured_with_every_reason_named() {
+    let site = troubled();
+    site.admin.reader.metrics.anchored(&anchored());
+    let text = scrape(&site).await;
+    for reason in AnchorReason::ALL {
+        let series =
+            format!("registrar_anchor_agents{{chain=\"eip155:8453\",reason=\"{reason}\"}}");
+        let count = if *reason == AnchorReason::Anchored { "1" } else { "0" };
+        assert_eq!(value(&text, &series), Some(count), "{reason}");
+    }
+    let figures = [
+        ("funds_days", "12.5"),
+        ("foreign_nonces", "1"),
+        ("settled_nonces", "7"),
+        ("endpoints", "3"),
+    ];
+    for (name, figure) in figures {
+        let series = format!("registrar_anchor_{name}{{chain=\"eip155:8453\"}}");
+        assert_eq!(value(&text, &series), Some(figure), "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_metric_is_documented_and_every_documented_metric_is_scraped() {
     let site = troubled();
     site.get(WELL_KNOWN).await;
+    let text = scrape(&site).await;
+    assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");
+    site.admin.reader.metrics.anchored(&anchored());
     assert_eq!(scraped(&scrape(&site).await), documented());
 }
 
@@ -219,6 +260,7 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
         "nextChange": "2026-05-24T12:10:00Z",
         "documentChangedAt": NOON,
         "offers": { "published": 1, "draining": 1, "drained": 1, "unpublished": 1 },
+        "anchoring": [],
     });
     assert_eq!(answer, expected);
     let site = Site::empty(NOON);
@@ -232,6 +274,19 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
         );
         assert_eq!(answer.json()["missing"][0]["code"], "Forbidden", "{query}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_tells_how_anchoring_stands_and_is_not_moved_by_it() {
+    let site = Site::empty(NOON).learned(AnchorReason::Unreachable);
+    site.publish(&[offer("demo/chat")]);
+    let answer = site.get_admin("/readyz?verbose").await;
+    let registry = format!("eip155:8453:0x{}", "80".repeat(20));
+    let expected = serde_json::json!([
+        { "agent": "default", "agentRegistry": registry, "reason": "Unreachable" },
+    ]);
+    assert_eq!((answer.status.as_u16(), &answer.json()["anchoring"]), (200, &expected));
+    assert_eq!(site.get_admin("/readyz").await.text(), "ok\n");
 }
 
 #[tokio::test(start_paused = true)]

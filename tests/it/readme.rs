@@ -9,12 +9,14 @@ use std::{
 
 use clap::CommandFactory;
 use registrar::{
+    anchor::AnchorReason,
     cli::Cli,
     offer::EntryCode,
     registration::{Reason, State},
 };
 use serde_json::Value;
 
+use crate::anchoring::{runbooks::shell, stage::Stage};
 use crate::process::{Printed, Server, eventually, registrar, text, unset};
 
 /// The URL that `make run` serves at, and that the README's examples name.
@@ -44,14 +46,16 @@ struct Example {
     expected: String,
 }
 
-fn examples(markdown: &str) -> Vec<Example> {
+/// The blocks that are marked so.
+fn examples(markdown: &str, mark: &str) -> Vec<Example> {
     let fenced = |text: &str, language: &str| {
         let begin = format!("```{language}\n");
         let from = text.find(&begin).unwrap_or_else(|| panic!("no {language} block in {text}"));
         let block = &text[from + begin.len()..];
         block[..block.find("```").unwrap()].to_owned()
     };
-    let marked = markdown.split("<!-- tested -->\n").skip(1);
+    let mark = format!("<!-- {mark} -->\n");
+    let marked = markdown.split(&mark).skip(1);
     marked
         .map(|rest| Example { script: fenced(rest, "sh"), expected: fenced(rest, "text") })
         .collect()
@@ -90,7 +94,7 @@ fn an_ellipsis_stands_for_anything_and_the_rest_for_itself() {
 
 #[tokio::test]
 async fn every_tested_example_prints_what_the_readme_says() {
-    let examples = examples(&readme());
+    let examples = examples(&readme(), "tested");
     assert!(examples.len() >= 9, "{} examples are marked as tested", examples.len());
     let server = example_server().await;
     let binary = Path::new(env!("CARGO_BIN_EXE_registrar")).parent().unwrap();
@@ -116,6 +120,20 @@ async fn every_tested_example_prints_what_the_readme_says() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_use_of_anchoring_prints_what_the_readme_says() {
+    let stage = Stage::new().await;
+    let examples = examples(&readme(), "anchored");
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let Printed { stdout, .. } = shell(&stage, &example.script).await;
+        assert!(matches(&example.expected, &stdout), "{} prints\n{stdout}", example.script);
+    }
+    stage.settle(&[]).await;
+    let status = shell(&stage, "registrar anchor status").await.stdout;
+    assert!(status.contains("default: agentId 0 Anchored: "), "{status}");
+}
+
 /// The rows of the table whose head begins with `first`, cell by cell, without marks.
 fn table(markdown: &str, first: &str) -> Vec<Vec<String>> {
     let head = format!("| {first} |");
@@ -124,7 +142,7 @@ fn table(markdown: &str, first: &str) -> Vec<Vec<String>> {
         .take_while(|line| line.starts_with('|'))
         .map(|line| {
             let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().to_owned()).collect()
+            cells.map(|cell| cell.trim().replace("\\|", "|")).collect()
         })
         .collect();
     assert!(!rows.is_empty(), "there is no table {first:?}");
@@ -139,12 +157,27 @@ fn first_column(name: &str) -> Vec<String> {
     table(&readme(), name).iter().map(|row| code(&row[0]).to_owned()).collect()
 }
 
+/// Every verb that does something, by its name: `serve`, `anchor run`.
+fn leaves(cli: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let verbs = cli.get_subcommands().filter(|verb| verb.get_name() != "help");
+    verbs
+        .flat_map(|verb| {
+            let name = verb.get_name().to_owned();
+            if !verb.has_subcommands() {
+                return vec![(name, verb)];
+            }
+            let own = leaves(verb).into_iter();
+            own.map(|(below, verb)| (format!("{name} {below}"), verb)).collect()
+        })
+        .collect()
+}
+
 #[test]
 fn the_settings_table_is_what_the_binary_takes() {
     let mut real = BTreeSet::new();
     let mut cli = Cli::command();
     cli.build();
-    for verb in cli.get_subcommands().filter(|verb| verb.get_name() != "help") {
+    for (name, verb) in leaves(&cli) {
         for arg in verb.get_arguments().filter(|arg| !arg.is_positional()) {
             let Some(long) = arg.get_long().filter(|long| *long != "help") else { continue };
             let takes_value = arg.get_action().takes_values();
@@ -154,7 +187,7 @@ fn the_settings_table_is_what_the_binary_takes() {
             // A switch is `false` to clap, which the table calls off.
             let default = arg.get_default_values().first().filter(|_| takes_value);
             let default = default.map(|default| default.to_string_lossy().into_owned());
-            real.insert((verb.get_name().to_owned(), flag, env, default));
+            real.insert((name.clone(), flag, env, default));
         }
     }
     let told: BTreeSet<_> = table(&readme(), "flag")
@@ -178,10 +211,9 @@ fn the_settings_table_is_what_the_binary_takes() {
 fn the_verbs_table_is_every_verb_with_its_usage() {
     let mut cli = Cli::command();
     cli.build();
-    let verbs = cli.get_subcommands_mut().filter(|verb| verb.get_name() != "help");
-    let usages: Vec<String> = verbs
-        .map(|verb| verb.render_usage().to_string().trim_start_matches("Usage: ").to_owned())
-        .collect();
+    let verbs = leaves(&cli).into_iter().map(|(_, verb)| verb.clone().render_usage().to_string());
+    let usages: Vec<String> =
+        verbs.map(|usage| usage.trim_start_matches("Usage: ").to_owned()).collect();
     assert_eq!(first_column("usage"), usages);
 }
 
@@ -190,6 +222,8 @@ fn states_reasons_and_codes_are_the_closed_lists() {
     assert_eq!(first_column("state"), State::ALL.map(State::as_str));
     assert_eq!(first_column("reason"), Reason::ALL.map(Reason::as_str));
     assert_eq!(first_column("code"), EntryCode::ALL.map(EntryCode::as_str));
+    let anchored: Vec<&str> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(first_column("anchoring"), anchored);
     let states: BTreeSet<&str> = State::ALL.map(State::as_str).into();
     for row in table(&readme(), "reason") {
         assert!(row[1].split(" or ").all(|state| states.contains(code(state))), "{row:?}");

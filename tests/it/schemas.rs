@@ -1,6 +1,7 @@
 //! The JSON Schemas: valid, closed where the code is closed, open everywhere else.
 
 use registrar::{
+    anchor::AnchorReason,
     http::{Code, SCHEMAS},
     offer::EntryCode,
     registration::{Reason, State},
@@ -8,7 +9,7 @@ use registrar::{
 use serde_json::{Value, json};
 
 use crate::{
-    contract::{check, compiled, schema_file, walk},
+    contract::{Contract, check, compiled, schema_file, walk},
     world::{offer, projected, rules, said},
 };
 
@@ -64,6 +65,11 @@ fn closed_lists_are_those_of_the_code() {
     let listed: Vec<_> =
         State::ALL.into_iter().filter(|state| state.is_listed()).map(State::as_str).collect();
     assert_eq!(schema_file("offer.schema.json")["properties"]["state"]["enum"], json!(listed));
+    let anchored: Vec<_> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let agent = schema_file("agent.schema.json");
+    assert_eq!(agent["$defs"]["anchorReason"]["enum"], json!(anchored));
+    let anchor = &Contract::read().0["components"]["schemas"]["Anchor"];
+    assert_eq!(anchor["properties"]["reason"]["enum"], json!(anchored));
     for code in Code::OWN {
         let meaning = problem["$defs"]["own"]["description"].as_str().unwrap();
         assert!(meaning.contains(&format!("{}: ", code.as_str())), "{code:?} is not explained");

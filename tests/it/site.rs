@@ -5,16 +5,18 @@ use std::{
     time::Duration,
 };
 
+use alloy::primitives::Address;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     http::{HeaderMap, Request, StatusCode, header},
 };
 use registrar::{
+    anchor::AnchorReason,
     catalog::{Catalog, Shared},
     clock::Clock,
     http::{self, Reader, admin::Admin},
-    registration::{Identity, Learned, Rules, project},
+    registration::{AgentRegistry, Identity, Learned, LearnedAgent, LearnedId, Rules, project},
     source::{Observation, Problem, Vitals, World},
     telemetry::Metrics,
 };
@@ -37,6 +39,7 @@ pub struct Site {
     pub observed: watch::Sender<Observation>,
     pub admin: Admin,
     pub identity: Identity,
+    pub learned: Learned,
     pub rules: Rules,
 }
 
@@ -62,7 +65,14 @@ impl Site {
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin { reader, vitals: Vitals::default(), stopping };
-        Self { catalog, observed, admin, identity: Identity::default(), rules: rules() }
+        Self {
+            catalog,
+            observed,
+            admin,
+            identity: Identity::default(),
+            learned: Learned::default(),
+            rules: rules(),
+        }
     }
 
     /// A site that serves these resources.
@@ -80,14 +90,14 @@ impl Site {
             identity: self.identity.clone().into(),
             public_url: public_url(),
         };
-        let ids = Learned::default().ids(&world.identity.registrations);
+        let ids = self.learned.ids(&world.identity.registrations);
         let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
         let last = self.catalog.borrow().clone();
         let catalog = Catalog::new(
             projection,
             &world.public_url,
             &Default::default(),
-            &Learned::default(),
+            &self.learned,
             last.as_deref(),
             now,
         );
@@ -135,6 +145,14 @@ impl Site {
     /// The document at the well-known path of a host, by its name.
     pub async fn name_at(&self, host: &str) -> Value {
         self.get_with(WELL_KNOWN, &[("host", host)]).await.json()["name"].clone()
+    }
+
+    /// How the default agent stands on Base, as anchoring would have learned it.
+    pub fn learned(mut self, reason: AnchorReason) -> Self {
+        let registry = AgentRegistry { chain_id: 8_453, address: Address::repeat_byte(0x80) };
+        let known = LearnedAgent { id: LearnedId::Unknown, reason: reason.as_str() };
+        self.learned.0.insert(("default".to_owned(), registry), known);
+        self
     }
 
     /// An id of the agent, as a source would have read it.

@@ -2,28 +2,12 @@
 // Usage: node load.mjs URL...   (http on loopback). One line of JSON per loaded document on stdout.
 
 import http from 'node:http';
-import net from 'node:net';
+import { LIMIT_MS, isLoopbackUrl, refused, within } from './loopback.mjs';
 
-const LIMIT_MS = 5000; // the SDK's own fetch has no time limit
 // A chain the SDK has no defaults for, so that it brings in neither a public RPC nor a subgraph.
 const CHAIN = 31337;
 const REGISTRY = '0x8004A169FB4a3325136EB29fA0ceB6D2e539a432';
 const OWNER = '0x00000000000000000000000000000000000000aa';
-
-const loopback = (host) => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
-
-// Makes "loopback only" a fact: a redirect or a default address in the SDK must not leave the machine.
-const refused = [];
-const connect = net.Socket.prototype.connect;
-net.Socket.prototype.connect = function (...args) {
-  const first = Array.isArray(args[0]) ? args[0][0] : args[0]; // net.connect passes its arguments as a list
-  const host = (typeof first === 'object' ? first.host : args[1]) ?? 'localhost';
-  if (!loopback(host)) {
-    refused.push(host);
-    throw new Error(`connection to ${host} refused: not loopback`);
-  }
-  return connect.apply(this, args);
-};
 
 // The ABI is written by hand, so that the SDK's decoder does not meet its own encoder.
 const word = (n) => BigInt(n).toString(16).padStart(64, '0');
@@ -84,14 +68,6 @@ async function load(sdk, id, url) {
   return { url, name, description, image: image ?? null, active, x402support, endpoints, wallet, ...rest };
 }
 
-function within(ms, promise) {
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}
-
 const urls = process.argv.slice(2);
 if (urls.length === 0) {
   console.error('usage: node load.mjs URL...');
@@ -105,14 +81,11 @@ const fail = (url, why) => {
 };
 
 for (const url of urls) {
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed?.protocol !== 'http:' || !loopback(parsed.hostname.replace(/^\[|\]$/g, ''))) {
-    fail(url, 'not an http URL on loopback');
-  }
+  if (!isLoopbackUrl(url)) fail(url, 'not an http URL on loopback');
 }
 if (failed) process.exit(1);
 
-const { SDK } = await import('agent0-sdk'); // after the guard above, so that loading it is watched too
+const { SDK } = await import('agent0-sdk'); // after the guard, so that loading it is watched too
 const server = await startChain(urls);
 const sdk = new SDK({
   chainId: CHAIN,

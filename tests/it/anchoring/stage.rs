@@ -94,6 +94,11 @@ impl Stage {
         settings
     }
 
+    /// The same, changed or added to by `more`.
+    pub fn settings_with(&self, more: &[&str]) -> Vec<String> {
+        replaced(self.settings(), more)
+    }
+
     /// Runs `registrar anchor VERB` with these settings, changed or added to by `more`.
     pub fn anchor(&self, verb: &[&str], more: &[&str]) -> Printed {
         let settings = replaced(self.settings(), more);
@@ -192,4 +197,9 @@ fn replaced(mut settings: Vec<String>, more: &[&str]) -> Vec<String> {
 /// The default agent's row of `/agents`.
 pub async fn agent(server: &Server) -> Value {
     json(server.get("/agents").await).await["items"][0].clone()
+}
+
+/// A port that nobody listens on, for a URL that must be known before anybody does.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
