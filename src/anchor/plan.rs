@@ -234,7 +234,7 @@ impl Need {
 fn affordable(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
     match need(intent, wanted, view) {
         Need::Call(_) if wanted.failed >= PAID_FAILURES => Need::None(AnchorReason::Reverted),
-        need => need,
+        need @ (Need::Call(_) | Need::None(_)) => need,
     }
 }
 

@@ -1,114 +1,19 @@
 //! What evidence shows, and that evidence with a hole in it shows nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use alloy::primitives::{Address, B256, U256};
-use proptest::prelude::*;
-use registrar::{
-    anchor::{Accounts, Adoption, AnchorKey, Block, Evidence, Mint, Short, Token, Transfer, View},
-    registration::AgentId,
-};
+use alloy::primitives::{Address, U256};
+use registrar::anchor::{Evidence, Short, Transfer};
 
-use crate::world::law;
-
-const US: Address = Address::repeat_byte(0x11);
-const FORMER: Address = Address::repeat_byte(0x22);
-const STRANGER: Address = Address::repeat_byte(0xee);
-
-fn key(number: u8) -> AnchorKey {
-    AnchorKey::from_metadata(&[number; 20]).unwrap()
-}
-
-fn id(number: u64) -> AgentId {
-    AgentId::new(U256::from(number))
-}
-
-fn accounts() -> Accounts {
-    Accounts { current: US, former: BTreeSet::from([FORMER]) }
-}
-
-/// A registry that tells the whole truth: what happens to it is what its evidence shows.
-#[derive(Clone, Debug)]
-struct Registry {
-    told: Evidence,
-    minted: u64,
-}
-
-impl Registry {
-    fn new() -> Self {
-        let told = Evidence {
-            block: Block { number: 7, hash: B256::repeat_byte(7) },
-            count: 3,
-            mints: Vec::new(),
-            transfers: Vec::new(),
-            balances: BTreeMap::from([(US, U256::ZERO), (FORMER, U256::ZERO)]),
-            adoptions: Vec::new(),
-            tokens: BTreeMap::new(),
-        };
-        Self { told, minted: 0 }
-    }
-
-    /// `register`: its events are among ours if the caller is.
-    fn mint(mut self, owner: Address, uri: &str, key: Option<AnchorKey>) -> Self {
-        let id = id(self.minted);
-        self.minted += 1;
-        self.told
-            .tokens
-            .insert(id, Token { owner: STRANGER, uri: uri.to_owned(), x402: true, key });
-        if accounts().contains(owner) {
-            self.told.mints.push(Mint { id, owner, uri: uri.to_owned(), key });
-        }
-        self.told.adoptions.extend(key.map(|key| Adoption { id, sender: owner, key }));
-        self.moved(id, Address::ZERO, owner);
-        self
-    }
-
-    fn transfer(mut self, number: u64, to: Address) -> Self {
-        let from = self.told.tokens[&id(number)].owner;
-        self.moved(id(number), from, to);
-        self
-    }
-
-    fn adopt(mut self, number: u64, sender: Address, key: AnchorKey) -> Self {
-        self.told.adoptions.push(Adoption { id: id(number), sender, key });
-        self.told.tokens.get_mut(&id(number)).unwrap().key = Some(key);
-        self
-    }
-
-    fn moved(&mut self, id: AgentId, from: Address, to: Address) {
-        self.told.tokens.get_mut(&id).unwrap().owner = to;
-        if accounts().contains(from) || accounts().contains(to) {
-            self.told.transfers.push(Transfer { id, from, to });
-        }
-        if let Some(balance) = self.told.balances.get_mut(&from) {
-            *balance -= U256::ONE;
-        }
-        if let Some(balance) = self.told.balances.get_mut(&to) {
-            *balance += U256::ONE;
-        }
-    }
-
-    fn view(&self) -> Result<View, Short> {
-        self.told.view(&accounts())
-    }
-
-    /// The agents and the mints without κ, by number.
-    fn seen(&self) -> (Vec<(u8, u64)>, Vec<(String, u64)>) {
-        let view = self.view().unwrap();
-        let number = |id: &AgentId| u64::try_from(id.number()).unwrap();
-        (
-            view.agents.iter().map(|(key, id)| (key.as_bytes()[0], number(id))).collect(),
-            view.unkeyed.iter().map(|(uri, id)| (uri.clone(), number(id))).collect(),
-        )
-    }
-}
+use super::truth::{FORMER, Registry, STRANGER, US, accounts, id, key};
 
 #[test]
 fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
     type Unkeyed = &'static [(&'static str, u64)];
     let new = Registry::new;
     let (k1, k2) = (key(1), key(2));
-    let cases: Vec<(&str, Registry, &[(u8, u64)], Unkeyed)> = vec![
+    type Case = (&'static str, Registry, &'static [(u8, u64)], Unkeyed);
+    let cases: Vec<Case> = vec![
         ("nothing", new(), &[], &[]),
         ("our mint", new().mint(US, "a", Some(k1)), &[(1, 0)], &[]),
         ("a former account's mint", new().mint(FORMER, "a", Some(k1)), &[(1, 0)], &[]),
@@ -235,7 +140,8 @@ fn evidence_with_a_hole_is_short_and_says_where() {
         change(&mut registry.told);
         registry.view().unwrap_err()
     };
-    let cases: [(&str, fn(&mut Evidence), Short); 12] = [
+    type Case = (&'static str, fn(&mut Evidence), Short);
+    let cases: [Case; 12] = [
         (
             "a Registered is missing",
             |e| drop(e.mints.remove(0)),
@@ -329,74 +235,4 @@ fn what_is_held_follows_the_transfers_in_order() {
     assert_eq!(registry.told.owned(&accounts()), BTreeSet::from([id(1), id(2)]));
     let back = registry.transfer(0, US).transfer(1, Address::ZERO);
     assert_eq!(back.told.owned(&accounts()), BTreeSet::from([id(0), id(2)]));
-}
-
-/// Something that honest accounts, and strangers, may do.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Mint(Address, &'static str, Option<u8>),
-    Transfer(u64, Address),
-    Adopt(u64, u8),
-}
-
-fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let who = || prop::sample::select(vec![US, FORMER, STRANGER]);
-    let uri = prop::sample::select(vec!["a", "b"]);
-    let act = prop_oneof![
-        3 => (who(), uri, prop::option::of(1_u8..3)).prop_map(|(who, uri, key)| Act::Mint(who, uri, key)),
-        2 => (0_u64..4, who()).prop_map(|(id, to)| Act::Transfer(id, to)),
-        2 => (0_u64..4, 1_u8..5).prop_map(|(id, key)| Act::Adopt(id, key)),
-    ];
-    prop::collection::vec(act, 0..9)
-}
-
-fn history(acts: &[Act]) -> Registry {
-    acts.iter().fold(Registry::new(), |registry, act| match *act {
-        // Strangers have every κ but those that are adopted: what an own event repeats cannot be missed.
-        Act::Mint(STRANGER, uri, key) => {
-            registry.mint(STRANGER, uri, key.map(|key| self::key(key + 8)))
-        }
-        Act::Mint(who, uri, key) => registry.mint(who, uri, key.map(self::key)),
-        Act::Transfer(number, to) if number < registry.minted => registry.transfer(number, to),
-        Act::Adopt(number, key) if number < registry.minted => {
-            match registry.told.tokens[&id(number)].owner {
-                STRANGER => registry,
-                owner => registry.adopt(number, owner, self::key(key)),
-            }
-        }
-        Act::Transfer(..) | Act::Adopt(..) => registry,
-    })
-}
-
-proptest! {
-    #![proptest_config(law(2_048))]
-
-    #[test]
-    fn no_single_log_that_is_left_out_changes_what_is_believed(acts in acts()) {
-        let registry = history(&acts);
-        let whole = registry.view().unwrap();
-        for mint in &registry.told.mints {
-            let known = mint.key.is_none_or(|key| whole.agents.contains_key(&key));
-            prop_assert!(known, "every κ of ours is seen");
-        }
-        let unharmed = |told: Evidence| match told.view(&accounts()) {
-            Ok(view) => view == whole,
-            Err(_) => true,
-        };
-        for at in 0..registry.told.mints.len() {
-            let mut told = registry.told.clone();
-            told.mints.remove(at);
-            prop_assert!(told.view(&accounts()).is_err(), "Registered {}", at);
-        }
-        for at in 0..registry.told.transfers.len() {
-            let mut told = registry.told.clone();
-            told.transfers.remove(at);
-            prop_assert!(unharmed(told), "Transfer {}", at);
-        }
-        for at in 0..registry.told.adoptions.len() {
-            let mut told = registry.told.clone();
-            told.adoptions.remove(at);
-            prop_assert!(unharmed(told), "MetadataSet {}", at);
-        }
-    }
 }

@@ -41,16 +41,20 @@ fn deeds(source: &str) -> Deeds {
 }
 
 fn last_word(expr: &Expr) -> String {
-    match expr {
-        Expr::Path(path) => path.path.segments.last().unwrap().ident.to_string(),
-        Expr::Field(field) => match &field.member {
-            syn::Member::Named(name) => name.to_string(),
-            syn::Member::Unnamed(index) => index.index.to_string(),
-        },
-        Expr::MethodCall(call) => call.method.to_string(),
-        Expr::Reference(inner) => last_word(&inner.expr),
-        Expr::Paren(inner) => last_word(&inner.expr),
-        _ => String::new(),
+    if let Expr::Path(path) = expr {
+        path.path.segments.last().unwrap().ident.to_string()
+    } else if let Expr::Field(field) = expr
+        && let syn::Member::Named(name) = &field.member
+    {
+        name.to_string()
+    } else if let Expr::MethodCall(call) = expr {
+        call.method.to_string()
+    } else if let Expr::Reference(inner) = expr {
+        last_word(&inner.expr)
+    } else if let Expr::Paren(inner) = expr {
+        last_word(&inner.expr)
+    } else {
+        String::new()
     }
 }
 
@@ -62,10 +66,7 @@ fn reads_state(call: &ExprMethodCall) -> bool {
 
 impl<'ast> Visit<'ast> for Deeds {
     fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
-        let of = match &*item.self_ty {
-            syn::Type::Path(path) => path.path.segments.last().unwrap().ident == "Reservation",
-            _ => false,
-        };
+        let of = matches!(&*item.self_ty, syn::Type::Path(path) if path.path.segments.last().unwrap().ident == "Reservation");
         let outer = std::mem::replace(&mut self.in_reservation, of);
         visit::visit_item_impl(self, item);
         self.in_reservation = outer;
@@ -87,18 +88,18 @@ impl<'ast> Visit<'ast> for Deeds {
         if method.starts_with("send_") && method.contains("transaction") {
             self.sends += 1;
         }
-        match &*call.receiver {
-            Expr::MethodCall(read) if PINS.contains(&method.as_str()) && reads_state(read) => {
-                self.visit_expr(&read.receiver);
-                read.args.iter().chain(&call.args).for_each(|argument| self.visit_expr(argument));
-            }
-            _ => {
-                if reads_state(call) {
-                    self.unpinned.push(method);
-                }
-                visit::visit_expr_method_call(self, call);
-            }
+        if let Expr::MethodCall(read) = &*call.receiver
+            && PINS.contains(&method.as_str())
+            && reads_state(read)
+        {
+            self.visit_expr(&read.receiver);
+            read.args.iter().chain(&call.args).for_each(|argument| self.visit_expr(argument));
+            return;
         }
+        if reads_state(call) {
+            self.unpinned.push(method);
+        }
+        visit::visit_expr_method_call(self, call);
     }
 }
 

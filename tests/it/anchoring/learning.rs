@@ -51,7 +51,8 @@ fn named(rows: &[(u64, u64)]) -> Registrations {
 fn our_own_final_id_stands_before_the_one_that_an_identity_names() {
     use LearnedId::{Own, Unknown, Withheld};
     type Rows<'a> = &'a [(u64, u64)];
-    let cases: [(&str, Rows, &[(&str, u64, LearnedId)], Rows); 8] = [
+    type Case<'a> = (&'a str, Rows<'a>, &'a [(&'a str, u64, LearnedId)], Rows<'a>);
+    let cases: [Case; 8] = [
         ("nothing is anchored", &[(1, 5)], &[], &[(1, 5)]),
         ("ours wins", &[(1, 5)], &[("default", 1, Own(id(0)))], &[(1, 0)]),
         ("ours alone", &[], &[("default", 1, Own(id(0)))], &[(1, 0)]),

@@ -1,5 +1,6 @@
 //! Anchoring: the decision by itself, under search and simulation, then against a real node.
 
+mod evidence_laws;
 mod evidence_views;
 mod fences;
 mod journals;
@@ -8,8 +9,12 @@ mod learning;
 mod model;
 mod paying;
 mod planning;
+mod planning_laws;
 mod search;
 mod settings;
+mod settings_unseen;
 mod signing;
+mod situation;
 mod stage;
 mod stories;
+mod truth;

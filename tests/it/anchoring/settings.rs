@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use crate::process::{Printed, command, registrar};
+use crate::process::{Printed, registrar};
 
 /// A key of Ethereum's public test vectors, its account, and the published keystore that holds it.
 const KEY: &str = "0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d";
@@ -10,11 +10,11 @@ const ACCOUNT: &str = "0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b";
 const KEYSTORE: &str = r#"{"crypto":{"cipher":"aes-128-ctr",
 "cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},
 "ciphertext":"5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46","kdf":"pbkdf2",
-"kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe121c6785853cce422d148a624bd0"},
+"kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
 "mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},
 "id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
 const OTHER: &str = "0x1111111111111111111111111111111111111111";
-const VERBS: [&[&str]; 4] = [
+pub const VERBS: [&[&str]; 4] = [
     &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
     &["anchor", "run", "--once"],
     &["anchor", "plan"],
@@ -22,13 +22,13 @@ const VERBS: [&[&str]; 4] = [
 ];
 
 /// Settings that all belong together, to be spoilt.
-struct Settings {
+pub struct Settings {
     dir: tempfile::TempDir,
-    given: Vec<(String, String)>,
+    pub given: Vec<(String, String)>,
 }
 
 impl Settings {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("offers")).unwrap();
         for (name, content) in [
@@ -83,7 +83,7 @@ impl Settings {
         }
     }
 
-    fn args(&self) -> Vec<String> {
+    pub fn args(&self) -> Vec<String> {
         let words = |(name, value): &(String, String)| match value.as_str() {
             "" => vec![name.clone()],
             value => vec![format!("{name}={value}")],
@@ -333,123 +333,4 @@ fn a_keystore_opens_with_its_password_and_with_no_other() {
         printed.stderr
     );
     assert!(!settings.journal().exists());
-}
-
-/// Runs a verb with all settings in the environment, some of them replaced.
-fn in_environment(settings: &Settings, verb: &[&str], more: &[(&str, &str)]) -> Printed {
-    let mut command = command(verb);
-    for (name, value) in &settings.given {
-        let name = format!("REGISTRAR_{}", name[2..].replace('-', "_").to_uppercase());
-        command.env(name, if value.is_empty() { "true" } else { value });
-    }
-    let output = command.envs(more.iter().copied()).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Printed { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
-}
-
-#[test]
-fn settings_of_anchoring_can_stand_in_the_environment() {
-    let settings = Settings::new();
-    let several = [
-        ("REGISTRAR_ANCHOR", "base-sepolia,31337"),
-        (
-            "REGISTRAR_RPC_URL",
-            "84532=http://127.0.0.1:1,84532=http://127.0.0.1:2,31337=http://127.0.0.1:3",
-        ),
-        ("REGISTRAR_REGISTRY", "31337=0x1111111111111111111111111111111111111111"),
-        ("REGISTRAR_MAX_FEE_GWEI", "2,31337=1"),
-        ("REGISTRAR_DAILY_BUDGET_ETHER", "84532=2,31337=1"),
-        ("REGISTRAR_ANCHOR_HOST", "a.example,b.example"),
-        ("REGISTRAR_ADOPT", "84532=1,84532/a.example=2"),
-        ("REGISTRAR_FINALITY", "84532=safe,31337=depth:1"),
-        ("REGISTRAR_MINT_BESIDE", "true"),
-    ];
-    let printed = in_environment(&settings, &["anchor", "status"], &several);
-    assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
-    for (variable, value, told) in [
-        ("REGISTRAR_ANCHOR", "base-sepolia,bse", "--anchor"),
-        ("REGISTRAR_RPC_URL", "84532=http://127.0.0.1:1,84532=x", "--rpc-url"),
-        ("REGISTRAR_REGISTRY", "x", "--registry"),
-        ("REGISTRAR_MAX_FEE_GWEI", "1,84532=x", "--max-fee-gwei"),
-        ("REGISTRAR_DAILY_BUDGET_ETHER", "31337=1", "--daily-budget-ether"),
-        ("REGISTRAR_ANCHOR_HOST", "a.example,b_", "--anchor-host"),
-        ("REGISTRAR_ADOPT", "84532=1,x", "--adopt"),
-        ("REGISTRAR_FINALITY", "84532=x", "--finality"),
-        ("REGISTRAR_FORMER_ACCOUNT", "x", "--former-account"),
-        ("REGISTRAR_ACCEPT_REGISTRY", "x", "--accept-registry"),
-        ("REGISTRAR_ANCHOR_INTERVAL", "0", "--anchor-interval"),
-        ("REGISTRAR_SIGNER", "x", "--signer"),
-        ("REGISTRAR_JOURNAL", "x", "--journal"),
-        ("REGISTRAR_OWNER_ID", "", "--owner-id"),
-        ("REGISTRAR_INCARNATION", "x", "--incarnation"),
-        ("REGISTRAR_ALLOW_DEVELOPMENT_KEYS", "false", "--allow-development-keys"),
-    ] {
-        for verb in VERBS {
-            let printed = in_environment(&settings, verb, &[(variable, value)]);
-            assert_eq!(
-                (printed.code, printed.stdout.as_str()),
-                (Some(2), ""),
-                "{variable}: {}",
-                printed.stderr
-            );
-            assert!(printed.stderr.contains(told), "{variable}: {}", printed.stderr);
-        }
-    }
-}
-
-#[test]
-fn no_message_repeats_a_url_that_may_hold_a_key() {
-    const SECRET: &str = "https://user:hunter2@node.example/v2/hunter2?key=hunter2";
-    let pair = format!("84532={SECRET}");
-    let said = |settings: &Settings, verb: &[&str], more: &[&str]| {
-        let args = settings.args();
-        let args: Vec<&str> = args.iter().map(String::as_str).chain(more.iter().copied()).collect();
-        let printed = registrar(&[verb, &args].concat());
-        assert_eq!(printed.code, Some(2), "{more:?}: {}", printed.stderr);
-        let all = printed.stdout + &printed.stderr;
-        assert!(!all.contains("hunter2"), "{more:?}: {all}");
-    };
-    let tells: [&[&str]; 12] = [
-        // The setting is right, and another is not.
-        &["--rpc-url", &pair, "--finality", "x"],
-        &["--rpc-url", &pair, "--anchor-interval", "0"],
-        &["--rpc-url", &pair, "--no-such-setting"],
-        // The setting is misspelled, doubled, or of the wrong form.
-        &["--rpc-url", SECRET],
-        &["--rpc-url", &pair, &pair],
-        &[&pair],
-        &["--rpc-urls", &pair],
-        &[&format!("--rpc-urls={pair}")],
-        &["--rpc-url", &format!("84532=ftp{}", &SECRET[5..])],
-        &["--rpc-url", &format!("84532=wss{}", &SECRET[5..])],
-        &["--rpc-url", &format!("bse={SECRET}")],
-        &["--anchor", &pair],
-    ];
-    for more in tells {
-        for verb in VERBS {
-            said(&Settings::new(), verb, more);
-        }
-    }
-    said(&Settings::new(), &[SECRET], &[]);
-    said(&Settings::new(), &["anchor", SECRET], &[]);
-    // What stands in the environment is no part of the help.
-    for verb in VERBS {
-        let help = [verb, &["--help"]].concat();
-        let printed = in_environment(&Settings::new(), &help, &[("REGISTRAR_RPC_URL", &pair)]);
-        assert!(
-            printed.code == Some(0) && !printed.stdout.contains("hunter2"),
-            "{}",
-            printed.stdout
-        );
-        let printed = in_environment(
-            &Settings::new(),
-            verb,
-            &[("REGISTRAR_RPC_URL", &pair), ("REGISTRAR_FINALITY", "x")],
-        );
-        assert!(
-            printed.code == Some(2) && !printed.stderr.contains("hunter2"),
-            "{}",
-            printed.stderr
-        );
-    }
 }

@@ -52,10 +52,10 @@ fn reservation(nonce: u64, slot: Option<&OpenSlot>) -> Reservation {
     };
     let head = Head { mined: nonce, pending: nonce, base_fee: 0 };
     let slot = slot.map(|slot| Slot { decisions: PATIENCE, ..slot.as_slot() });
-    match next(&intent, slot.as_ref(), &view, &head, 0).step {
-        Step::Sign(reservation) => reservation,
-        step => panic!("{step:?}"),
-    }
+    let Step::Sign(reservation) = next(&intent, slot.as_ref(), &view, &head, 0).step else {
+        panic!("nothing is in the way")
+    };
+    reservation
 }
 
 fn priced(max_fee: u128, tip: u128) -> Priced {
