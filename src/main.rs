@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use registrar::{cli::Cli, command};
 
 #[tokio::main]
 async fn main() -> ExitCode {
     // One provider for the Kubernetes client and the chain's alike; nobody installed another before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match command::run(Cli::parse()).await {
+    match command::run(Cli::read()).await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("registrar: {error:#}");

@@ -162,16 +162,14 @@ impl Evidence {
         accounts.all().try_for_each(|account| self.check(account))?;
         let ours = |owner: &Address| accounts.contains(*owner);
         let mut agents = BTreeMap::new();
-        let mut unkeyed = BTreeMap::new();
         for mint in self.mints.iter().filter(|mint| ours(&mint.owner)) {
-            match mint.key {
-                Some(key) => drop(agents.entry(key).or_insert(mint.id)),
-                None => drop(unkeyed.entry(mint.uri.clone()).or_insert(mint.id)),
-            }
+            let Some(key) = mint.key else { continue };
+            agents.entry(key).or_insert(mint.id);
         }
         for id in self.owned(accounts).into_iter().chain(agents.values().copied()) {
             self.tokens.get(&id).ok_or(Short::Token(id))?;
         }
+        let mut adopted = BTreeSet::new();
         for (id, token) in self.tokens.iter().filter(|(_, token)| ours(&token.owner)) {
             let Some(key) = token.key else { continue };
             let mut told = self
@@ -185,7 +183,13 @@ impl Evidence {
             }
             if told.any(|adoption| ours(&adoption.sender)) {
                 agents.entry(key).or_insert(*id);
-                unkeyed.retain(|_, unkeyed| unkeyed != id);
+                adopted.insert(*id);
+            }
+        }
+        let mut unkeyed = BTreeMap::new();
+        for mint in self.mints.iter().filter(|mint| ours(&mint.owner) && mint.key.is_none()) {
+            if !adopted.contains(&mint.id) {
+                unkeyed.entry(mint.uri.clone()).or_insert(mint.id);
             }
         }
         Ok(View {

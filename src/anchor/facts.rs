@@ -13,7 +13,10 @@ use crate::registration::{AgentId, AgentRegistry, Learned, LearnedAgent, Learned
 /// What a journal remembers of ids.
 pub fn learned(journal: &Journal) -> Learned {
     let mut learned = BTreeMap::new();
-    for (lane, notes) in &journal.lanes {
+    // After a change of key two lanes speak of one agent: the last that was decided wins.
+    let mut lanes: Vec<_> = journal.lanes.iter().collect();
+    lanes.sort_by_key(|(_, notes)| &notes.decided_at);
+    for (lane, notes) in lanes {
         // A lane's name is its registry and its account.
         let named = lane.rsplit_once(':').and_then(|(registry, _)| AgentRegistry::parse(registry));
         let Some(registry) = named else { continue };

@@ -44,8 +44,8 @@ pub fn price(
 ) -> Result<Fees, AnchorReason> {
     // A base fee rises by an eighth a block at most: twice of it lasts for six blocks.
     let wanted = market.base_fee.saturating_mul(2).saturating_add(market.tip);
-    let (lowest_fee, lowest_tip) =
-        last.map_or((0, 0), |last| (raised(last.max_fee), raised(last.tip)));
+    let lowest = last.map_or(Some((0, 0)), |last| raised(last.max_fee).zip(raised(last.tip)));
+    let (lowest_fee, lowest_tip) = lowest.ok_or(AnchorReason::FeeTooHigh)?;
     let max_fee = wanted.min(allowed.max_fee).max(lowest_fee);
     let tip = market.tip.max(lowest_tip).min(max_fee);
     if max_fee > allowed.max_fee || lowest_tip > max_fee || market.base_fee > max_fee {
@@ -63,7 +63,7 @@ pub fn price(
     Ok(Fees { max_fee, tip })
 }
 
-/// One eighth more, rounded up, and never the same.
-fn raised(fee: u128) -> u128 {
-    fee.saturating_add(fee.div_ceil(8).max(1))
+/// One eighth more, rounded up, and never the same; `None` where no number is as high.
+fn raised(fee: u128) -> Option<u128> {
+    fee.checked_add(fee.div_ceil(8).max(1))
 }

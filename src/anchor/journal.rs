@@ -277,14 +277,14 @@ impl JournalFile {
         accounts: &Accounts,
     ) -> Result<(Self, Journal), Refused> {
         let named = || path.display().to_string();
-        let beside = path.with_extension("lock");
+        let beside = beside(path, ".lock");
         let failed =
             |act| move |source| Refused::Io { path: path.display().to_string(), act, source };
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(&beside)
+            .open(beside)
             .map_err(failed("locked"))?;
         lock.try_lock().map_err(|_| Refused::Locked(named()))?;
         let file = Self { path: path.to_owned(), _lock: lock };
@@ -318,7 +318,7 @@ impl JournalFile {
             content,
         };
         let bytes = serde_json::to_vec(&envelope).expect("a journal has text keys");
-        let fresh = self.path.with_extension("next");
+        let fresh = beside(&self.path, ".next");
         let written = File::create(&fresh).and_then(|mut file| {
             file.write_all(&bytes)?;
             file.sync_all()?;
@@ -333,6 +333,13 @@ impl JournalFile {
             source,
         })
     }
+}
+
+/// A file beside the journal: its whole name and more, so that it is never the journal itself.
+fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    name.into()
 }
 
 /// BLAKE3 of the content's compact JSON, whose keys are sorted.

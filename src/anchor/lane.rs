@@ -168,6 +168,10 @@ impl Look<'_> {
             let note = lane.agents.entry(wanted.agent.to_string()).or_insert_with(AgentNote::new);
             note.reason = reason;
             note.id = facts::note(wanted, &self.view, accounts);
+            // Whoever put it right: what failed before says nothing of the next call.
+            if reason == AnchorReason::Anchored {
+                note.reverts = 0;
+            }
         }
         let kept: Vec<String> =
             self.intent.agents.iter().map(|wanted| wanted.agent.to_string()).collect();

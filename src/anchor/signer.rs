@@ -44,7 +44,7 @@ pub enum SignerError {
     #[error("{0} holds no private key in hex")]
     Key(String),
     /// The key is of another account than the one that was asked for.
-    #[error("the key is of account {theirs}, not {ours}")]
+    #[error("the key is of account {theirs}, not of --account {ours}")]
     WrongAccount {
         /// The key's account.
         theirs: Address,

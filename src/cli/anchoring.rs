@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256};
 use clap::{Args, error::ErrorKind};
 use url::Url;
 
-use super::{refuse, seconds};
+use super::{refuse, seconds, without_urls};
 use crate::{
     anchor::{
         Accounts, Allowance, Anchored, AnchoredAgent, Owner,
@@ -316,7 +316,7 @@ impl AnchorArgs {
                 .unwrap_or_else(|_| bad("--accept-registry", &format!("{hash:?} is no 0x hash")))
         });
         let amount = |settings, name: &str, decimals| {
-            let text = for_chain_or_all(settings, id)
+            let text = for_chain_or_all(settings, id, name)
                 .unwrap_or_else(|| missing(name, "an amount; spending has no default"));
             decimal(text, decimals).unwrap_or_else(|| bad(name, &format!("{text:?} is no amount")))
         };
@@ -341,10 +341,11 @@ impl AnchorArgs {
             let Some((chain, place)) = text.split_once('=') else {
                 bad("--rpc-url", "should be CHAIN=URL or CHAIN=@FILE")
             };
-            if chain_id(chain) != Some(id) {
+            // What stands in it may be a secret, so no message repeats it.
+            let chain = chain_id(chain).unwrap_or_else(|| bad("--rpc-url", "names no chain"));
+            if chain != id {
                 continue;
             }
-            // What stands in it may be a secret, so no message repeats it.
             let parse = |line: &str| {
                 let url = Url::parse(line.trim())
                     .ok()
@@ -419,14 +420,19 @@ fn for_chain<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str>
     let pairs = settings
         .iter()
         .map(|text| text.split_once('=').unwrap_or_else(|| bad(name, "should be CHAIN=VALUE")));
-    pairs.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back()
+    pairs.filter(|(chain, _)| named_chain(chain, name) == id).map(|(_, value)| value).next_back()
+}
+
+/// A chain that a setting must name: one that is misspelled must not leave the setting without effect.
+fn named_chain(text: &str, name: &str) -> u64 {
+    chain_id(text).unwrap_or_else(|| bad(name, &format!("{text:?} is no chain")))
 }
 
 /// The value for a chain of its own, else the one for all.
-fn for_chain_or_all(settings: &[String], id: u64) -> Option<&str> {
+fn for_chain_or_all<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str> {
     let own = settings.iter().filter_map(|text| text.split_once('='));
     let own =
-        own.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back();
+        own.filter(|(chain, _)| named_chain(chain, name) == id).map(|(_, value)| value).next_back();
     own.or_else(|| settings.iter().map(String::as_str).rfind(|text| !text.contains('=')))
 }
 
@@ -460,5 +466,5 @@ fn missing(setting: &str, what: &str) -> ! {
 }
 
 fn bad(setting: &str, what: &str) -> ! {
-    refuse(ErrorKind::ValueValidation, &format!("{setting} {what}"))
+    refuse(ErrorKind::ValueValidation, &without_urls(&format!("{setting} {what}")))
 }

@@ -5,7 +5,10 @@ mod offers;
 
 use std::{net::SocketAddr, time::Duration};
 
-use clap::{Args, CommandFactory, Parser, Subcommand, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, Parser, Subcommand,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use self::offers::require_public_url;
 pub use self::{
@@ -30,6 +33,22 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// Reads the command line. Ends the process with usage help if it cannot be read.
+    pub fn read() -> Self {
+        Self::try_parse().unwrap_or_else(|mut error| {
+            // A URL that slipped out of its setting may hold an API key.
+            for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+                if let Some(ContextValue::String(text)) = error.get(kind) {
+                    let shown = without_urls(text);
+                    error.insert(kind, ContextValue::String(shown));
+                }
+            }
+            error.exit()
+        })
+    }
 }
 
 /// The verbs.
@@ -304,6 +323,12 @@ impl UndrainArgs {
 
 fn refuse(kind: ErrorKind, message: &str) -> ! {
     Cli::command().error(kind, message).exit()
+}
+
+/// A message in which no word has a URL: it may hold an API key.
+fn without_urls(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.contains("://") { "<URL>" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn offer_id(text: &str) -> Result<OfferId, &'static str> {
