@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use alloy::primitives::{Address, B256};
 use registrar::{
     anchor::{
-        Accounts, AnchorReason,
+        Accounts, AnchorReason, Block,
         facts::learned,
         journal::{
             AgentNote, Attempt, CodeHashes, IdNote, Journal, JournalFile, Lane, OpenSlot, Refused,
@@ -67,6 +67,7 @@ fn lane(account: Address) -> Lane {
         }),
         waited: 3,
         spent: Spent { day: "2026-11-24".to_owned(), wei: "20000000".to_owned() },
+        checkpoint: Some(Block { number: 6, hash: B256::repeat_byte(6) }),
         code: Some(CodeHashes {
             proxy: B256::repeat_byte(3),
             implementation: B256::repeat_byte(4),

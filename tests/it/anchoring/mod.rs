@@ -19,7 +19,6 @@ mod settings;
 mod settings_unseen;
 mod signing;
 mod situation;
-mod stage;
 mod stories;
 mod truth;
 
