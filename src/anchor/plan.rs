@@ -180,7 +180,7 @@ pub fn next(
     waited: u32,
 ) -> Decision {
     let needs: Vec<(&Wanted, Need)> =
-        intent.agents.iter().map(|wanted| (wanted, need(intent, wanted, view))).collect();
+        intent.agents.iter().map(|wanted| (wanted, affordable(intent, wanted, view))).collect();
     let mut agents: BTreeMap<AnchoredAgent, AnchorReason> =
         needs.iter().map(|(wanted, need)| (wanted.agent.clone(), need.reason())).collect();
     let first = needs.into_iter().find_map(|(wanted, need)| match need {
@@ -227,6 +227,14 @@ impl Need {
             Self::None(reason) => *reason,
             Self::Call(_) => AnchorReason::Pending,
         }
+    }
+}
+
+/// What one agent needs, unless it was paid for in vain too often.
+fn affordable(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
+    match need(intent, wanted, view) {
+        Need::Call(_) if wanted.failed >= PAID_FAILURES => Need::None(AnchorReason::Reverted),
+        need @ (Need::Call(_) | Need::None(_)) => need,
     }
 }
 
