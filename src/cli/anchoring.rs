@@ -316,7 +316,7 @@ impl AnchorArgs {
                 .unwrap_or_else(|_| bad("--accept-registry", &format!("{hash:?} is no 0x hash")))
         });
         let amount = |settings, name: &str, decimals| {
-            let text = for_chain_or_all(settings, id)
+            let text = for_chain_or_all(settings, id, name)
                 .unwrap_or_else(|| missing(name, "an amount; spending has no default"));
             decimal(text, decimals).unwrap_or_else(|| bad(name, &format!("{text:?} is no amount")))
         };
@@ -335,10 +335,12 @@ impl AnchorArgs {
             let Some((chain, place)) = text.split_once('=') else {
                 bad("--rpc-url", "should be CHAIN=URL or CHAIN=@FILE")
             };
-            if chain_id(chain) != Some(id) {
-                continue;
-            }
             // What stands in it may be a secret, so no message repeats it.
+            match chain_id(chain) {
+                None => bad("--rpc-url", "names no chain: it should be CHAIN=URL or CHAIN=@FILE"),
+                Some(other) if other != id => continue,
+                Some(_) => {}
+            }
             let parse = |line: &str| {
                 let url = Url::parse(line.trim())
                     .ok()
@@ -413,15 +415,19 @@ fn for_chain<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str>
     let pairs = settings
         .iter()
         .map(|text| text.split_once('=').unwrap_or_else(|| bad(name, "should be CHAIN=VALUE")));
-    pairs.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back()
+    pairs.filter(|(chain, _)| named(chain, name) == id).map(|(_, value)| value).next_back()
 }
 
 /// The value for a chain of its own, else the one for all.
-fn for_chain_or_all(settings: &[String], id: u64) -> Option<&str> {
+fn for_chain_or_all<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str> {
     let own = settings.iter().filter_map(|text| text.split_once('='));
-    let own =
-        own.filter(|(chain, _)| chain_id(chain) == Some(id)).map(|(_, value)| value).next_back();
+    let own = own.filter(|(chain, _)| named(chain, name) == id).map(|(_, value)| value).next_back();
     own.or_else(|| settings.iter().map(String::as_str).rfind(|text| !text.contains('=')))
+}
+
+/// The chain that a setting names; a slip of the pen must not leave another value in force.
+fn named(chain: &str, setting: &str) -> u64 {
+    chain_id(chain).unwrap_or_else(|| bad(setting, &format!("{chain:?} is no chain")))
 }
 
 /// A decimal amount in its smallest unit, exact; `None` when it is negative, unreadable, too fine or too large.
