@@ -47,7 +47,7 @@ pub struct Lane {
     pub checkpoint: Option<Block>,
     /// How each agent stands, by agent.
     pub agents: BTreeMap<String, AgentNote>,
-    /// Settled nonces of the account that none of our transactions used.
+    /// Settled nonces of the account that no transaction used that this journal knows.
     pub foreign_nonces: u64,
     /// The account's transaction count in the last final block that was decided on.
     pub settled_count: u64,

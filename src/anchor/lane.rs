@@ -155,6 +155,13 @@ impl Look<'_> {
     /// Notes what was seen and how each agent stands.
     pub fn note(&self, lane: &mut Lane, accounts: &Accounts, now: DateTime<Utc>) {
         lane.account = accounts.current;
+        // The slot's own nonce is counted when it closes; others that were settled since, nobody here signed for.
+        if !lane.decided_at.is_empty() {
+            let settled = lane.settled_count..self.view.count;
+            let own = lane.slot.as_ref().is_some_and(|slot| settled.contains(&slot.nonce));
+            let others = self.view.count.saturating_sub(lane.settled_count);
+            lane.foreign_nonces += others.saturating_sub(u64::from(own));
+        }
         lane.code = Some(self.code);
         lane.settled_count = self.view.count;
         lane.settled_block = self.view.block.number;
@@ -276,11 +283,11 @@ impl Lane {
     }
 
     /// Closes the slot: its nonce is settled. Says whose transaction used it, and counts.
-    pub async fn close(&mut self, chain: &Chain, at: AtBlock<'_>) -> Result<(), Held> {
+    pub async fn close(&mut self, chain: &Chain) -> Result<(), Held> {
         let Some(slot) = &self.slot else { return Ok(()) };
         let mut ours = None;
         for attempt in &slot.attempts {
-            ours = ours.or(chain.outcome(at, attempt.hash).await?);
+            ours = ours.or(chain.outcome(attempt.hash).await?);
         }
         let note = self.agents.get_mut(&slot.agent);
         match ours {

@@ -52,7 +52,7 @@ reasons! {
     FeeTooHigh: "The chain's fee is above --max-fee-gwei.";
     BudgetSpent: "--daily-budget-ether is spent for today (UTC).";
     WouldRevert: "The registry refuses the call; nothing was sent.";
-    Reverted: "The call was mined and failed repeatedly; a person should look.";
+    Reverted: "The call was mined and failed three times: find out why, then move the journal away to have it tried again.";
     SignerFailed: "The signer gave no signature of the account.";
 }
 

@@ -189,7 +189,7 @@ impl Round<'_> {
                 false
             }
             Step::Forget => {
-                if let Err(held) = lane.close(&chain, look.at).await {
+                if let Err(held) = lane.close(&chain).await {
                     return Ok(Err(held));
                 }
                 true
@@ -247,7 +247,7 @@ impl Round<'_> {
         }
         for refusal in chain.broadcast(&raw).await {
             // The one thing that an error's words are good for: paying more at the same nonce.
-            if refusal.to_string().contains("underpriced") {
+            if refusal.to_string().to_lowercase().contains("underpriced") {
                 slot.decisions = slot.decisions.max(PATIENCE);
             }
             tracing::info!(chain.id = chain.registry.chain_id, tx.hash = %hash, "{refusal}");

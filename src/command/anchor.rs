@@ -76,8 +76,13 @@ pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &m
                     }
                     tokio::time::sleep(REFUSED_INTERVAL).await;
                 };
-                let ended = run::run(*anchoring, sources, Ledger::new(opened.0, opened.1, sender)).await;
-                // A journal that can no longer be written holds anchoring, not documents.
+                let ledger = Ledger::new(opened.0, opened.1, sender.clone());
+                let ended = run::run(*anchoring, sources, ledger).await;
+                // A journal that can no longer be written holds anchoring, not documents: what was learned stays.
+                sender.send_modify(|learned| {
+                    let refused = AnchorReason::JournalRefused.as_str();
+                    learned.0.values_mut().for_each(|agent| agent.reason = refused);
+                });
                 tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored any more: {ended}");
                 std::future::pending().await
             }));

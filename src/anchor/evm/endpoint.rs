@@ -6,9 +6,11 @@ use alloy::{
     network::Ethereum,
     providers::{Provider, ProviderBuilder, RootProvider},
     rpc::client::RpcClient,
-    transports::{RpcError, TransportErrorKind, http::Http},
+    transports::{RpcError, TransportErrorKind},
 };
 use url::Url;
+
+use super::transport::Post;
 
 /// No single answer takes longer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -17,6 +19,8 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Endpoint {
     name: String,
+    /// The parts of its URL that may be a secret: no text from it repeats them.
+    secrets: Vec<String>,
     provider: RootProvider<Ethereum>,
 }
 
@@ -54,11 +58,12 @@ impl Endpoint {
             .timeout(REQUEST_LIMIT)
             .connect_timeout(REQUEST_LIMIT / 2)
             .build()?;
-        let rpc = RpcClient::new(Http::with_client(client, url.clone()), false);
+        let rpc = RpcClient::new(Post::new(client, url.clone()), false);
         // None of the library's fillers: nonce, fees and signature are decided here.
         let provider = ProviderBuilder::new().disable_recommended_fillers().connect_client(rpc);
         let host = url.host_str().unwrap_or("endpoint");
-        Ok(Self { name: format!("{host} (endpoint {number})"), provider: provider.root().clone() })
+        let name = format!("{host} (endpoint {number})");
+        Ok(Self { name, secrets: secrets(url), provider: provider.root().clone() })
     }
 
     /// The library's side of it.
@@ -76,9 +81,13 @@ impl Endpoint {
         match error.as_error_resp() {
             Some(payload) => {
                 let reverted = payload.code == 3 || payload.message.contains("revert");
-                Unanswered::Refused { endpoint, what, message: redact(&payload.message), reverted }
+                let message = redact(&payload.message, &self.secrets);
+                Unanswered::Refused { endpoint, what, message, reverted }
             }
-            None => Unanswered::Unreadable { endpoint, what, message: redact(&chain(error)) },
+            None => {
+                let message = redact(&chain(error), &self.secrets);
+                Unanswered::Unreadable { endpoint, what, message }
+            }
         }
     }
 
@@ -122,8 +131,18 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Cuts every URL out of a text, and texts to a length that a log line can bear.
-fn redact(text: &str) -> String {
+/// What of a URL may be a key. Short parts, such as `v2` or `rpc`, are none and would only garble every text.
+fn secrets(url: &Url) -> Vec<String> {
+    const SHORTEST: usize = 6;
+    let credentials = [url.username(), url.password().unwrap_or_default()].map(str::to_owned);
+    let path = url.path().split('/').map(str::to_owned);
+    let query = url.query_pairs().flat_map(|(name, value)| [name.into_owned(), value.into_owned()]);
+    let parts = credentials.into_iter().chain(path).chain(query);
+    parts.filter(|part| part.len() >= SHORTEST).collect()
+}
+
+/// Cuts every URL and secret out of a text, and texts to a length that a log line can bear.
+fn redact(text: &str, secrets: &[String]) -> String {
     let mut clean = String::new();
     let mut rest = text;
     while let Some(at) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min()
@@ -136,5 +155,8 @@ fn redact(text: &str) -> String {
             .unwrap_or(url.len())..];
     }
     clean.push_str(rest);
+    for secret in secrets {
+        clean = clean.replace(secret.as_str(), "<secret>");
+    }
     clean.chars().take(300).collect()
 }

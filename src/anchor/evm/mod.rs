@@ -5,6 +5,7 @@ mod endpoint;
 mod history;
 mod notes;
 mod reading;
+mod transport;
 
 use alloy::{
     consensus::constants::KECCAK_EMPTY,
@@ -146,9 +147,12 @@ impl Chain {
         let number = lowest.number;
         let mut agreeing: Vec<(&Endpoint, B256)> = Vec::new();
         for (endpoint, block) in claims.iter().filter(|(_, block)| block.number >= number) {
-            let hash =
-                if block.number == number { block.hash } else { hash_at(endpoint, number).await? };
-            agreeing.push((endpoint, hash));
+            if block.number == number {
+                agreeing.push((endpoint, block.hash));
+            } else if let Ok(hash) = hash_at(endpoint, number).await {
+                // One that does not answer has no vote; the others may still agree.
+                agreeing.push((endpoint, hash));
+            }
         }
         let votes = |hash: B256| agreeing.iter().filter(|(_, other)| *other == hash).count();
         match agreeing.iter().find(|(_, hash)| votes(*hash) >= majority) {
@@ -274,12 +278,17 @@ impl Chain {
         false
     }
 
-    /// Whether a settled transaction succeeded; `None` when the node at hand knows no such one.
-    pub async fn outcome(&self, at: AtBlock<'_>, hash: B256) -> Result<Option<bool>, Unanswered> {
-        let receipt = at.endpoint.provider().get_transaction_receipt(hash).await;
-        let receipt =
-            receipt.map_err(|error| at.endpoint.unanswered("eth_getTransactionReceipt", &error))?;
-        Ok(receipt.map(|receipt| receipt.status()))
+    /// Whether a settled transaction succeeded; `None` when no node knows such a one. One may lag, so each is asked.
+    pub async fn outcome(&self, hash: B256) -> Result<Option<bool>, Unanswered> {
+        for endpoint in &self.endpoints {
+            let receipt = endpoint.provider().get_transaction_receipt(hash).await;
+            let receipt = receipt
+                .map_err(|error| endpoint.unanswered("eth_getTransactionReceipt", &error))?;
+            if let Some(receipt) = receipt {
+                return Ok(Some(receipt.status()));
+            }
+        }
+        Ok(None)
     }
 }
 

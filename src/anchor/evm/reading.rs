@@ -19,6 +19,9 @@ use crate::{
     registration::AgentId,
 };
 
+/// What stands at the well-known address before a registry does answers with this version.
+const PLACEHOLDER_VERSION: &str = "0.0.1";
+
 impl AtBlock<'_> {
     /// Calls the registry; `None` when it reverts or answers with something else.
     pub(super) async fn ask<C: SolCall>(&self, call: C) -> Result<Option<C::Return>, Unanswered> {
@@ -35,9 +38,10 @@ impl AtBlock<'_> {
         }
     }
 
-    /// The registry's version; `None` when it is no registry.
+    /// The registry's version; `None` when it is no registry, such as the placeholder that new chains begin with.
     pub(super) async fn version(&self) -> Result<Option<String>, Unanswered> {
-        self.ask(IdentityRegistry::getVersionCall {}).await
+        let version = self.ask(IdentityRegistry::getVersionCall {}).await?;
+        Ok(version.filter(|version| version != PLACEHOLDER_VERSION))
     }
 
     /// A token as it stands; `None` when it does not exist.

@@ -16,6 +16,17 @@ const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f
 /// And its second.
 const SECOND_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
+/// What stands in an RPC URL and must never be told.
+pub const RPC_SECRETS: [&str; 4] = ["CANARYUSER", "CANARYPASSWORD", "CANARYPATH", "CANARYQUERY"];
+
+/// No key and no part of an RPC URL stands in a text.
+pub fn tells_nothing(text: &str) {
+    let keys = [KEY, SECOND_KEY].map(|key| key.trim_start_matches("0x"));
+    for secret in keys.into_iter().chain(RPC_SECRETS) {
+        assert!(!text.to_lowercase().contains(&secret.to_lowercase()), "a secret is told: {text}");
+    }
+}
+
 /// One test's world.
 pub struct Stage {
     pub node: Anvil,
@@ -103,7 +114,11 @@ impl Stage {
     pub fn anchor(&self, verb: &[&str], more: &[&str]) -> Printed {
         let settings = replaced(self.settings(), more);
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        registrar(&[&["anchor"], verb, &settings].concat())
+        let printed = registrar(&[&["anchor"], verb, &settings].concat());
+        tells_nothing(&printed.stdout);
+        tells_nothing(&printed.stderr);
+        tells_nothing(&fs::read_to_string(self.path("journal")).unwrap_or_default());
+        printed
     }
 
     /// Decides once.

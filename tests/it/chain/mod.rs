@@ -9,5 +9,5 @@ mod registry;
 mod rpc;
 
 pub use anvil::Anvil;
-pub use registry::IdentityRegistry;
+pub use registry::{IMPLEMENTATION_SLOT, IdentityRegistry, registry_code};
 pub use rpc::{Logged, Receipt, Refused, Rpc};

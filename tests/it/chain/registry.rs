@@ -79,6 +79,11 @@ pub fn code(contract: &str, form: &str) -> Vec<u8> {
     hex::decode(artifacts[contract][form].as_str().unwrap()).unwrap()
 }
 
+/// The registry's own code, as it stands behind a proxy.
+pub fn registry_code() -> Vec<u8> {
+    code("IdentityRegistry", "deployedBytecode")
+}
+
 impl Rpc {
     /// A new registry behind a proxy. Account 9 deploys and owns it.
     pub async fn deploy_registry(&self) -> Address {

@@ -1,0 +1,154 @@
+//! S1 to S5, S7 and S8: a journal that is shared, lost, old, edited, or long.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::faulty::{Faulty, server_tells_nothing};
+use crate::{process::eventually, world::offer};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_writer_is_refused_and_serving_goes_on() {
+    let world = Faulty::new().await;
+    let first = world.serve(&[]).await;
+    eventually("the first anchors", async || world.mints().await == 1).await;
+    let second = world.anchor(&["run", "--once"], &[]);
+    assert_eq!(second.code, Some(1));
+    assert!(second.stderr.contains("in use by another process"), "{}", second.stderr);
+    let third = world.serve(&[]).await;
+    eventually("the third is held", async || {
+        super::stage::agent(&third).await["anchoring"][0]["reason"] == "JournalRefused"
+    })
+    .await;
+    assert_eq!(third.admin("/readyz").await.status(), 200);
+    assert!(third.document().await["name"].is_string());
+    server_tells_nothing(&third).await;
+    drop(first);
+    world.anchored(&[]).await;
+    assert_eq!(world.mints().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_deleted_at_any_step_is_rebuilt_and_nothing_is_minted_twice() {
+    let world = Faulty::new().await;
+    for _ in 0..8 {
+        world.step(&[]).await;
+        let _gone = fs::remove_file(world.path("journal"));
+        world.node.mine(1).await;
+        assert!(world.mints().await <= 1);
+    }
+    world.anchored(&[]).await;
+    assert_eq!((world.mints().await, world.signed().len()), (1, 1));
+    assert_eq!(world.lane()["agents"]["default"]["id"], json!({ "state": "ours", "agentId": "0" }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_restored_from_any_earlier_step_mints_nothing_more() {
+    let world = Faulty::new().await;
+    let mut copies = Vec::new();
+    for _ in 0..5 {
+        world.step(&[]).await;
+        copies.push(fs::read(world.path("journal")).unwrap());
+        world.node.mine(1).await;
+    }
+    world.anchored(&["--public-url", "https://moved.example"]).await;
+    for copy in copies {
+        fs::write(world.path("journal"), copy).unwrap();
+        world.anchored(&[]).await;
+        assert_eq!(world.mints().await, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_is_made_again_is_the_same_agent() {
+    let world = Faulty::new().await;
+    world.anchored(&[]).await;
+    let sent = world.sent();
+    world.offers(&[]);
+    world.step(&[]).await;
+    let again = offer("llm/chat")
+        .set("/metadata/uid", "00000000-0000-4000-8000-00000000beef")
+        .created("2031-01-01T00:00:00Z");
+    world.offers(&[again.0]);
+    for _ in 0..2 {
+        world.step(&[]).await;
+        assert_eq!(world.reason("default"), "Anchored");
+        let _gone = fs::remove_file(world.path("journal"));
+    }
+    assert_eq!((world.sent(), world.mints().await), (sent, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_was_edited_by_hand_is_refused_and_left_alone() {
+    let world = Faulty::new().await;
+    world.anchored(&[]).await;
+    let text = fs::read_to_string(world.path("journal")).unwrap();
+    let edited = text.replace("\"foreignNonces\":0", "\"foreignNonces\":1");
+    assert_ne!(text, edited);
+    let half = text[..text.len() / 2].to_owned();
+    for bad in [
+        edited,
+        half,
+        String::new(),
+        "{}".to_owned(),
+        text.replace("\"version\":1", "\"version\":2"),
+    ] {
+        fs::write(world.path("journal"), &bad).unwrap();
+        let refused = world.anchor(&["run", "--once"], &["--public-url", "https://moved.example"]);
+        assert_eq!(refused.code, Some(1), "{bad}");
+        assert!(refused.stderr.contains("the journal "), "{}", refused.stderr);
+        assert_eq!(
+            fs::read_to_string(world.path("journal")).unwrap(),
+            bad,
+            "it is never overwritten"
+        );
+    }
+    assert_eq!(world.signed().len(), 1);
+    fs::write(world.path("journal"), text).unwrap();
+    world.anchored(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_stays_small_however_often_a_fee_is_raised() {
+    let world = Faulty::still().await;
+    world.refuse_all("replacement transaction underpriced");
+    for _ in 0..40 {
+        world.step(&[]).await;
+        if world.reason("default") == "FeeTooHigh" {
+            break;
+        }
+    }
+    let size = fs::metadata(world.path("journal")).unwrap().len();
+    println!("{} signatures, {size} bytes", world.attempts());
+    assert!(size < 96 * 1_024, "{size} bytes");
+    assert_eq!(world.reason("default"), "FeeTooHigh");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_cannot_be_written_sends_nothing_and_serving_goes_on() {
+    let world = Faulty::new().await;
+    world.offers(&[]);
+    world.step(&[]).await;
+    let server = world.serve(&[]).await;
+    eventually("it decides", async || {
+        super::stage::agent(&server).await["anchoring"][0]["reason"] == "Tombstone"
+    })
+    .await;
+    // Where its next version would be written.
+    fs::create_dir(world.path("journal.next")).unwrap();
+    world.offers(&[offer("llm/chat").0]);
+    eventually("it is held", async || {
+        super::stage::agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
+    })
+    .await;
+    eventually("the offer is published", async || !server.endpoints().await.is_empty()).await;
+    assert_eq!(server.admin("/readyz").await.status(), 200);
+    drop(server);
+    let refused = world.anchor(&["run", "--once"], &[]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("cannot be written"), "{}", refused.stderr);
+    assert_eq!((world.sent(), world.mints().await), (0, 0));
+    fs::remove_dir(world.path("journal.next")).unwrap();
+    world.anchored(&[]).await;
+    assert_eq!(world.mints().await, 1);
+}
