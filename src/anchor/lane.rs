@@ -130,7 +130,9 @@ impl Anchorage {
         let named =
             wanted.iter().flat_map(|wanted| wanted.adopt.into_iter().chain(wanted.known)).collect();
         let evidence = at.evidence(history, &Question { accounts, named }).await?;
-        let view = evidence.view(accounts)?;
+        let view = evidence.view(accounts);
+        history.judged(view.is_ok());
+        let view = view?;
         let outlook = chain.outlook(at, accounts.current).await?;
         let intent = Intent { account: accounts.current, agents: wanted, mint_beside };
         let slot = lane.slot.as_ref().map(OpenSlot::as_slot);

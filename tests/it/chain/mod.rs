@@ -10,4 +10,4 @@ mod rpc;
 
 pub use anvil::Anvil;
 pub use registry::IdentityRegistry;
-pub use rpc::{Logged, Receipt, Refused, Rpc};
+pub use rpc::{Logged, Receipt, Refused, Rpc, quantity};
