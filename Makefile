@@ -1,5 +1,5 @@
 # What CI runs is what people run.
-.PHONY: run test check fmt golden image tools clean
+.PHONY: run test check fmt golden image tools clean crash-test
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -38,3 +38,10 @@ tools:
 
 clean:
 	cargo clean
+
+# Kills the anchoring process in HISTORIES histories, those of the seeds from SEED on.
+HISTORIES ?= 300
+SEED ?= 1
+crash-test: tools
+	REGISTRAR_CRASH_HISTORIES=$(HISTORIES) REGISTRAR_CRASH_SEED=$(SEED) \
+		cargo test --locked --test it crashes::whenever -- --nocapture

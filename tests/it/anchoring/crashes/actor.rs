@@ -14,7 +14,7 @@ use tokio::process::Child;
 
 use super::{
     super::stage::{Stage, URL, lane_in, replaced},
-    draw::{Weather, Wrong},
+    draw::{Mishap, Weather},
 };
 use crate::{
     process::{Server, command, eventually, json},
@@ -226,7 +226,7 @@ impl Actor {
     }
 }
 
-impl Wrong {
+impl Mishap {
     fn fault(self) -> Fault {
         let says = |words: &str| Fault::JsonRpcError(-32_000, words.to_owned());
         match self {

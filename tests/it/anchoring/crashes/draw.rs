@@ -1,6 +1,6 @@
 //! What a seed means: one history, drawn before anything happens.
 
-use super::point::Point;
+use super::{super::stage::URL, point::Point};
 
 /// Numbers from a seed (SplitMix64, Steele et al. 2014).
 pub struct Dice(u64);
@@ -34,8 +34,8 @@ pub struct Life {
     pub ticks: u64,
     /// `serve --anchor`; else `anchor run --once` again and again.
     pub is_serving: bool,
-    /// Its default agent is to be found elsewhere, so that there is something to do again.
-    pub has_moved: bool,
+    /// Where its default agent is to be found: elsewhere, at times, so that there is something to do again.
+    pub url: String,
     /// Blocks after each decision.
     pub pace: u64,
     /// Decisions of the rival while this process is held.
@@ -51,14 +51,14 @@ pub struct Life {
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
     pub method: Option<&'static str>,
-    pub wrong: Wrong,
+    pub wrong: Mishap,
     pub percent: u64,
     pub seed: u64,
 }
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug)]
-pub enum Wrong {
+pub enum Mishap {
     Refuse,
     LoseReply,
     BadGateway,
@@ -160,6 +160,10 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
         | Point::Answered
         | Point::Scanning => dice.pick(&[0, 1, 1, 2, 3]),
     };
+    let url = match dice.chance(50) {
+        true => format!("https://moved-{}.example", dice.below(100)),
+        false => URL.to_owned(),
+    };
     Life {
         who: usize::from(has_rival && dice.chance(35)),
         point,
@@ -168,7 +172,7 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
         ticks: dice.below(3) * dice.below(15),
         // Only a process that serves has a document that an id could be missing from.
         is_serving: point == Point::Learned || dice.chance(8),
-        has_moved: dice.chance(35),
+        url,
         pace,
         rival_rounds: dice.below(3),
         is_thawed: dice.chance(30),
@@ -179,28 +183,28 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
 
 fn weather(dice: &mut Dice) -> Vec<Weather> {
     let anywhere = [
-        Wrong::Refuse,
-        Wrong::LoseReply,
-        Wrong::BadGateway,
-        Wrong::TooManyRequests,
-        Wrong::CutJson,
-        Wrong::WrongId,
-        Wrong::NullResult,
-        Wrong::Twice,
-        Wrong::Says("header not found"),
+        Mishap::Refuse,
+        Mishap::LoseReply,
+        Mishap::BadGateway,
+        Mishap::TooManyRequests,
+        Mishap::CutJson,
+        Mishap::WrongId,
+        Mishap::NullResult,
+        Mishap::Twice,
+        Mishap::Says("header not found"),
     ];
     let sending = [
-        Wrong::Refuse,
-        Wrong::LoseReply,
-        Wrong::BadGateway,
-        Wrong::Twice,
-        Wrong::NullResult,
-        Wrong::Says("nonce too low"),
-        Wrong::Says("replacement transaction underpriced"),
-        Wrong::Says("insufficient funds for gas * price + value"),
-        Wrong::TakesItAndSays("already known"),
-        Wrong::TakesItAndSays("nonce too low"),
-        Wrong::TakesItAndSays("replacement transaction underpriced"),
+        Mishap::Refuse,
+        Mishap::LoseReply,
+        Mishap::BadGateway,
+        Mishap::Twice,
+        Mishap::NullResult,
+        Mishap::Says("nonce too low"),
+        Mishap::Says("replacement transaction underpriced"),
+        Mishap::Says("insufficient funds for gas * price + value"),
+        Mishap::TakesItAndSays("already known"),
+        Mishap::TakesItAndSays("nonce too low"),
+        Mishap::TakesItAndSays("replacement transaction underpriced"),
     ];
     let mut all = Vec::new();
     let mut add = |method, wrong, percent, seed| {
@@ -210,7 +214,7 @@ fn weather(dice: &mut Dice) -> Vec<Weather> {
         add(Some(SEND), dice.pick(&sending), dice.pick(&[30, 60, 100]), dice.below(1_000));
     }
     if dice.chance(30) {
-        add(Some("eth_getLogs"), Wrong::NoLogs, dice.pick(&[10, 25, 50]), dice.below(1_000));
+        add(Some("eth_getLogs"), Mishap::NoLogs, dice.pick(&[10, 25, 50]), dice.below(1_000));
     }
     if dice.chance(60) {
         add(None, dice.pick(&anywhere), 1 + dice.below(3), dice.below(1_000));

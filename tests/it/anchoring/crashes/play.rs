@@ -25,8 +25,6 @@ use super::{
 use crate::{chain::quantity, process::eventually, world::offer};
 
 const HOSTS: [&str; 2] = ["audit.example", "chat.example"];
-/// Where the default agent is to be found at times.
-const MOVED: &str = "https://moved.example";
 /// `--max-fee-gwei` of the stage.
 const CEILING: u128 = 100_000_000_000;
 /// How many decisions a life has to come to its point.
@@ -103,7 +101,6 @@ impl Play {
         if life.point == Point::Scanning || life.point == Point::Learned && has_all {
             actor.forget();
         }
-        let url = if life.has_moved { MOVED } else { URL };
         let trap = life.point.trap(life.way);
         if let Some(trap) = &trap {
             let (path, levels, point) =
@@ -111,7 +108,8 @@ impl Play {
             let is_reached = move |params: &_| point.is_reached(&lane_in(&path), &levels, params);
             trap.set(&actor.proxy, life, is_reached);
         }
-        if matches!(life.point, Point::BeforeBump | Point::AfterBump) && life.way % 2 == 0 {
+        if matches!(life.point, Point::BeforeBump | Point::AfterBump) && life.way.is_multiple_of(2)
+        {
             let path = actor.path().to_owned();
             let first =
                 move |_: &_| lane_in(&path)["slot"]["attempts"].as_array().map(Vec::len) == Some(1);
@@ -122,7 +120,7 @@ impl Play {
         actor.weather(&life.weather);
         let before = actor.proxy.calls();
         let known = known_ids(actor);
-        let mut child = actor.start(life.is_serving, url);
+        let mut child = actor.start(life.is_serving, &life.url);
         for _ in 0..ROUNDS {
             let decided = actor.proxy.count("eth_chainId");
             let mut is_there = false;
@@ -149,7 +147,7 @@ impl Play {
                 break;
             }
             if has_ended {
-                child = actor.start(life.is_serving, url);
+                child = actor.start(life.is_serving, &life.url);
             }
         }
         actor.kill(&mut child).await;
@@ -188,7 +186,8 @@ impl Play {
 
     /// Between two decisions of a life.
     async fn pass(&self, life: &Life) {
-        if matches!(life.point, Point::BeforeBump | Point::AfterBump) && life.way % 2 == 1 {
+        if matches!(life.point, Point::BeforeBump | Point::AfterBump) && !life.way.is_multiple_of(2)
+        {
             self.trouble(&self.actors[life.who], Trouble::FeeShock(20 + 10 * life.hit)).await;
         } else {
             self.mine(life.pace).await;
