@@ -38,6 +38,8 @@ pub struct Life {
     pub url: String,
     /// Blocks after each decision.
     pub pace: u64,
+    /// Or after each so many decisions: in life there are many decisions to a block that is final.
+    pub every: usize,
     /// Decisions of the rival while this process is held.
     pub rival_rounds: u64,
     /// A held process goes on after its rival has decided, and isn't killed.
@@ -174,6 +176,7 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
         is_serving: point == Point::Learned || dice.chance(8),
         url,
         pace,
+        every: if dice.chance(20) { 12 } else { 1 },
         rival_rounds: dice.below(3),
         is_thawed: dice.chance(30),
         weather: if dice.chance(60) { weather(dice) } else { Vec::new() },

@@ -29,6 +29,8 @@ const HOSTS: [&str; 2] = ["audit.example", "chat.example"];
 const CEILING: u128 = 100_000_000_000;
 /// How many decisions a life has to come to its point.
 const ROUNDS: usize = 14;
+/// The same where there are many decisions to a block.
+const SLOW_ROUNDS: usize = 27;
 /// How many decisions there may be until all is quiet, once nothing is wrong any more.
 const LAST_ROUNDS: usize = 60;
 
@@ -121,7 +123,8 @@ impl Play {
         let before = actor.proxy.calls();
         let known = known_ids(actor);
         let mut child = actor.start(life.is_serving, &life.url);
-        for _ in 0..ROUNDS {
+        let is_slow = life.every > 1 && !life.is_serving;
+        for round in 1..=if is_slow { SLOW_ROUNDS } else { ROUNDS } {
             let decided = actor.proxy.count("eth_chainId");
             let mut is_there = false;
             let mut has_ended = false;
@@ -142,7 +145,9 @@ impl Play {
             if has_ended {
                 actor.ended(&mut child).await?;
             }
-            self.pass(life).await;
+            if !is_slow || round.is_multiple_of(life.every) {
+                self.pass(life).await;
+            }
             if actor.is_quiet() && life.point != Point::Scanning {
                 break;
             }
