@@ -1,5 +1,5 @@
 # What CI runs is what people run.
-.PHONY: run run-anchored test check fmt golden gas-table image tools clean
+.PHONY: run run-anchored test check fmt golden gas-table image tools crash-test clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -48,3 +48,10 @@ tools:
 
 clean:
 	cargo clean
+
+# Kills the anchoring process in HISTORIES histories, those of the seeds from SEED on.
+HISTORIES ?= 300
+SEED ?= 1
+crash-test: tools
+	REGISTRAR_CRASH_HISTORIES=$(HISTORIES) REGISTRAR_CRASH_SEED=$(SEED) \
+		cargo test --locked --test it crashes::whenever -- --nocapture

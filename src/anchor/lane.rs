@@ -142,7 +142,9 @@ impl Anchorage {
                 hash: code_hash(&code),
             });
         }
-        let view = evidence.view(accounts)?;
+        let view = evidence.view(accounts);
+        history.judged(view.is_ok());
+        let view = view?;
         let outlook = chain.outlook(at, accounts.current).await?;
         let intent = Intent { account: accounts.current, agents: wanted, mint_beside };
         let slot = lane.slot.as_ref().map(OpenSlot::as_slot);

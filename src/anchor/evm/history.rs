@@ -24,6 +24,10 @@ const RANGE: u64 = 10_000;
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
 pub struct History {
+    /// The registry's first block.
+    first: u64,
+    /// Decisions in a row that found it incomplete.
+    doubts: u32,
     /// The first block that was not read.
     next: u64,
     /// The last block that was read.
@@ -38,7 +42,16 @@ pub struct History {
 impl History {
     /// A history that begins at the registry's first block.
     pub fn since(block: u64) -> Self {
-        Self { next: block, ..Self::default() }
+        Self { first: block, next: block, ..Self::default() }
+    }
+
+    /// Takes in whether what was read is complete. If it isn't, a node left something out, so it is read again from the
+    /// start: at once, then after ever more decisions, for that may be long.
+    pub(in crate::anchor) fn judged(&mut self, is_complete: bool) {
+        self.doubts = if is_complete { 0 } else { self.doubts.saturating_add(1) };
+        if self.doubts.is_power_of_two() {
+            *self = Self { doubts: self.doubts, ..Self::since(self.first) };
+        }
     }
 
     /// Reads on to the block at hand. Nothing is kept unless all of it was read and the block is still what it was.

@@ -2,6 +2,7 @@
 
 mod cited;
 mod consumer;
+mod crashes;
 mod evidence_laws;
 mod evidence_views;
 mod faults_chain;

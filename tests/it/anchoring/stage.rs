@@ -1,6 +1,9 @@
 //! A world to anchor: a node with a registry, an offer, a key, a journal, and the real binary over them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use alloy::primitives::{Address, U256};
 use serde_json::Value;
@@ -158,10 +161,7 @@ impl Stage {
 
     /// The journal's only lane; null before there is one.
     pub fn lane(&self) -> Value {
-        let Ok(text) = fs::read_to_string(self.path("journal")) else { return Value::Null };
-        let journal: Value = serde_json::from_str(&text).unwrap();
-        let lanes = journal["content"]["lanes"].as_object().unwrap();
-        lanes.values().next().cloned().unwrap_or_default()
+        lane_in(&self.path("journal"))
     }
 
     /// Why an agent is where it is, by the journal.
@@ -184,8 +184,16 @@ impl Stage {
     }
 }
 
+/// The only lane of a journal; null before there is one.
+pub fn lane_in(journal: &Path) -> Value {
+    let Ok(text) = fs::read_to_string(journal) else { return Value::Null };
+    let journal: Value = serde_json::from_str(&text).unwrap();
+    let lanes = journal["content"]["lanes"].as_object().unwrap();
+    lanes.values().next().cloned().unwrap_or_default()
+}
+
 /// Settings with some replaced, and others added.
-fn replaced(mut settings: Vec<String>, more: &[&str]) -> Vec<String> {
+pub fn replaced(mut settings: Vec<String>, more: &[&str]) -> Vec<String> {
     let mut at = 0;
     while at < more.len() {
         let value = more.get(at + 1).filter(|value| !value.starts_with("--"));

@@ -10,4 +10,4 @@ mod rpc;
 
 pub use anvil::Anvil;
 pub use registry::{IMPLEMENTATION_SLOT, IdentityRegistry, registry_code};
-pub use rpc::{Logged, Receipt, Refused, Rpc};
+pub use rpc::{Logged, Receipt, Refused, Rpc, quantity};

@@ -138,6 +138,16 @@ impl Proxy {
         self.shared.ledger().seen.clone()
     }
 
+    /// How many calls came in.
+    pub fn calls(&self) -> usize {
+        self.shared.ledger().seen.len()
+    }
+
+    /// Whether some call after the first so many is such.
+    pub fn has_since(&self, before: usize, wanted: impl Fn(&Exchange) -> bool) -> bool {
+        self.shared.ledger().seen.iter().skip(before).any(wanted)
+    }
+
     /// How many calls of a method came in.
     pub fn count(&self, method: &str) -> usize {
         self.shared.ledger().seen.iter().filter(|call| call.method == method).count()

@@ -1,0 +1,175 @@
+//! The crash protocol: the real binary is killed at every point that can be seen from outside, among faults of the node,
+//! the network, the journal and the key; when all is quiet, each agent is on chain exactly once.
+//!
+//! A history is drawn from a seed and nothing else. `REGISTRAR_CRASH_SEED` names the first seed (one history, unless
+//! `REGISTRAR_CRASH_HISTORIES` says how many). Two runs of a seed share the draw, not every instant of the processes.
+
+mod actor;
+mod draw;
+mod oracle;
+mod play;
+mod point;
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, mpsc},
+    thread,
+};
+
+use alloy::primitives::{Bytes, U256};
+use serde_json::json;
+
+use self::{
+    draw::History,
+    oracle::{Objection, Outcome},
+    play::{Play, Report, play},
+    point::Point,
+};
+use super::stage::URL;
+use crate::{
+    chain::IdentityRegistry::{self, MetadataEntry},
+    process::eventually,
+    proxy::Fault,
+};
+
+/// The histories of CI.
+const SEEDS: std::ops::Range<u64> = 1..61;
+/// Histories at the same time: they wait for processes more than they compute.
+const AT_ONCE: usize = 4;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name).filter(|text| !text.is_empty())?;
+    Some(text.to_str().unwrap().parse().unwrap())
+}
+
+#[test]
+fn whenever_it_is_killed_each_agent_is_on_chain_exactly_once() {
+    let count = setting("REGISTRAR_CRASH_HISTORIES");
+    let seeds = match setting("REGISTRAR_CRASH_SEED") {
+        Some(first) => first..first + count.unwrap_or(1),
+        None => SEEDS.start..SEEDS.start + count.unwrap_or(SEEDS.end - SEEDS.start),
+    };
+    println!("{} histories, seeds {seeds:?}", seeds.end - seeds.start);
+    let left = Mutex::new(seeds);
+    let next = || left.lock().unwrap().next();
+    let (verdict, verdicts) = mpsc::channel();
+    let mut failures = Vec::new();
+    let mut points: BTreeMap<Point, (u32, u32)> = BTreeMap::new();
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            let (next, verdict) = (&next, verdict.clone());
+            scope.spawn(move || {
+                while let Some(seed) = next() {
+                    verdict.send((seed, played(seed))).unwrap();
+                }
+            });
+        }
+        drop(verdict);
+        for (seed, verdict) in verdicts {
+            match verdict {
+                Ok(report) => {
+                    for (point, is_reached) in report {
+                        let (reached, missed) = points.entry(point).or_default();
+                        *(if is_reached { reached } else { missed }) += 1;
+                    }
+                }
+                Err(why) => {
+                    println!("seed {seed} failed: {:#?}\n{why}\n", History::draw(seed));
+                    failures.push(seed);
+                }
+            }
+        }
+    });
+    for (point, (reached, missed)) in &points {
+        println!("{}: {reached} stopped there, {missed} never came there", point.name());
+    }
+    assert!(failures.is_empty(), "replay with REGISTRAR_CRASH_SEED: {failures:?}");
+}
+
+/// A history in a runtime of its own; a panic is a failure like any other.
+fn played(seed: u64) -> Result<Report, String> {
+    let history = History::draw(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let played = AssertUnwindSafe(|| runtime.block_on(play(&history)));
+    catch_unwind(played).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        Err(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned())
+    })
+}
+
+/// A rival and a host, and nothing goes wrong.
+fn calm() -> History {
+    History { hosts: 1, has_rival: true, lives: Vec::new(), depth: None, ..History::draw(0) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oracle_sees_what_must_not_be() {
+    let history = calm();
+    let play = Play::in_peace(&history).await;
+    let outcome = play.outcome(&history).await;
+    assert_eq!((outcome.objections(), outcome.mints.len()), (Vec::new(), 2));
+
+    let (stage, key) = (&play.stage, outcome.keys["default"]);
+    let mint = |key: &[u8]| IdentityRegistry::register_2Call {
+        agentURI: "https://agents.example/other".to_owned(),
+        metadata: vec![MetadataEntry {
+            metadataKey: registrar::anchor::KEY_METADATA.to_owned(),
+            metadataValue: Bytes::copy_from_slice(key),
+        }],
+    };
+    // Somebody else's mint with our key is nothing to us; ours is a second one, and one of another key an orphan.
+    let stranger = stage.node.account(1).await;
+    stage.node.send_as(stranger, stage.registry, mint(key.as_bytes())).await;
+    assert_eq!(play.outcome(&history).await.objections(), []);
+    stage.node.send_as(stage.account, stage.registry, mint(key.as_bytes())).await;
+    stage.node.send_as(stage.account, stage.registry, mint(&[7; 20])).await;
+    let seen = play.outcome(&history).await.objections();
+    let twice = vec![U256::ZERO, U256::from(3)];
+    assert!(seen.contains(&Objection::MintedTwice("default".to_owned(), twice)), "{seen:?}");
+    assert!(seen.contains(&Objection::Orphan(U256::from(3))), "{seen:?}");
+    assert!(seen.contains(&Objection::Orphan(U256::from(4))), "{seen:?}");
+
+    wrong_in(&outcome, "an id", |outcome| {
+        outcome.told[1].1.insert("default".to_owned(), Some(U256::from(9)));
+    });
+    wrong_in(&outcome, "an id that is missing", |outcome| {
+        outcome.told[0].1.insert("default".to_owned(), None);
+    });
+    wrong_in(&outcome, "an id that was believed", |outcome| {
+        outcome.believed.insert(("default".to_owned(), U256::from(1)));
+    });
+    wrong_in(&outcome, "a mint that is missing", |outcome| {
+        outcome.mints.remove(0);
+    });
+    wrong_in(&outcome, "a mint that no journal knows", |outcome| {
+        outcome.told.iter_mut().for_each(|(_, told)| {
+            told.remove("default");
+        });
+    });
+    wrong_in(&outcome, "a nonce that was never used", |outcome| outcome.count = 1);
+    wrong_in(&outcome, "another contract", |outcome| outcome.registry = stranger);
+    wrong_in(&outcome, "another signer", |outcome| outcome.account = stranger);
+    wrong_in(&outcome, "a fee", |outcome| outcome.ceiling = 1);
+    wrong_in(&outcome, "bytes that were not written down", |outcome| {
+        outcome.unwritten = outcome.raw.clone();
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_once_left_out_is_read_again() {
+    let play = Play::in_peace(&calm()).await;
+    let actor = &play.actors[0];
+    let reason = || actor.lane()["agents"]["default"]["reason"].clone();
+    actor.proxy.on("eth_getLogs").times(4).then(Fault::rewrite(|_| json!([])));
+    let mut child = actor.start(true, URL);
+    eventually("the view is short", async || reason() == "ViewShort").await;
+    eventually("it is whole", async || reason() == "Anchored").await;
+    actor.kill(&mut child).await;
+}
+
+fn wrong_in(outcome: &Outcome, what: &str, change: impl FnOnce(&mut Outcome)) {
+    let mut outcome = outcome.clone();
+    change(&mut outcome);
+    assert_ne!(outcome.objections(), [], "{what}");
+}
