@@ -141,7 +141,7 @@ async fn one_decision_reads_one_block_whatever_stands_behind_a_balancer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_has_pruned_the_final_block_is_named_and_nothing_is_signed() {
+async fn a_node_without_state_at_any_block_is_named_and_nothing_is_signed() {
     let world = Faulty::new().await;
     let pruned = Fault::JsonRpcError(-32_000, "missing trie node".to_owned());
     let at_a_hash = |params: &Value| params[1].is_object() || params[1].to_string().len() > 20;
