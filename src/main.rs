@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use registrar::{cli::Cli, command};
+use registrar::{cli::Cli, command, telemetry::with_causes};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
     match command::run(Cli::read()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("registrar: {error:#}");
+            eprintln!("registrar: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

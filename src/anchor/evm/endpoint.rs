@@ -11,6 +11,7 @@ use alloy::{
 use url::Url;
 
 use super::transport::Post;
+use crate::telemetry::with_causes;
 
 /// No single answer takes longer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -85,7 +86,7 @@ impl Endpoint {
                 Unanswered::Refused { endpoint, what, message, reverted }
             }
             None => {
-                let message = redact(&chain(error), &self.secrets);
+                let message = redact(&with_causes(error), &self.secrets);
                 Unanswered::Unreadable { endpoint, what, message }
             }
         }
@@ -116,19 +117,6 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 /// What of a URL may be a key. Short parts, such as `v2` or `rpc`, are none and would only garble every text.

@@ -20,6 +20,7 @@ use crate::{
     offer::{Offers, Origin, Seen},
     registration::Identity,
     source::exact::Exact,
+    telemetry::with_causes,
 };
 
 /// A connection that cannot be opened in this time is not there.
@@ -270,7 +271,7 @@ pub async fn read_tunnel(client: &Client) -> Option<Origin> {
 
 /// Says what a failed request means and what to do about it.
 pub(super) fn tell(error: &kube::Error, kind: &str) -> String {
-    let kube::Error::Api(status) = error else { return chain(error) };
+    let kube::Error::Api(status) = error else { return with_causes(error) };
     match status.code {
         404 => format!(
             "the kind {kind} (obol.org/v1alpha1) is not installed: registrar crds | kubectl apply -f -"
@@ -279,18 +280,4 @@ pub(super) fn tell(error: &kube::Error, kind: &str) -> String {
         401 => "the API server does not know our credentials".to_owned(),
         code => format!("the API server answers {code}: {}", status.message),
     }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
 }

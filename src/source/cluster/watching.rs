@@ -21,13 +21,14 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     TUNNEL,
-    access::{Access, Kind, Undecoded, api, chain, connect_heard, tell},
+    access::{Access, Kind, Undecoded, api, connect_heard, tell},
     id_of, tunnel_of,
 };
 use crate::{
     offer::{OfferId, Seen},
     registration::Identity,
     source::{Scope, Vitals},
+    telemetry::with_causes,
 };
 
 /// Watches end after this long and are opened again, seconds. The library gives a silent one up 5 s later.
@@ -133,7 +134,7 @@ pub(super) async fn watch(
             Ok(client) => client,
             Err(error) => {
                 let _ =
-                    reports.send(Report::now(&target, Watched::Interrupted(chain(&error)))).await;
+                    reports.send(Report::now(&target, Watched::Interrupted(with_causes(&error)))).await;
                 retries.wait().await;
                 continue;
             }
