@@ -430,10 +430,19 @@ fn named_chain(text: &str, name: &str) -> u64 {
 
 /// The value for a chain of its own, else the one for all.
 fn for_chain_or_all<'a>(settings: &'a [String], id: u64, name: &str) -> Option<&'a str> {
-    let own = settings.iter().filter_map(|text| text.split_once('='));
-    let own =
-        own.filter(|(chain, _)| named_chain(chain, name) == id).map(|(_, value)| value).next_back();
-    own.or_else(|| settings.iter().map(String::as_str).rfind(|text| !text.contains('=')))
+    let (own, all): (Vec<&str>, Vec<&str>) =
+        settings.iter().map(String::as_str).partition(|text| text.contains('='));
+    let own: Vec<&str> = own
+        .into_iter()
+        .filter_map(|text| text.split_once('='))
+        .filter(|(chain, _)| named_chain(chain, name) == id)
+        .map(|(_, value)| value)
+        .collect();
+    // A decimal comma reads as two amounts, and neither is the one that was meant.
+    if own.len() > 1 || all.len() > 1 {
+        bad(name, "names two amounts for one chain")
+    }
+    own.first().or(all.first()).copied()
 }
 
 /// A decimal amount in its smallest unit, exact; `None` when it is negative, unreadable, too fine or too large.

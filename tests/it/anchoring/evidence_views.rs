@@ -87,6 +87,12 @@ fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
             &[],
         ),
         (
+            "by us, beside a token on which a stranger set the same",
+            new().mint(US, "a", None).mint(US, "b", None).adopt(0, STRANGER, k1).adopt(1, US, k1),
+            &[(1, 1)],
+            &[("a", 0)],
+        ),
+        (
             "adopted, and given away",
             new().mint(US, "a", None).adopt(0, US, k1).transfer(0, STRANGER),
             &[],

@@ -14,11 +14,12 @@ const KEYSTORE: &str = r#"{"crypto":{"cipher":"aes-128-ctr",
 "mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},
 "id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
 const OTHER: &str = "0x1111111111111111111111111111111111111111";
+/// The one that would stay comes last.
 pub const VERBS: [&[&str]; 4] = [
-    &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
-    &["anchor", "run", "--once"],
-    &["anchor", "plan"],
     &["anchor", "status"],
+    &["anchor", "plan"],
+    &["anchor", "run", "--once"],
+    &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
 ];
 
 /// Settings that all belong together, to be spoilt.
@@ -238,7 +239,7 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (&["--max-fee-gwei base=1"], "--max-fee-gwei (REGISTRAR_MAX_FEE_GWEI) is required"),
         (&["--max-fee-gwei 1e3"], "--max-fee-gwei \"1e3\" is no amount"),
         (&["--max-fee-gwei 0.0000000001"], "--max-fee-gwei"),
-        (&["--max-fee-gwei=-1"], "--max-fee-gwei"),
+        (&["--max-fee-gwei -1"], "--max-fee-gwei"),
         (&["--max-fee-gwei ."], "--max-fee-gwei \".\" is no amount"),
         (&["--max-fee-gwei 340282366920938463463374607432"], "--max-fee-gwei"),
         (&["+--max-fee-gwei 84532=x"], "--max-fee-gwei \"x\" is no amount"),
@@ -247,10 +248,14 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
             &["--daily-budget-ether"],
             "--daily-budget-ether (REGISTRAR_DAILY_BUDGET_ETHER) is required",
         ),
-        (&["--daily-budget-ether 1,5"], "--daily-budget-ether"),
+        (&["--daily-budget-ether 0,01"], "--daily-budget-ether names two amounts for one chain"),
         (&["--daily-budget-ether 0x1"], "--daily-budget-ether"),
         (&["+--daily-budget-ether bse=0.1"], "--daily-budget-ether \"bse\" is no chain"),
         (&["+--daily-budget-ether 84532="], "--daily-budget-ether"),
+        (
+            &["--max-fee-gwei 84532=1", "+--max-fee-gwei base-sepolia=2"],
+            "--max-fee-gwei names two amounts",
+        ),
         (&["+--adopt base-sepolia"], "--adopt"),
         (&["+--adopt base-sepolia=-1"], "--adopt"),
         (&["+--adopt bse=1"], "--adopt \"bse=1\" should be CHAIN[/HOST]=ID"),
@@ -265,7 +270,7 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (&["+--anchor-interval soon"], "--anchor-interval"),
         (&["+--anchor-host no_host"], "--anchor-host"),
         (&["+--former-account 0x12"], "--former-account"),
-        (&["+--incarnation=-1"], "--incarnation"),
+        (&["+--incarnation -1"], "--incarnation"),
     ];
     // A folder of its own for each: what is told has its name where DIR stands.
     for (changes, told) in cases {
@@ -286,17 +291,17 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
 #[test]
 fn what_only_some_verbs_need_is_asked_for_by_them() {
     all_refused(&[(&["--public-url"], "--public-url")], &VERBS);
-    all_refused(&[(&["--signer"], "--signer (REGISTRAR_SIGNER) is required")], &VERBS[..2]);
-    all_refused(&[(&["--signer"], "--account (REGISTRAR_ACCOUNT) is required")], &VERBS[2..]);
-    all_refused(&[(&["--anchor"], "--anchor (REGISTRAR_ANCHOR) is required")], &VERBS[1..]);
+    all_refused(&[(&["--signer"], "--signer (REGISTRAR_SIGNER) is required")], &VERBS[2..]);
+    all_refused(&[(&["--signer"], "--account (REGISTRAR_ACCOUNT) is required")], &VERBS[..2]);
+    all_refused(&[(&["--anchor"], "--anchor (REGISTRAR_ANCHOR) is required")], &VERBS[..3]);
     all_refused(
         &[(&["--anchor", "--journal journal"], "--journal should be file:PATH")],
-        &VERBS[..1],
+        &VERBS[3..],
     );
     let mismatch = format!("+--account {OTHER}");
     let mut settings = Settings::new();
     settings.change(&[&mismatch]);
-    for verb in &VERBS[..2] {
+    for verb in &VERBS[2..] {
         let printed = settings.run(verb);
         assert_eq!(printed.code, Some(2), "{}", printed.stderr);
         for told in ["--account", OTHER, ACCOUNT] {
