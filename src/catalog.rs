@@ -38,6 +38,8 @@ pub struct Catalog {
     pub public_url: Origin,
     /// The ids that an AgentIdentity names.
     pub identity: Registrations,
+    /// Whom each published offer is paid to, where it says so.
+    pub payees: BTreeMap<OfferId, String>,
 }
 
 /// One document's bytes, in each encoding, with their entity tags.
@@ -184,6 +186,10 @@ impl Catalog {
             valid_until: next_change,
             public_url: public_url.clone(),
             identity: identity.clone(),
+            payees: published
+                .iter()
+                .filter_map(|offer| Some((offer.id.clone(), offer.pay_to.clone()?)))
+                .collect(),
             changed_at: unchanged.map_or(now, |last| last.changed_at),
             default,
         }

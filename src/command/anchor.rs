@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, path::Path, process::ExitCode, time::Duration};
 
+use alloy::primitives::Address;
 use anyhow::Context;
 use serde::Serialize;
 use tokio::task::JoinSet;
@@ -22,6 +23,7 @@ use crate::{
     catalog::Catalog,
     cli::{AnchorCommand, AnchorConfig, AnchorReportArgs, AnchorRunArgs, AnchorView, OfferConfig},
     clock::Clock,
+    offer::OfferId,
     registration::{Learned, encode},
     telemetry::log_to_stderr,
 };
@@ -195,6 +197,8 @@ struct ChainPlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     transaction: Option<Transaction>,
     agents: Vec<AgentRow>,
+    /// What is worth a look before anything is signed.
+    warnings: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -245,6 +249,7 @@ async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
             step: "rest",
             transaction: None,
             agents: Vec::new(),
+            warnings: Vec::new(),
         };
         match anchorage.look(&lane, wanted, &accounts, anchored.mint_beside).await {
             Err(held) => {
@@ -285,6 +290,7 @@ async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
             }
         }
         plan.agents = rows(&lane);
+        plan.warnings = payee_warnings(&catalog, accounts.current);
         plans.push(plan);
     }
     report(&plans, json, describe_plan)
@@ -301,6 +307,18 @@ fn rows(lane: &Lane) -> Vec<AgentRow> {
         },
     };
     lane.agents.iter().map(row).collect()
+}
+
+/// A mint presets the agent's wallet to the account that signs; buyers may hold it against whom an offer is paid to.
+fn payee_warnings(catalog: &Catalog, account: Address) -> Vec<String> {
+    let account = account.to_checksum(None);
+    let others = catalog.payees.iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));
+    let tell = |(id, payee): (&OfferId, &String)| {
+        format!(
+            "{id} is paid to {payee}, but the agent's wallet on chain is the signing account {account}"
+        )
+    };
+    others.map(tell).collect()
 }
 
 fn describe_plan(plan: &ChainPlan) -> String {
@@ -324,6 +342,9 @@ fn describe_plan(plan: &ChainPlan) -> String {
         (None, None) => {}
     }
     describe_agents(&mut text, &plan.agents);
+    for warning in &plan.warnings {
+        line(&mut text, &format!("warning: {warning}"));
+    }
     text
 }
 

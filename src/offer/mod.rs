@@ -80,6 +80,8 @@ pub struct Offer {
     pub conditions: BTreeSet<String>,
     /// What it says for the registration document.
     pub registration: Registration,
+    /// `spec.payment.payTo`, if it is a text. Nothing that is published depends on it.
+    pub pay_to: Option<String>,
     /// Settings that were read but have no effect, as sentences.
     pub notes: Vec<String>,
 }
@@ -206,6 +208,7 @@ fn read(id: &OfferId, resource: &Value, place: Place) -> Result<Offer, Rejection
         wind_down: draft.wind_down,
         conditions: draft.conditions,
         registration: draft.registration,
+        pay_to: resource.pointer("/spec/payment/payTo").and_then(Value::as_str).map(str::to_owned),
         notes: draft.notes,
     })
 }

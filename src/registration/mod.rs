@@ -93,6 +93,8 @@ pub struct PublishedOffer {
     pub web: String,
     /// The host it is sold at besides.
     pub host: Option<Hostname>,
+    /// Whom it is paid to, if it says so.
+    pub pay_to: Option<String>,
     /// Its own document.
     pub document: Document,
 }
@@ -133,6 +135,7 @@ pub fn project(
             },
             web: format!("{public_url}{}", offer.path.as_str()),
             host: offer.host.clone(),
+            pay_to: offer.pay_to.clone(),
             document: Document {
                 face: face(id, offer, public_url),
                 services: vec![fragment(&entries::at_public_url(

@@ -28,7 +28,18 @@ pub struct Printed {
 
 /// Runs a verb to its end.
 pub fn registrar(args: &[&str]) -> Printed {
-    finished(command(args).output().unwrap())
+    let mut command = command(args);
+    let child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = child.id().to_string();
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    let Ok(output) = ended.recv_timeout(PATIENCE) else {
+        // One that should have been refused serves instead: it must not hang the whole run.
+        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        panic!("registrar {args:?} does not end");
+    };
+    finished(output.unwrap())
 }
 
 /// The binary with arguments, and none of the caller's settings.

@@ -133,8 +133,9 @@ pub(super) async fn watch(
         let client = match connect_heard(&access, heard).await {
             Ok(client) => client,
             Err(error) => {
-                let _ =
-                    reports.send(Report::now(&target, Watched::Interrupted(with_causes(&error)))).await;
+                let _ = reports
+                    .send(Report::now(&target, Watched::Interrupted(with_causes(&error))))
+                    .await;
                 retries.wait().await;
                 continue;
             }

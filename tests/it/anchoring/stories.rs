@@ -258,6 +258,21 @@ async fn drains_tombstones_and_prices_send_nothing_and_a_lost_offer_keeps_its_id
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_warns_where_an_offer_is_paid_to_another_account() {
+    let stage = Stage::new().await;
+    let cold = "0x2222222222222222222222222222222222222222";
+    let own = stage.account.to_string().to_lowercase();
+    let paid = |id: &str, payee: &str| offer(id).set("/spec/payment/payTo", payee).0;
+    stage.offers(&[paid("llm/chat", &own), paid("llm/cold", cold), offer("llm/silent").0]);
+    let warnings = stage.plan(&[])["warnings"].clone();
+    assert_eq!(warnings.as_array().unwrap().len(), 1, "{warnings}");
+    let warning = warnings[0].as_str().unwrap();
+    assert!(warning.starts_with(&format!("llm/cold is paid to {cold}")), "{warning}");
+    let told = stage.anchor(&["plan"], &[]);
+    assert!(told.stdout.contains(warning), "{}", told.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn hosts_are_anchored_when_they_are_named_and_have_ids_of_their_own() {
     let stage = Stage::new().await;
     let audit = offer("llm/audit").host("audit.example");
