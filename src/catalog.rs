@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// Above this an agent's document is worth a warning: one reader takes no more than 64 KiB.
+const SOFT_LIMIT_BYTES: usize = 65_536;
+
 /// Everything that is served, true until `valid_until`.
 #[derive(Debug)]
 pub struct Catalog {
@@ -210,6 +213,14 @@ impl Catalog {
     pub fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
         let at = self.listed.binary_search_by(|listed| listed.id.cmp(id)).ok()?;
         self.listed.get(at)
+    }
+
+    /// The agents whose documents are larger than the strictest reader takes, with their sizes.
+    pub fn large_documents(&self) -> Vec<(String, usize)> {
+        let hosts = self.hosts.iter().map(|(host, page)| (format!("host:{host}"), page));
+        let all = std::iter::once(("default".to_owned(), &self.default)).chain(hosts);
+        let sized = all.map(|(agent, page)| (agent, page.identity.body.len()));
+        sized.filter(|(_, bytes)| *bytes > SOFT_LIMIT_BYTES).collect()
     }
 
     /// Whether it is still true at `now`.

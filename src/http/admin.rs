@@ -130,6 +130,17 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     response
 }
 
+/// What is wrong besides single offers: with the source, and with documents that some readers will not take.
+fn problems(admin: &Admin) -> Vec<source::Problem> {
+    let mut problems = admin.reader.observed.borrow().problems.clone();
+    let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());
+    problems.extend(large.into_iter().flatten().map(|(agent, bytes)| {
+        let message = format!("{bytes} bytes; some readers take no more than 65,536. Publish fewer or shorter entries.");
+        source::Problem::new("LargeDocument", format!("the document of {agent}"), message)
+    }));
+    problems
+}
+
 fn readiness(admin: &Admin, ready: bool) -> Readiness {
     let observed = admin.reader.observed.borrow().clone();
     let catalog = admin.reader.catalog.borrow().clone();
@@ -138,7 +149,7 @@ fn readiness(admin: &Admin, ready: bool) -> Readiness {
     Readiness {
         ready,
         missing: observed.missing,
-        problems: observed.problems,
+        problems: problems(admin),
         source_silence_seconds: admin.vitals.since_spoke().map(|silence| silence.as_secs_f64()),
         source_incomplete_seconds: admin
             .vitals
@@ -183,7 +194,7 @@ async fn scrape(State(admin): State<Admin>) -> Response {
     let explanations =
         catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
     let mut problems = std::collections::BTreeMap::new();
-    for problem in &admin.reader.observed.borrow().problems {
+    for problem in &self::problems(&admin) {
         *problems.entry(problem.code).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
@@ -212,8 +223,8 @@ struct Debug<'a> {
 /// Every offer seen, and what is wrong besides.
 async fn debug_offers(State(admin): State<Admin>) -> Result<Response, Problem> {
     let current = admin.reader.current().await?;
-    let problems = admin.reader.observed.borrow().problems.clone();
-    Ok(json(&Debug { offers: &current.catalog.explanations, problems }))
+    let offers = &current.catalog.explanations;
+    Ok(json(&Debug { offers, problems: problems(&admin) }))
 }
 
 fn json<T: Serialize>(value: &T) -> Response {

@@ -331,3 +331,28 @@ async fn debug_offers_explains_every_offer_seen() {
     assert_eq!((&dropped[0]["index"], &dropped[0]["code"]), (&0.into(), &"NotHttps".into()));
     assert!(offers.iter().all(|told| !told["fix"].as_str().unwrap().is_empty()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_document_over_64_kib_is_a_problem_to_look_at_and_no_more() {
+    let described =
+        |bytes: usize| offer("llm/chat").set("/spec/registration/description", "x".repeat(bytes));
+    let size = async |site: &Site| site.get(WELL_KNOWN).await.body.len();
+    let bare = size(&Site::of(NOON, &[described(1)])).await - 1;
+    for (bytes, expected) in [(65_536 - bare, 0), (65_537 - bare, 1)] {
+        let site = Site::of(NOON, &[described(bytes)]);
+        assert_eq!(size(&site).await, bytes + bare);
+        let answer = site.get_admin("/readyz?verbose").await.json();
+        let problems = answer["problems"].as_array().unwrap();
+        assert_eq!(
+            (problems.len(), answer["ready"].as_bool()),
+            (expected, Some(true)),
+            "{problems:?}"
+        );
+        if let Some(problem) = problems.first() {
+            assert_eq!(
+                (&problem["code"], &problem["about"]),
+                (&"LargeDocument".into(), &"the document of default".into())
+            );
+        }
+    }
+}
