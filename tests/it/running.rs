@@ -24,6 +24,13 @@ async fn serve(dir: &Path, more: &[&str]) -> Server {
     Server::start(&[&args[..], more].concat()).await
 }
 
+/// A server that goes on serving for a while after SIGTERM.
+async fn serve_lingering(dir: &Path, delay: &str) -> Server {
+    let ports = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let more = ["--shutdown-delay", delay, "--offers", dir.to_str().unwrap(), "--public-url", URL];
+    Server::launch(command(&[&ports[..], &more].concat())).await
+}
+
 #[tokio::test]
 async fn stdout_has_two_lines_and_stderr_has_json_when_asked() {
     let dir = tempfile::tempdir().unwrap();
@@ -46,18 +53,7 @@ async fn stdout_has_two_lines_and_stderr_has_json_when_asked() {
 async fn sigterm_turns_readiness_off_serves_on_and_ends_with_zero() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "a.yaml", "chat");
-    let args = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--shutdown-delay",
-        "2s",
-    ];
-    let args =
-        [&args[..], &["--offers", dir.path().to_str().unwrap(), "--public-url", URL]].concat();
-    let server = Server::launch(command(&args)).await;
+    let server = serve_lingering(dir.path(), "6s").await;
     eventually("it is ready", async || server.admin("/readyz").await.status() == 200).await;
     server.signal("-TERM");
     eventually("readiness is off", async || server.admin("/readyz").await.status() == 503).await;
@@ -73,18 +69,7 @@ async fn sigterm_turns_readiness_off_serves_on_and_ends_with_zero() {
 #[tokio::test]
 async fn a_second_signal_cuts_the_shutdown_delay_short() {
     let dir = tempfile::tempdir().unwrap();
-    let args = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--shutdown-delay",
-        "600s",
-    ];
-    let args =
-        [&args[..], &["--offers", dir.path().to_str().unwrap(), "--public-url", URL]].concat();
-    let server = Server::launch(command(&args)).await;
+    let server = serve_lingering(dir.path(), "600s").await;
     server.signal("-TERM");
     eventually("the first is heard", async || server.log().contains("Shutting down")).await;
     server.signal("-INT");

@@ -1,186 +1,25 @@
-//! `registrar anchor`: run, plan and status.
+//! `registrar anchor plan` and `status`: what would be sent, and what the journal remembers.
 
-use std::{fmt::Write, path::Path, process::ExitCode, time::Duration};
+use std::{fmt::Write, process::ExitCode};
 
 use alloy::primitives::Address;
 use anyhow::Context;
 use serde::Serialize;
-use tokio::task::JoinSet;
 
-use super::{
-    ReadIds, print, project_at, read_once,
-    signals::Signals,
-    world::{Ended, Watched, first_to_end, supervised, watch_world},
-};
+use super::publish_once;
 use crate::{
     anchor::{
-        AnchorReason, Purpose, Step,
-        facts::learned,
-        journal::{self, Journal, JournalFile, Lane, lane_key},
+        Purpose, Step,
+        journal::{self, Lane, lane_key},
         lane::days_of_funds,
-        run::{self, Anchoring, Ledger, Round, Sources},
     },
     catalog::Catalog,
-    cli::{AnchorCommand, AnchorConfig, AnchorReportArgs, AnchorRunArgs, AnchorView, OfferConfig},
+    cli::{AnchorReportArgs, AnchorView},
     clock::Clock,
+    command::print,
     offer::OfferId,
-    registration::{Learned, encode},
-    telemetry::log_to_stderr,
+    registration::encode,
 };
-
-/// How often a journal that another process writes is read.
-const READ_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a refused journal is left alone before it is tried again.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(30);
-
-pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
-    match verb {
-        AnchorCommand::Run(args) => anchor_run(args).await,
-        AnchorCommand::Plan(args) => plan(args).await,
-        AnchorCommand::Status(args) => status(args).await,
-    }
-}
-
-/// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
-pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &mut JoinSet<Ended>) {
-    let sources = Sources {
-        catalog: watched.catalog.clone(),
-        clock: watched.clock,
-        metrics: watched.metrics.clone(),
-    };
-    let sender = watched.learned.clone();
-    match config {
-        AnchorConfig::Off => {}
-        AnchorConfig::Reads(path) => {
-            tasks.spawn(supervised("journal reader", async move {
-                loop {
-                    let changed = match journal::read(&path) {
-                        Ok(journal) => learned(&journal.unwrap_or_default()),
-                        Err(refused) => {
-                            tracing::warn!("What was last learned stays: {refused}");
-                            sender.borrow().clone()
-                        }
-                    };
-                    tell(&sender, changed);
-                    tokio::time::sleep(READ_INTERVAL).await;
-                }
-            }));
-        }
-        AnchorConfig::Anchors { anchoring, journal } => {
-            tasks.spawn(supervised("anchoring", async move {
-                let opened = loop {
-                    match open(&journal, &anchoring) {
-                        Ok(opened) => break opened,
-                        Err(error) => {
-                            tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored: {error:#}");
-                            tell(&sender, refused(&anchoring));
-                        }
-                    }
-                    tokio::time::sleep(REFUSED_INTERVAL).await;
-                };
-                let ledger = Ledger::new(opened.0, opened.1, sender.clone());
-                let ended = run::run(*anchoring, sources, ledger).await;
-                // A journal that can no longer be written holds anchoring, not documents: what was learned stays.
-                sender.send_modify(|learned| {
-                    let refused = AnchorReason::JournalRefused.as_str();
-                    learned.0.values_mut().for_each(|agent| agent.reason = refused);
-                });
-                tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored any more: {ended}");
-                std::future::pending().await
-            }));
-        }
-    }
-}
-
-fn tell(sender: &tokio::sync::watch::Sender<Learned>, learned: Learned) {
-    sender.send_if_modified(|last| {
-        let changed = *last != learned;
-        if changed {
-            *last = learned;
-        }
-        changed
-    });
-}
-
-fn refused(anchoring: &Anchoring) -> Learned {
-    let mut learned = Learned::default();
-    for anchorage in &anchoring.chains {
-        let hosts = anchoring.anchored.hosts.iter().map(|host| format!("host:{host}"));
-        for agent in std::iter::once("default".to_owned()).chain(hosts) {
-            let reason = AnchorReason::JournalRefused.as_str();
-            let unknown = crate::registration::LearnedAgent {
-                id: crate::registration::LearnedId::Unknown,
-                reason,
-            };
-            learned.0.insert((agent, anchorage.chain.registry), unknown);
-        }
-    }
-    learned
-}
-
-fn open(path: &Path, anchoring: &Anchoring) -> anyhow::Result<(JournalFile, Journal)> {
-    Ok(JournalFile::open(path, &anchoring.anchored.owner.id, &anchoring.accounts)?)
-}
-
-async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
-    let (offers, anchoring, once, log_format) = args.resolve();
-    log_to_stderr(log_format);
-    let AnchorConfig::Anchors { mut anchoring, journal } = anchoring else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    let (file, remembered) = open(&journal, &anchoring)?;
-    if once {
-        let catalog = publish_once(&offers).await?;
-        let (sender, _receiver) = tokio::sync::watch::channel(Learned::default());
-        let ledger = Ledger::new(file, remembered, sender);
-        let clock = Clock::system();
-        for anchorage in &mut anchoring.chains {
-            let round = Round {
-                anchored: &anchoring.anchored,
-                accounts: &anchoring.accounts,
-                signer: &anchoring.signer,
-                ledger: &ledger,
-                clock,
-            };
-            while round.once(anchorage, &catalog).await? {}
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut signals = Signals::new()?;
-    let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let watched = watch_world(offers, &mut tasks).await?;
-    let sources = Sources {
-        catalog: watched.catalog.clone(),
-        clock: watched.clock,
-        metrics: watched.metrics.clone(),
-    };
-    let ledger = Ledger::new(file, remembered, watched.learned.clone());
-    tasks.spawn(supervised("anchoring", run::run(*anchoring, sources, ledger)));
-    tokio::select! {
-        error = first_to_end(&mut tasks) => Err(error),
-        signal = signals.next() => {
-            // Every step boundary is safe, and so is every point between: what was signed is written down.
-            tracing::info!(signal = signal.name(), "Shutting down");
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-/// Reads the world and publishes it once, without a listener.
-async fn publish_once(offers: &OfferConfig) -> anyhow::Result<Catalog> {
-    let world = read_once(offers, ReadIds::Yes).await?;
-    let now = Clock::system().now();
-    let projection = project_at(&world, offers, now);
-    let catalog = Catalog::new(
-        projection,
-        &world.public_url,
-        &world.identity.registrations,
-        &Learned::default(),
-        None,
-        now,
-    );
-    Ok(catalog)
-}
 
 /// What would be done on one chain.
 #[derive(Serialize)]
@@ -229,7 +68,7 @@ struct AgentRow {
     agent_id: Option<String>,
 }
 
-async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (offers, view, json) = args.resolve();
     let catalog = publish_once(&offers).await?;
     let journal = journal::read(&view.journal)?.unwrap_or_default();
@@ -387,7 +226,7 @@ struct OpenRow {
     hashes: Vec<String>,
 }
 
-async fn status(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn status(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (_, view, json) = args.resolve();
     let journal =
         journal::read(&view.journal).context("the journal tells nothing")?.unwrap_or_default();
