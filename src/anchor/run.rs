@@ -89,11 +89,11 @@ impl Ledger {
 }
 
 /// Anchors until the process ends; returns only when the journal can no longer be written, with the words for it.
-pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> String {
+pub async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Ledger) -> String {
     let Anchoring { chains, anchored, accounts, signer, interval } = anchoring;
-    let rounds = chains.into_iter().map(|mut anchorage| {
+    let rounds = chains.iter_mut().map(|anchorage| {
         let (mut sources, ledger) = (sources.clone(), ledger.clone());
-        let (anchored, accounts, signer) = (&anchored, &accounts, &signer);
+        let (anchored, accounts, signer, interval) = (&*anchored, &*accounts, &*signer, *interval);
         async move {
             loop {
                 let round =
@@ -101,7 +101,7 @@ pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> Stri
                 let published = sources.catalog.borrow_and_update().clone();
                 match published {
                     Some(catalog) => {
-                        match round.once(&mut anchorage, &catalog).await {
+                        match round.once(anchorage, &catalog).await {
                             // A nonce has been settled: what comes next need not wait.
                             Ok(true) => continue,
                             Ok(false) => {}
@@ -110,7 +110,7 @@ pub async fn run(anchoring: Anchoring, sources: Sources, ledger: Ledger) -> Stri
                         let lane = ledger
                             .lane(&lane_key(&anchorage.chain.registry, accounts.current))
                             .await;
-                        sources.metrics.anchored(&reading(&lane, &anchorage));
+                        sources.metrics.anchored(&reading(&lane, anchorage));
                         tokio::time::sleep(interval).await;
                     }
                     // Nothing is known to be wanted before the first world.

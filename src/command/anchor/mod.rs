@@ -21,14 +21,14 @@ use crate::{
     catalog::Catalog,
     cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, OfferConfig},
     clock::Clock,
-    registration::Learned,
+    registration::{Learned, LearnedAgent, LearnedId},
     telemetry::log_to_stderr,
 };
 
 /// How often a journal that another process writes is read.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a refused journal is left alone before it is tried again.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(30);
+const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
     match verb {
@@ -63,27 +63,22 @@ pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &m
                 }
             }));
         }
-        AnchorConfig::Anchors { anchoring, journal } => {
+        AnchorConfig::Anchors { mut anchoring, journal } => {
             tasks.spawn(supervised("anchoring", async move {
-                let opened = loop {
-                    match open(&journal, &anchoring) {
-                        Ok(opened) => break opened,
-                        Err(error) => {
-                            tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored: {error:#}");
-                            tell(&sender, refused(&anchoring));
+                loop {
+                    let ended = match open(&journal, &anchoring) {
+                        Ok((file, remembered)) => {
+                            let ledger = Ledger::new(file, remembered, sender.clone());
+                            run::run(&mut anchoring, sources.clone(), ledger).await
                         }
-                    }
+                        Err(error) => format!("{error:#}"),
+                    };
+                    // A journal that can't be used holds anchoring, not documents, and is tried again: a disk that was
+                    // full may not be.
+                    tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored: {ended}");
+                    sender.send_modify(|learned| refuse(learned, &anchoring));
                     tokio::time::sleep(REFUSED_INTERVAL).await;
-                };
-                let ledger = Ledger::new(opened.0, opened.1, sender.clone());
-                let ended = run::run(*anchoring, sources, ledger).await;
-                // A journal that can no longer be written holds anchoring, not documents: what was learned stays.
-                sender.send_modify(|learned| {
-                    let refused = AnchorReason::JournalRefused.as_str();
-                    learned.0.values_mut().for_each(|agent| agent.reason = refused);
-                });
-                tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored any more: {ended}");
-                std::future::pending().await
+                }
             }));
         }
     }
@@ -99,20 +94,17 @@ fn tell(sender: &tokio::sync::watch::Sender<Learned>, learned: Learned) {
     });
 }
 
-fn refused(anchoring: &Anchoring) -> Learned {
-    let mut learned = Learned::default();
+/// Says of every agent that the journal is refused; what was learned of its id stays.
+fn refuse(learned: &mut Learned, anchoring: &Anchoring) {
+    let reason = AnchorReason::JournalRefused.as_str();
+    learned.0.values_mut().for_each(|agent| agent.reason = reason);
     for anchorage in &anchoring.chains {
         let hosts = anchoring.anchored.hosts.iter().map(|host| format!("host:{host}"));
         for agent in std::iter::once("default".to_owned()).chain(hosts) {
-            let reason = AnchorReason::JournalRefused.as_str();
-            let unknown = crate::registration::LearnedAgent {
-                id: crate::registration::LearnedId::Unknown,
-                reason,
-            };
-            learned.0.insert((agent, anchorage.chain.registry), unknown);
+            let unknown = LearnedAgent { id: LearnedId::Unknown, reason };
+            learned.0.entry((agent, anchorage.chain.registry)).or_insert(unknown);
         }
     }
-    learned
 }
 
 fn open(path: &Path, anchoring: &Anchoring) -> anyhow::Result<(JournalFile, Journal)> {
@@ -152,7 +144,8 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
         metrics: watched.metrics.clone(),
     };
     let ledger = Ledger::new(file, remembered, watched.learned.clone());
-    tasks.spawn(supervised("anchoring", run::run(*anchoring, sources, ledger)));
+    let anchored = async move { run::run(&mut anchoring, sources, ledger).await };
+    tasks.spawn(supervised("anchoring", anchored));
     tokio::select! {
         error = first_to_end(&mut tasks) => Err(error),
         signal = signals.next() => {
