@@ -249,16 +249,18 @@ pub async fn read_offers(client: &Client, scope: &super::Scope) -> Result<Offers
     Ok(offers)
 }
 
-/// Reads the AgentIdentity of a scope once; one that does not exist, or a kind that is not installed, names no ids.
+/// Reads the AgentIdentity of a scope once; one that does not exist names no ids. A kind that is not installed is an
+/// error here as it is to `watch`: an id that is merely unseen must not be minted beside.
 pub async fn read_identity(client: &Client, scope: &super::Scope) -> Result<Identity, AccessError> {
     let Some(id) = &scope.identity else { return Ok(Identity::default()) };
-    let read =
-        api(client.clone(), Kind::AgentIdentity, Some(&id.namespace)).get_opt(&id.name).await;
-    let object = read.map_err(|error| AccessError::Request {
+    // Listed by name, as it is watched: a get answers 404 for a missing kind and for a missing object alike.
+    let only = ListParams::default().fields(&format!("metadata.name={}", id.name));
+    let read = api(client.clone(), Kind::AgentIdentity, Some(&id.namespace)).list(&only).await;
+    let list = read.map_err(|error| AccessError::Request {
         about: format!("AgentIdentity {id}"),
         why: tell(&error, "AgentIdentity"),
     })?;
-    Ok(object.map(|object| Identity::parse(object.value())).unwrap_or_default())
+    Ok(list.items.first().map(|object| Identity::parse(object.value())).unwrap_or_default())
 }
 
 /// Reads the public URL from the tunnel ConfigMap once, if it has one.

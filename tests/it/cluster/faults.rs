@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use registrar::{
+    offer::OfferId,
+    registration::Identity,
+    source::{Scope, cluster::read_identity},
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -78,7 +83,17 @@ async fn a_cluster_without_the_kinds_is_waited_for_and_said_by_name() {
     assert_eq!(server.admin("/readyz").await.status(), 503);
     assert_eq!(server.admin("/livez").await.status(), 200);
     assert_eq!(server.admin("/startupz").await.status(), 200);
+    // Read once, a missing kind is no identity without ids either: what it names must not be minted beside.
+    let scope = Scope { identity: OfferId::parse("x402/default"), ..Scope::default() };
+    let once = async || read_identity(&cluster.client().await, &scope).await;
+    let refused = once().await.unwrap_err().to_string();
+    assert!(refused.contains("AgentIdentity (obol.org/v1alpha1) is not installed"), "{refused}");
     cluster.install_crds().await;
+    assert_eq!(
+        once().await.unwrap(),
+        Identity::default(),
+        "an object that does not exist names none"
+    );
     let took =
         eventually("documents are served", async || server.admin("/readyz").await.status() == 200)
             .await;
