@@ -76,16 +76,20 @@ impl Ledger {
         changed.put(key, lane.clone());
         file.write(&changed)?;
         *journal = changed;
-        let facts = learned(journal);
-        self.facts.send_if_modified(|last| {
-            let moved = *last != facts;
-            if moved {
-                *last = facts;
-            }
-            moved
-        });
+        tell(&self.facts, learned(journal));
         Ok(())
     }
+}
+
+/// Tells what was learned, if it is news: each telling renders every document again.
+pub fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
+    sender.send_if_modified(|last| {
+        let changed = *last != learned;
+        if changed {
+            *last = learned;
+        }
+        changed
+    });
 }
 
 /// Anchors until the process ends; returns only when the journal can no longer be written, with the words for it.

@@ -40,25 +40,26 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
 
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
 pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &mut JoinSet<Ended>) {
-    let sources = Sources {
-        catalog: watched.catalog.clone(),
-        clock: watched.clock,
-        metrics: watched.metrics.clone(),
-    };
+    let sources = sources(watched);
     let sender = watched.learned.clone();
     match config {
         AnchorConfig::Off => {}
         AnchorConfig::Reads(path) => {
             tasks.spawn(supervised("journal reader", async move {
+                // A journal that is refused for a day is worth a line, not one every two seconds.
+                let mut logged = None;
                 loop {
-                    let changed = match journal::read(&path) {
-                        Ok(journal) => learned(&journal.unwrap_or_default()),
+                    match journal::read(&path).map_err(|refused| refused.to_string()) {
+                        Ok(journal) => {
+                            logged = None;
+                            run::tell(&sender, learned(&journal.unwrap_or_default()));
+                        }
+                        Err(refused) if logged.as_ref() == Some(&refused) => {}
                         Err(refused) => {
                             tracing::warn!("What was last learned stays: {refused}");
-                            sender.borrow().clone()
+                            logged = Some(refused);
                         }
-                    };
-                    tell(&sender, changed);
+                    }
                     tokio::time::sleep(READ_INTERVAL).await;
                 }
             }));
@@ -84,14 +85,13 @@ pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &m
     }
 }
 
-fn tell(sender: &tokio::sync::watch::Sender<Learned>, learned: Learned) {
-    sender.send_if_modified(|last| {
-        let changed = *last != learned;
-        if changed {
-            *last = learned;
-        }
-        changed
-    });
+/// What anchoring needs of a world that is watched.
+fn sources(watched: &Watched) -> Sources {
+    Sources {
+        catalog: watched.catalog.clone(),
+        clock: watched.clock,
+        metrics: watched.metrics.clone(),
+    }
 }
 
 /// Says of every agent that the journal is refused; what was learned of its id stays.
@@ -138,11 +138,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let watched = watch_world(offers, &mut tasks).await?;
-    let sources = Sources {
-        catalog: watched.catalog.clone(),
-        clock: watched.clock,
-        metrics: watched.metrics.clone(),
-    };
+    let sources = sources(&watched);
     let ledger = Ledger::new(file, remembered, watched.learned.clone());
     let anchored = async move { run::run(&mut anchoring, sources, ledger).await };
     tasks.spawn(supervised("anchoring", anchored));
