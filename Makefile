@@ -1,5 +1,5 @@
 # What CI runs is what people run.
-.PHONY: run run-anchored test check fmt golden gas-table image tools crash-test clean
+.PHONY: run run-anchored unit test check fmt golden gas-table image tools crash-test clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -13,9 +13,13 @@ run-anchored: tools
 	cargo build --quiet --bin registrar
 	@scripts/run-anchored
 
+# Tests of pure code, in seconds: no Go, Node, API server or EVM node.
+unit:
+	cargo test --locked --lib
+
 # Everything that the tests need, then all tests.
 test: tools
-	cargo test --locked
+	REGISTRAR_FULL_SEARCH=1 cargo test --locked
 	scripts/check-repository
 
 # Formatting, lints, the licence and source rules.
@@ -32,7 +36,7 @@ fmt:
 
 # Writes the golden documents again; review the diff like code.
 golden:
-	UPDATE_GOLDEN=1 cargo test --locked --test it golden
+	UPDATE_GOLDEN=1 cargo test --locked --lib golden
 
 # What each transaction costs, measured on a local chain; docs/gas.md holds the same figures.
 gas-table: tools

@@ -20,98 +20,98 @@ const SOFT_LIMIT_BYTES: usize = 65_536;
 
 /// Everything that is served, true until `valid_until`.
 #[derive(Debug)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     /// The default agent's document.
-    pub default: Page,
+    pub(crate) default: Page,
     /// The document of every claimed host.
-    pub hosts: BTreeMap<Hostname, Page>,
+    pub(crate) hosts: BTreeMap<Hostname, Page>,
     /// The document of every published offer.
-    pub offers: BTreeMap<OfferId, Page>,
+    pub(crate) offers: BTreeMap<OfferId, Page>,
     /// What is published, by id.
-    pub listed: Vec<ListedOffer>,
+    pub(crate) listed: Vec<ListedOffer>,
     /// Every agent: the default one, then hosts in order.
-    pub agents: Vec<ListedAgent>,
+    pub(crate) agents: Vec<ListedAgent>,
     /// Every offer seen, by id.
-    pub explanations: Vec<Explanation>,
+    pub(crate) explanations: Vec<Explanation>,
     /// The first instant at which this is no longer true.
-    pub valid_until: Option<Timestamp>,
+    pub(crate) valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
-    pub changed_at: Timestamp,
+    pub(crate) changed_at: Timestamp,
     /// The origin of all published URLs.
-    pub public_url: Origin,
+    pub(crate) public_url: Origin,
     /// The ids that an AgentIdentity names.
-    pub identity: Registrations,
+    pub(crate) identity: Registrations,
     /// Whom each published offer is paid to, where it says so.
-    pub payees: BTreeMap<OfferId, String>,
+    pub(crate) payees: BTreeMap<OfferId, String>,
 }
 
 /// One document's bytes, in each encoding, with their entity tags.
 #[derive(Clone, Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The bytes that every replica serves.
-    pub identity: Representation,
+    pub(crate) identity: Representation,
     /// The same, gzipped.
-    pub gzip: Representation,
+    pub(crate) gzip: Representation,
 }
 
 /// Bytes and their strong entity tag (RFC 9110, section 8.8.3).
 #[derive(Clone, Debug)]
-pub struct Representation {
+pub(crate) struct Representation {
     /// The body.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// The quoted tag.
-    pub etag: HeaderValue,
+    pub(crate) etag: HeaderValue,
 }
 
 /// One row of `/offers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ListedOffer {
+pub(crate) struct ListedOffer {
     /// The offer.
     #[serde(flatten)]
-    pub id: OfferId,
+    pub(crate) id: OfferId,
     /// Published or draining.
-    pub state: State,
+    pub(crate) state: State,
     /// Why.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// When it ends, if it drains.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub drain_ends_at: Option<String>,
+    pub(crate) drain_ends_at: Option<String>,
     /// The URL of its own document.
-    pub document: String,
+    pub(crate) document: String,
     /// Where it is sold.
-    pub web: String,
+    pub(crate) web: String,
     /// The host it is sold at besides.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
+    pub(crate) host: Option<String>,
 }
 
 /// One row of `/agents`.
 #[derive(Clone, Serialize)]
-pub struct ListedAgent {
+pub(crate) struct ListedAgent {
     /// `default` or `host:NAME`.
-    pub agent: String,
+    pub(crate) agent: String,
     /// The URL of its document.
-    pub document: String,
+    pub(crate) document: String,
     /// Whether anything of it is published.
-    pub active: bool,
+    pub(crate) active: bool,
     /// Its ids, as in the document.
-    pub registrations: Vec<RegistrationEntry>,
+    pub(crate) registrations: Vec<RegistrationEntry>,
     /// The published offers that it stands for, as `namespace/name`.
-    pub offers: Vec<String>,
+    pub(crate) offers: Vec<String>,
     /// How it stands in each registry that it is anchored in; absent when it is in none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub anchoring: Vec<ListedAnchor>,
+    pub(crate) anchoring: Vec<ListedAnchor>,
 }
 
 /// How an agent stands in one registry.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ListedAnchor {
+pub(crate) struct ListedAnchor {
     /// The registry.
-    pub agent_registry: String,
+    pub(crate) agent_registry: String,
     /// Why it is where it is, from the closed list of anchoring's reasons.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 impl std::fmt::Debug for ListedAgent {
@@ -122,7 +122,7 @@ impl std::fmt::Debug for ListedAgent {
 
 impl Page {
     /// Renders a document's bytes into a page.
-    pub fn new(body: Vec<u8>) -> Self {
+    pub(crate) fn new(body: Vec<u8>) -> Self {
         let digest = blake3::hash(&body);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let gzip = encoder
@@ -136,7 +136,7 @@ impl Page {
 
 impl Representation {
     /// Bytes that are sent as they are.
-    pub fn new(body: Vec<u8>) -> Self {
+    pub(crate) fn new(body: Vec<u8>) -> Self {
         let digest = blake3::hash(&body);
         Self::tagged(body, digest, "")
     }
@@ -150,7 +150,7 @@ impl Representation {
 
 impl Catalog {
     /// Renders a projection. Pages whose bytes did not move are taken over from the `last` catalog.
-    pub fn new(
+    pub(crate) fn new(
         projection: Projection,
         public_url: &Origin,
         identity: &Registrations,
@@ -199,24 +199,24 @@ impl Catalog {
     }
 
     /// The document for a host: its own, or the default agent's for a host that nobody claims.
-    pub fn document_at(&self, host: Option<&Hostname>) -> &Page {
+    pub(crate) fn document_at(&self, host: Option<&Hostname>) -> &Page {
         host.and_then(|host| self.hosts.get(host)).unwrap_or(&self.default)
     }
 
     /// Why an offer stands as it does; `None` when no such offer was seen.
-    pub fn explanation(&self, id: &OfferId) -> Option<&Explanation> {
+    pub(crate) fn explanation(&self, id: &OfferId) -> Option<&Explanation> {
         let at = self.explanations.binary_search_by(|explanation| explanation.id.cmp(id)).ok()?;
         self.explanations.get(at)
     }
 
     /// The row of a published offer.
-    pub fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
+    pub(crate) fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
         let at = self.listed.binary_search_by(|listed| listed.id.cmp(id)).ok()?;
         self.listed.get(at)
     }
 
     /// The agents whose documents are larger than the strictest reader takes, with their sizes.
-    pub fn large_documents(&self) -> Vec<(String, usize)> {
+    pub(crate) fn large_documents(&self) -> Vec<(String, usize)> {
         let hosts = self.hosts.iter().map(|(host, page)| (format!("host:{host}"), page));
         let all = std::iter::once(("default".to_owned(), &self.default)).chain(hosts);
         let sized = all.map(|(agent, page)| (agent, page.identity.body.len()));
@@ -224,7 +224,7 @@ impl Catalog {
     }
 
     /// Whether it is still true at `now`.
-    pub fn holds_at(&self, now: Timestamp) -> bool {
+    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
         self.valid_until.is_none_or(|end| now < end)
     }
 }
@@ -276,4 +276,4 @@ fn agents(projection: &Projection, public_url: &Origin, learned: &Learned) -> Ve
 }
 
 /// A catalog shared with those who serve it; `None` before the first complete world.
-pub type Shared = Option<Arc<Catalog>>;
+pub(crate) type Shared = Option<Arc<Catalog>>;

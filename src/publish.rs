@@ -16,7 +16,7 @@ use crate::{
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// Publishes a new catalog whenever the world or the calendar changes. Ends when the source does.
-pub async fn run(
+pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
     mut learned: watch::Receiver<Learned>,
     rules: Rules,
@@ -71,3 +71,6 @@ fn publish(
     // An instant that has passed meanwhile is due at once; never a nap of zero in a loop, since `project` moves past it.
     next_change.map_or(LONGEST_SLEEP, |_| until.unwrap_or_default().min(LONGEST_SLEEP))
 }
+
+#[cfg(test)]
+mod tests;

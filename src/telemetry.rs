@@ -20,7 +20,7 @@ const DEFAULT_FILTER: &str = "info,kube_runtime=off,kube_client=off";
 
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -28,7 +28,7 @@ pub enum LogFormat {
 }
 
 /// Sends log lines to stderr: stdout is for data.
-pub fn log_to_stderr(format: LogFormat) {
+pub(crate) fn log_to_stderr(format: LogFormat) {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -39,7 +39,7 @@ pub fn log_to_stderr(format: LogFormat) {
 }
 
 /// An error with its causes, each said once: many libraries repeat the cause in the message.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -54,7 +54,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 
 /// Where every metric lives. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Inner>);
+pub(crate) struct Metrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -111,38 +111,38 @@ struct ChainLabel {
 
 /// How anchoring stands on one chain.
 #[derive(Clone, Debug)]
-pub struct AnchorReading {
+pub(crate) struct AnchorReading {
     /// The chain, CAIP-2.
-    pub chain: String,
+    pub(crate) chain: String,
     /// Agents by reason, every reason named.
-    pub reasons: Vec<(&'static str, usize)>,
+    pub(crate) reasons: Vec<(&'static str, usize)>,
     /// Days that the account's balance lasts at the daily budget.
-    pub days_of_funds: f64,
+    pub(crate) days_of_funds: f64,
     /// Settled nonces that somebody else used.
-    pub foreign_nonces: u64,
+    pub(crate) foreign_nonces: u64,
     /// The account's transaction count in the last final block.
-    pub settled_nonces: u64,
+    pub(crate) settled_nonces: u64,
     /// How many endpoints are asked; below 2 nobody contradicts a lie.
-    pub endpoints: usize,
+    pub(crate) endpoints: usize,
 }
 
 /// What is known at the moment of a scrape.
 #[derive(Clone, Debug, Default)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Offers by state, every state named.
-    pub states: Vec<(&'static str, usize)>,
+    pub(crate) states: Vec<(&'static str, usize)>,
     /// Offers by reason, every reason named.
-    pub reasons: Vec<(&'static str, usize)>,
+    pub(crate) reasons: Vec<(&'static str, usize)>,
     /// Problems of the source by code.
-    pub problems: Vec<(&'static str, usize)>,
+    pub(crate) problems: Vec<(&'static str, usize)>,
     /// How long ago the source spoke.
-    pub since_spoke: Option<Duration>,
+    pub(crate) since_spoke: Option<Duration>,
     /// How long ago the source was whole.
-    pub since_complete: Option<Duration>,
+    pub(crate) since_complete: Option<Duration>,
     /// How long ago the default document changed, seconds.
-    pub document_age: Option<f64>,
+    pub(crate) document_age: Option<f64>,
     /// Seconds until the clock changes something.
-    pub next_change: Option<f64>,
+    pub(crate) next_change: Option<f64>,
 }
 
 impl Default for Metrics {
@@ -153,7 +153,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// All metrics, at zero.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("registrar");
         let offers = Family::default();
         registry.register("offers", "Offers seen, by state", offers.clone());
@@ -233,12 +233,12 @@ impl Metrics {
     }
 
     /// Counts one answer.
-    pub fn answered(&self, route: &'static str, status: u16) {
+    pub(crate) fn answered(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
     }
 
     /// How anchoring stands on one chain.
-    pub fn anchored(&self, reading: &AnchorReading) {
+    pub(crate) fn anchored(&self, reading: &AnchorReading) {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let chain = ChainLabel { chain: reading.chain.clone() };
         for (reason, agents) in &reading.reasons {
@@ -255,17 +255,17 @@ impl Metrics {
     }
 
     /// The publisher went round once.
-    pub fn beat(&self) {
+    pub(crate) fn beat(&self) {
         *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// How long ago the publisher went round.
-    pub fn since_beat(&self) -> Duration {
+    pub(crate) fn since_beat(&self) -> Duration {
         self.0.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Everything in OpenMetrics text, with the readings of now.
-    pub fn scrape(&self, reading: &Reading) -> String {
+    pub(crate) fn scrape(&self, reading: &Reading) -> String {
         let inner = &self.0;
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for (state, offers) in &reading.states {

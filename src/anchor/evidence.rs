@@ -13,107 +13,107 @@ use crate::registration::AgentId;
 
 /// A block that cannot be undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Block {
+pub(crate) struct Block {
     /// Its height.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Its hash.
-    pub hash: B256,
+    pub(crate) hash: B256,
 }
 
 /// Everything read at one final block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
+pub(crate) struct Evidence {
     /// The block.
-    pub block: Block,
+    pub(crate) block: Block,
     /// Our account's transaction count there.
-    pub count: u64,
+    pub(crate) count: u64,
     /// `Registered` events whose owner topic is one of ours, in order.
-    pub mints: Vec<Mint>,
+    pub(crate) mints: Vec<Mint>,
     /// `Transfer` events from or to one of our accounts, in order.
-    pub transfers: Vec<Transfer>,
+    pub(crate) transfers: Vec<Transfer>,
     /// `balanceOf` of each of our accounts.
-    pub balances: BTreeMap<Address, U256>,
+    pub(crate) balances: BTreeMap<Address, U256>,
     /// `MetadataSet` events of κ's metadata key on tokens that are ours, in order, whoever sent them.
-    pub adoptions: Vec<Adoption>,
+    pub(crate) adoptions: Vec<Adoption>,
     /// Tokens looked up: every one of ours, and those that the operator or an AgentIdentity names.
-    pub tokens: BTreeMap<AgentId, Token>,
+    pub(crate) tokens: BTreeMap<AgentId, Token>,
 }
 
 /// A mint by one of our accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mint {
+pub(crate) struct Mint {
     /// The token.
-    pub id: AgentId,
+    pub(crate) id: AgentId,
     /// The owner topic of its `Registered` event: who called `register`.
-    pub owner: Address,
+    pub(crate) owner: Address,
     /// The agentURI it was minted with.
-    pub uri: String,
+    pub(crate) uri: String,
     /// κ as read from the mint's own receipt, if it carries one.
-    pub key: Option<AnchorKey>,
+    pub(crate) key: Option<AnchorKey>,
 }
 
 /// A move of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transfer {
+pub(crate) struct Transfer {
     /// The token.
-    pub id: AgentId,
+    pub(crate) id: AgentId,
     /// Zero in a mint.
-    pub from: Address,
+    pub(crate) from: Address,
     /// The new owner.
-    pub to: Address,
+    pub(crate) to: Address,
 }
 
 /// κ set on an existing token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Adoption {
+pub(crate) struct Adoption {
     /// The token.
-    pub id: AgentId,
+    pub(crate) id: AgentId,
     /// Who sent the transaction: the event itself names nobody.
-    pub sender: Address,
+    pub(crate) sender: Address,
     /// κ.
-    pub key: AnchorKey,
+    pub(crate) key: AnchorKey,
 }
 
 /// A token as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub(crate) struct Token {
     /// Its owner.
-    pub owner: Address,
+    pub(crate) owner: Address,
     /// Its agentURI.
-    pub uri: String,
+    pub(crate) uri: String,
     /// Whether its `x402` metadata is as we want it.
-    pub x402: bool,
+    pub(crate) x402: bool,
     /// κ as its metadata says now, whoever set it.
-    pub key: Option<AnchorKey>,
+    pub(crate) key: Option<AnchorKey>,
 }
 
 /// Our accounts: the one that signs, and former ones whose mints still count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accounts {
+pub(crate) struct Accounts {
     /// The account that signs.
-    pub current: Address,
+    pub(crate) current: Address,
     /// Accounts that signed before a change of key.
-    pub former: BTreeSet<Address>,
+    pub(crate) former: BTreeSet<Address>,
 }
 
 /// What the evidence shows, once it is complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
+pub(crate) struct View {
     /// The block it was read at.
-    pub block: Block,
+    pub(crate) block: Block,
     /// Our account's transaction count there: the only nonce that may be signed.
-    pub count: u64,
+    pub(crate) count: u64,
     /// The token of each κ that one of our accounts minted or adopted.
-    pub agents: BTreeMap<AnchorKey, AgentId>,
+    pub(crate) agents: BTreeMap<AnchorKey, AgentId>,
     /// Our mints without κ, by agentURI.
-    pub unkeyed: BTreeMap<String, AgentId>,
+    pub(crate) unkeyed: BTreeMap<String, AgentId>,
     /// Tokens as they stand.
-    pub tokens: BTreeMap<AgentId, Token>,
+    pub(crate) tokens: BTreeMap<AgentId, Token>,
 }
 
 /// Why evidence cannot be whole: nothing may be signed on it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Short {
+pub(crate) enum Short {
     /// Fewer or more `Registered` than `Transfer`-from-zero events.
     #[error("{account} has {registered} Registered events, but {minted} Transfer events from zero")]
     Mints {
@@ -144,12 +144,12 @@ pub enum Short {
 
 impl Accounts {
     /// Whether an address is one of ours.
-    pub fn contains(&self, address: Address) -> bool {
+    pub(crate) fn contains(&self, address: Address) -> bool {
         self.current == address || self.former.contains(&address)
     }
 
     /// The signing account, then former ones.
-    pub fn all(&self) -> impl Iterator<Item = Address> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Address> {
         std::iter::once(self.current).chain(self.former.iter().copied())
     }
 }
@@ -158,7 +158,7 @@ impl Evidence {
     /// Draws the view, if the evidence is complete.
     ///
     /// Only what an account of ours sent counts: anyone can mint our agentURI with our κ and send us the token.
-    pub fn view(&self, accounts: &Accounts) -> Result<View, Short> {
+    pub(crate) fn view(&self, accounts: &Accounts) -> Result<View, Short> {
         accounts.all().try_for_each(|account| self.check(account))?;
         let ours = |owner: &Address| accounts.contains(*owner);
         let mut agents = BTreeMap::new();
@@ -202,7 +202,7 @@ impl Evidence {
     }
 
     /// The tokens that our accounts hold, by the `Transfer` events.
-    pub fn owned(&self, accounts: &Accounts) -> BTreeSet<AgentId> {
+    pub(crate) fn owned(&self, accounts: &Accounts) -> BTreeSet<AgentId> {
         let mut owned = BTreeSet::new();
         for transfer in &self.transfers {
             if accounts.contains(transfer.to) {
@@ -233,3 +233,6 @@ impl Evidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::{
 use crate::registration::{AgentId, AgentRegistry, Learned, LearnedAgent, LearnedId};
 
 /// What a journal remembers of ids.
-pub fn learned(journal: &Journal) -> Learned {
+pub(crate) fn learned(journal: &Journal) -> Learned {
     let mut learned = BTreeMap::new();
     // After a change of key two lanes speak of one agent: the last that was decided wins.
     let mut lanes: Vec<_> = journal.lanes.iter().collect();
@@ -36,7 +36,7 @@ pub fn learned(journal: &Journal) -> Learned {
 }
 
 /// What a complete view says of one agent's id.
-pub fn note(wanted: &Wanted, view: &View, accounts: &Accounts) -> IdNote {
+pub(crate) fn note(wanted: &Wanted, view: &View, accounts: &Accounts) -> IdNote {
     if let Some(id) = view.agents.get(&wanted.key) {
         let ours = view.tokens.get(id).is_some_and(|token| accounts.contains(token.owner));
         return if ours { IdNote::Ours(id.to_string()) } else { IdNote::Lost };
@@ -52,3 +52,6 @@ pub fn note(wanted: &Wanted, view: &View, accounts: &Accounts) -> IdNote {
         (AnchoredAgent::Default | AnchoredAgent::Host(_), _) => IdNote::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests;

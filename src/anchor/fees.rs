@@ -4,39 +4,39 @@ use super::reason::AnchorReason;
 
 /// What the operator allows on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
+pub(crate) struct Allowance {
     /// `--max-fee-gwei`, wei per gas.
-    pub max_fee: u128,
+    pub(crate) max_fee: u128,
     /// `--daily-budget-ether`, wei.
-    pub daily_budget: u128,
+    pub(crate) daily_budget: u128,
 }
 
 /// The fees of one signature, wei per gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fees {
+pub(crate) struct Fees {
     /// `maxFeePerGas`.
-    pub max_fee: u128,
+    pub(crate) max_fee: u128,
     /// `maxPriorityFeePerGas`.
-    pub tip: u128,
+    pub(crate) tip: u128,
 }
 
 /// What a price is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Market {
+pub(crate) struct Market {
     /// The newest block's base fee, wei per gas.
-    pub base_fee: u128,
+    pub(crate) base_fee: u128,
     /// The tip that the node suggests, wei per gas.
-    pub tip: u128,
+    pub(crate) tip: u128,
     /// The account's balance, wei.
-    pub balance: u128,
+    pub(crate) balance: u128,
     /// What was signed today, worst case, wei.
-    pub spent: u128,
+    pub(crate) spent: u128,
 }
 
 /// The fees for a call of `gas`, or why it is not signed now.
 ///
 /// A replacement pays at least one eighth more in both fields than `last`, which every known client accepts.
-pub fn price(
+pub(crate) fn price(
     gas: u64,
     last: Option<Fees>,
     market: &Market,
@@ -67,3 +67,6 @@ pub fn price(
 fn raised(fee: u128) -> Option<u128> {
     fee.checked_add(fee.div_ceil(8).max(1))
 }
+
+#[cfg(test)]
+mod tests;

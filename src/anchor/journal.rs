@@ -22,117 +22,117 @@ const VERSION: u32 = 1;
 /// Everything that is remembered, for all chains.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Journal {
+pub(crate) struct Journal {
     /// Whose it is: `--owner-id`.
-    pub owner_id: String,
+    pub(crate) owner_id: String,
     /// One lane for each chain, registry and account, by [`lane_key`].
-    pub lanes: BTreeMap<String, Lane>,
+    pub(crate) lanes: BTreeMap<String, Lane>,
 }
 
 /// One account's work on one registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Lane {
+pub(crate) struct Lane {
     /// The account that signs.
-    pub account: Address,
+    pub(crate) account: Address,
     /// What is signed and not settled.
-    pub slot: Option<OpenSlot>,
+    pub(crate) slot: Option<OpenSlot>,
     /// Decisions that an unknown pending transaction has been waited for.
-    pub waited: u32,
+    pub(crate) waited: u32,
     /// What was signed today.
-    pub spent: Spent,
+    pub(crate) spent: Spent,
     /// The registry's code as first noted.
-    pub code: Option<CodeHashes>,
+    pub(crate) code: Option<CodeHashes>,
     /// The last final block that was decided on: a chain without it is another chain.
-    pub checkpoint: Option<Block>,
+    pub(crate) checkpoint: Option<Block>,
     /// How each agent stands, by agent.
-    pub agents: BTreeMap<String, AgentNote>,
+    pub(crate) agents: BTreeMap<String, AgentNote>,
     /// Settled nonces of the account that no transaction used that this journal knows.
-    pub foreign_nonces: u64,
+    pub(crate) foreign_nonces: u64,
     /// The account's transaction count in the last final block that was decided on.
-    pub settled_count: u64,
+    pub(crate) settled_count: u64,
     /// That block's height.
-    pub settled_block: u64,
+    pub(crate) settled_block: u64,
     /// The account's balance at the head, wei, decimal.
-    pub balance: String,
+    pub(crate) balance: String,
     /// When it was last decided, RFC 3339.
-    pub decided_at: String,
+    pub(crate) decided_at: String,
     /// What was decided then, in a word.
-    pub step: String,
+    pub(crate) step: String,
 }
 
 /// One nonce, one call, one or more signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct OpenSlot {
+pub(crate) struct OpenSlot {
     /// The nonce.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// For which agent.
-    pub agent: String,
+    pub(crate) agent: String,
     /// The call, for people.
-    pub call: String,
+    pub(crate) call: String,
     /// The registry.
-    pub to: Address,
+    pub(crate) to: Address,
     /// The calldata.
-    pub data: Bytes,
+    pub(crate) data: Bytes,
     /// The gas limit.
-    pub gas: u64,
+    pub(crate) gas: u64,
     /// Decisions that saw it unmined since it was last signed.
-    pub decisions: u32,
+    pub(crate) decisions: u32,
     /// Every signature of it: any of them may win the nonce.
-    pub attempts: Vec<Attempt>,
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// One signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Attempt {
+pub(crate) struct Attempt {
     /// The transaction's hash.
-    pub hash: B256,
+    pub(crate) hash: B256,
     /// The signed bytes: sent as they are, and again after a crash.
-    pub raw: Bytes,
+    pub(crate) raw: Bytes,
     /// The highest fee, wei per gas, decimal.
-    pub max_fee: String,
+    pub(crate) max_fee: String,
     /// The tip, wei per gas, decimal.
-    pub tip: String,
+    pub(crate) tip: String,
 }
 
 /// The worst case of what was signed on one UTC day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Spent {
+pub(crate) struct Spent {
     /// The day, `2026-11-24`.
-    pub day: String,
+    pub(crate) day: String,
     /// Wei, decimal.
-    pub wei: String,
+    pub(crate) wei: String,
 }
 
 /// Which code answers behind the registry's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CodeHashes {
+pub(crate) struct CodeHashes {
     /// keccak256 of the code at the address.
-    pub proxy: B256,
+    pub(crate) proxy: B256,
     /// keccak256 of the code at its ERC-1967 implementation, or of nothing.
-    pub implementation: B256,
+    pub(crate) implementation: B256,
 }
 
 /// How one agent stands on one chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AgentNote {
+pub(crate) struct AgentNote {
     /// Why it is where it is.
-    pub reason: AnchorReason,
+    pub(crate) reason: AnchorReason,
     /// What is known of its id.
-    pub id: IdNote,
+    pub(crate) id: IdNote,
     /// Calls for it that were mined and failed in a row.
-    pub reverts: u32,
+    pub(crate) reverts: u32,
 }
 
 /// What final evidence says of an agent's id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "state", content = "agentId")]
-pub enum IdNote {
+pub(crate) enum IdNote {
     /// Nothing yet: the id that an AgentIdentity names stands.
     Unknown,
     /// Ours, final, decimal.
@@ -145,7 +145,7 @@ pub enum IdNote {
 
 /// Why a journal is not used. It is never overwritten.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The file cannot be read or written.
     #[error("the journal {path} cannot be {act}")]
     Io {
@@ -208,19 +208,19 @@ struct Envelope {
 
 /// A journal that this process alone writes.
 #[derive(Debug)]
-pub struct JournalFile {
+pub(crate) struct JournalFile {
     path: PathBuf,
     /// Held for as long as the file is written.
     _lock: File,
 }
 
 /// The name of a lane.
-pub fn lane_key(registry: &AgentRegistry, account: Address) -> String {
+pub(crate) fn lane_key(registry: &AgentRegistry, account: Address) -> String {
     format!("{registry}:{}", account.to_checksum(None))
 }
 
 /// Reads a journal that another process may be writing. `None` when there is none yet.
-pub fn read(path: &Path) -> Result<Option<Journal>, Refused> {
+pub(crate) fn read(path: &Path) -> Result<Option<Journal>, Refused> {
     let named = || path.display().to_string();
     let corrupt = |what: String| Refused::Corrupt { path: named(), what };
     let bytes = match fs::read(path) {
@@ -245,7 +245,7 @@ pub fn read(path: &Path) -> Result<Option<Journal>, Refused> {
 impl Journal {
     /// One lane as it stands. An account that is new to a registry begins with what the last one knew of its agents, so
     /// that a replaced key takes no id out of a document.
-    pub fn lane(&self, key: &str) -> Lane {
+    pub(crate) fn lane(&self, key: &str) -> Lane {
         let mut lane = self.lanes.get(key).cloned().unwrap_or_default();
         if lane.agents.is_empty() {
             let beside = self.lanes.iter().filter(|(name, _)| is_beside(name, key));
@@ -255,7 +255,7 @@ impl Journal {
     }
 
     /// Takes a lane in. A registry's agents are noted in the lane that was decided last, and in no other.
-    pub fn put(&mut self, key: &str, lane: Lane) {
+    pub(crate) fn put(&mut self, key: &str, lane: Lane) {
         for (_, beside) in self.lanes.iter_mut().filter(|(name, _)| is_beside(name, key)) {
             beside.agents.clear();
         }
@@ -271,7 +271,7 @@ fn is_beside(one: &str, other: &str) -> bool {
 
 impl JournalFile {
     /// Takes a journal over: locks it, reads it, and checks that it is ours. A missing one is begun.
-    pub fn open(
+    pub(crate) fn open(
         path: &Path,
         owner_id: &str,
         accounts: &Accounts,
@@ -309,7 +309,7 @@ impl JournalFile {
     }
 
     /// Replaces the journal whole: after a crash the old one stands or the new one, never a part.
-    pub fn write(&self, journal: &Journal) -> Result<(), Refused> {
+    pub(crate) fn write(&self, journal: &Journal) -> Result<(), Refused> {
         let content = serde_json::to_value(journal).expect("a journal has text keys");
         let envelope = Envelope {
             format: FORMAT.to_owned(),
@@ -346,3 +346,6 @@ fn beside(path: &Path, more: &str) -> PathBuf {
 fn checksum(content: &serde_json::Value) -> String {
     blake3::hash(content.to_string().as_bytes()).to_hex().to_string()
 }
+
+#[cfg(test)]
+mod tests;

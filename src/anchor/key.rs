@@ -7,13 +7,13 @@ use alloy::primitives::{Keccak256, hex};
 use crate::{offer::Hostname, registration::AgentRegistry};
 
 /// The metadata key that carries κ in a mint.
-pub const KEY_METADATA: &str = "registrar.key";
+pub(crate) const KEY_METADATA: &str = "registrar.key";
 /// What κ is derived under; a new derivation gets a new tag.
 const TAG: &str = "erc8004-registrar/1";
 
 /// An agent that can be anchored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AnchoredAgent {
+pub(crate) enum AnchoredAgent {
     /// The agent of everything that is published.
     Default,
     /// The agent of one host.
@@ -23,22 +23,22 @@ pub enum AnchoredAgent {
 /// Which agent, for ever: a function of chain, registry, owner id, agent and incarnation, and of nothing that a rebuilt
 /// cluster would change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AnchorKey([u8; Self::LENGTH]);
+pub(crate) struct AnchorKey([u8; Self::LENGTH]);
 
 /// Who anchors: what κ is derived from besides the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
+pub(crate) struct Owner {
     /// The operator's own word for this installation; differs between clusters that share an account.
-    pub id: String,
+    pub(crate) id: String,
     /// A new number asks for new identities.
-    pub incarnation: u64,
+    pub(crate) incarnation: u64,
 }
 
 impl AnchorKey {
     const LENGTH: usize = 20;
 
     /// The first 20 bytes of keccak256 over the fields, each preceded by its length in four big-endian bytes.
-    pub fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AnchoredAgent) -> Self {
+    pub(crate) fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AnchoredAgent) -> Self {
         let (kind, host) = match agent {
             AnchoredAgent::Default => ("default", ""),
             AnchoredAgent::Host(host) => ("host", host.as_str()),
@@ -66,12 +66,12 @@ impl AnchorKey {
     }
 
     /// Reads κ as it stands in a token's metadata: exactly 20 bytes.
-    pub fn from_metadata(value: &[u8]) -> Option<Self> {
+    pub(crate) fn from_metadata(value: &[u8]) -> Option<Self> {
         value.try_into().ok().map(Self)
     }
 
     /// The bytes that a mint carries.
-    pub fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }
@@ -96,3 +96,6 @@ impl fmt::Display for AnchoredAgent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

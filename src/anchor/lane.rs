@@ -20,22 +20,22 @@ use crate::telemetry::AnchorReading;
 
 /// One chain that is anchored on.
 #[derive(Debug)]
-pub struct Anchorage {
+pub(crate) struct Anchorage {
     /// The chain's registry and nodes.
-    pub chain: Chain,
+    pub(crate) chain: Chain,
     /// What may be spent there.
-    pub allowance: Allowance,
+    pub(crate) allowance: Allowance,
     /// The code that the operator accepts in place of what was first noted: [`code_hash`].
-    pub accepted: Option<B256>,
+    pub(crate) accepted: Option<B256>,
     /// What was read of its events.
-    pub history: History,
+    pub(crate) history: History,
     /// What was read at heads, for nodes that prune.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
 }
 
 /// Why a round ended without a decision.
 #[derive(Debug, thiserror::Error)]
-pub enum Held {
+pub(crate) enum Held {
     /// The chain could not be read.
     #[error(transparent)]
     Undecided(#[from] Undecided),
@@ -62,7 +62,7 @@ impl From<Unanswered> for Held {
 
 impl Held {
     /// The reason that every agent of the chain gets.
-    pub fn reason(&self) -> AnchorReason {
+    pub(crate) fn reason(&self) -> AnchorReason {
         match self {
             Self::Undecided(Undecided::Unanswered(_)) => AnchorReason::Unreachable,
             Self::Undecided(Undecided::NoQuorum { .. }) => AnchorReason::NoQuorum,
@@ -80,39 +80,39 @@ impl Held {
 
 /// What one look at the chain shows, and what it means.
 #[derive(Debug)]
-pub struct Look<'a> {
+pub(crate) struct Look<'a> {
     /// The node and the block.
-    pub at: AtBlock<'a>,
+    pub(crate) at: AtBlock<'a>,
     /// The complete view.
-    pub view: View,
+    pub(crate) view: View,
     /// The head.
-    pub outlook: Outlook,
+    pub(crate) outlook: Outlook,
     /// What is wanted.
-    pub intent: Intent,
+    pub(crate) intent: Intent,
     /// The step, and each agent's reason.
-    pub decision: Decision,
+    pub(crate) decision: Decision,
     code: CodeHashes,
 }
 
 /// A call with its price, ready to be signed.
 #[derive(Clone, Debug)]
-pub struct Priced {
+pub(crate) struct Priced {
     /// For which agent.
-    pub agent: String,
+    pub(crate) agent: String,
     /// The call, for people.
-    pub call: String,
+    pub(crate) call: String,
     /// What to sign.
-    pub unsigned: Unsigned,
+    pub(crate) unsigned: Unsigned,
 }
 
 /// The hash that stands for both codes of a registry: what `--accept-registry` takes.
-pub fn code_hash(code: &CodeHashes) -> B256 {
+pub(crate) fn code_hash(code: &CodeHashes) -> B256 {
     keccak256([code.proxy.as_slice(), code.implementation.as_slice()].concat())
 }
 
 impl Anchorage {
     /// Looks at the chain and decides. Nothing is written and nothing sent.
-    pub async fn look(
+    pub(crate) async fn look(
         &mut self,
         lane: &Lane,
         mut wanted: Vec<Wanted>,
@@ -155,7 +155,7 @@ impl Anchorage {
 
 impl Look<'_> {
     /// Notes what was seen and how each agent stands.
-    pub fn note(&self, lane: &mut Lane, accounts: &Accounts, now: DateTime<Utc>) {
+    pub(crate) fn note(&self, lane: &mut Lane, accounts: &Accounts, now: DateTime<Utc>) {
         lane.account = accounts.current;
         // The slot's own nonce is counted when it closes; others that were settled since, nobody here signed for.
         if !lane.decided_at.is_empty() {
@@ -188,7 +188,7 @@ impl Look<'_> {
     }
 
     /// Finds out what a call costs, or why it is not signed now.
-    pub async fn price(
+    pub(crate) async fn price(
         &self,
         chain: &Chain,
         lane: &Lane,
@@ -246,7 +246,7 @@ fn refusal(error: &Unanswered) -> AnchorReason {
 
 impl Lane {
     /// Signs at the reserved nonce and takes the bytes in: they are sent only after this lane is written down.
-    pub fn sign(
+    pub(crate) fn sign(
         &mut self,
         signer: &Signer,
         reservation: &Reservation,
@@ -285,7 +285,7 @@ impl Lane {
     }
 
     /// Closes the slot: its nonce is settled. Says whose transaction used it, and counts.
-    pub async fn close(&mut self, chain: &Chain) -> Result<(), Held> {
+    pub(crate) async fn close(&mut self, chain: &Chain) -> Result<(), Held> {
         let Some(slot) = &self.slot else { return Ok(()) };
         let mut ours = None;
         for attempt in &slot.attempts {
@@ -304,7 +304,7 @@ impl Lane {
 
 impl OpenSlot {
     /// What the decision needs of it.
-    pub fn as_slot(&self) -> Slot {
+    pub(crate) fn as_slot(&self) -> Slot {
         let max_fee = self.last_fees().map_or(0, |fees| fees.max_fee);
         Slot { nonce: self.nonce, decisions: self.decisions, max_fee }
     }
@@ -315,7 +315,7 @@ impl OpenSlot {
     }
 
     /// The bytes that were signed last.
-    pub fn raw(&self) -> Option<(&B256, &Bytes)> {
+    pub(crate) fn raw(&self) -> Option<(&B256, &Bytes)> {
         self.attempts.last().map(|last| (&last.hash, &last.raw))
     }
 }
@@ -328,7 +328,7 @@ impl AgentNote {
 
 impl Spent {
     /// What was signed on the day of `now`, wei.
-    pub fn on(&self, now: DateTime<Utc>) -> u128 {
+    pub(crate) fn on(&self, now: DateTime<Utc>) -> u128 {
         let today = now.date_naive().to_string();
         // An unreadable amount counts as all there is: it never lets more be spent.
         if self.day == today { self.wei.parse().unwrap_or(u128::MAX) } else { 0 }
@@ -342,7 +342,7 @@ impl Spent {
 
 impl Step {
     /// The step in a word.
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Rest => "rest",
             Self::Sign(_) => "sign",
@@ -364,13 +364,13 @@ impl std::fmt::Display for Call {
 }
 
 /// How many days a balance lasts at a day's budget.
-pub fn days_of_funds(balance: u128, allowance: &Allowance) -> f64 {
+pub(crate) fn days_of_funds(balance: u128, allowance: &Allowance) -> f64 {
     let (balance, budget) = (U256::from(balance), U256::from(allowance.daily_budget.max(1)));
     f64::from(balance) / f64::from(budget)
 }
 
 /// The reasons of a chain on which nothing could be decided.
-pub fn held_reasons(
+pub(crate) fn held_reasons(
     lane: &mut Lane,
     agents: impl Iterator<Item = AnchoredAgent>,
     reason: AnchorReason,
@@ -381,7 +381,7 @@ pub fn held_reasons(
 }
 
 /// How a chain stands, for metrics.
-pub fn reading(lane: &Lane, anchorage: &Anchorage) -> AnchorReading {
+pub(crate) fn reading(lane: &Lane, anchorage: &Anchorage) -> AnchorReading {
     let count =
         |reason: AnchorReason| lane.agents.values().filter(|note| note.reason == reason).count();
     AnchorReading {

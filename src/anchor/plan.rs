@@ -16,45 +16,45 @@ use super::{
 use crate::registration::AgentId;
 
 /// How many decisions an unknown pending transaction is waited for, and a known one before its fee is raised.
-pub const PATIENCE: u32 = 10;
+pub(crate) const PATIENCE: u32 = 10;
 /// How many failed calls are paid for before a person has to look.
-pub const PAID_FAILURES: u32 = 3;
+pub(crate) const PAID_FAILURES: u32 = 3;
 
 /// What the operator and the catalog want on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
+pub(crate) struct Intent {
     /// The account that signs.
-    pub account: Address,
+    pub(crate) account: Address,
     /// The agents, in the order in which they are served.
-    pub agents: Vec<Wanted>,
+    pub(crate) agents: Vec<Wanted>,
     /// Whether to mint although an id is known already.
-    pub mint_beside: bool,
+    pub(crate) mint_beside: bool,
 }
 
 /// One agent that should be on chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// The agent.
-    pub agent: AnchoredAgent,
+    pub(crate) agent: AnchoredAgent,
     /// Its κ there.
-    pub key: AnchorKey,
+    pub(crate) key: AnchorKey,
     /// Its κ of earlier incarnations: a token that carries one of these holds nothing.
-    pub earlier_keys: Vec<AnchorKey>,
+    pub(crate) earlier_keys: Vec<AnchorKey>,
     /// Its document's URL.
-    pub uri: String,
+    pub(crate) uri: String,
     /// Whether it may be minted.
-    pub readiness: Readiness,
+    pub(crate) readiness: Readiness,
     /// The token that the operator names for it.
-    pub adopt: Option<AgentId>,
+    pub(crate) adopt: Option<AgentId>,
     /// The token that an AgentIdentity names for it.
-    pub known: Option<AgentId>,
+    pub(crate) known: Option<AgentId>,
     /// How many calls for it in a row were mined and failed.
-    pub failed: u32,
+    pub(crate) failed: u32,
 }
 
 /// Whether an agent may be minted. An agent that is on chain stays there whatever this says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readiness {
+pub(crate) enum Readiness {
     /// It sells.
     Ready,
     /// Nothing of it is published.
@@ -65,7 +65,7 @@ pub enum Readiness {
 
 /// A call on the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     /// `register(uri, [registrar.key, x402])`
     Mint {
         /// The agentURI.
@@ -96,36 +96,36 @@ pub enum Call {
 
 /// What was signed and is not settled: one nonce, one call, one or more fees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
+pub(crate) struct Slot {
     /// The nonce.
-    pub nonce: u64,
+    pub(crate) nonce: u64,
     /// How many decisions have seen it unmined since it was last signed.
-    pub decisions: u32,
+    pub(crate) decisions: u32,
     /// The highest fee it was signed with, wei per gas.
-    pub max_fee: u128,
+    pub(crate) max_fee: u128,
 }
 
 /// What the head says. None of it frees a nonce; it tells what is worth doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// Our account's transaction count in the newest block.
-    pub mined: u64,
+    pub(crate) mined: u64,
     /// The same, counting what the node has pending.
-    pub pending: u64,
+    pub(crate) pending: u64,
     /// The newest block's base fee, wei per gas.
-    pub base_fee: u128,
+    pub(crate) base_fee: u128,
 }
 
 /// The right to sign one call at one nonce. Only [`next`] makes one, so the signer cannot be reached without the rule.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     nonce: u64,
     purpose: Purpose,
 }
 
 /// What a reservation is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// A call that nothing was signed for yet.
     Open {
         /// For which agent.
@@ -139,19 +139,19 @@ pub enum Purpose {
 
 impl Reservation {
     /// The nonce to sign at: our count in a final block.
-    pub fn nonce(&self) -> u64 {
+    pub(crate) fn nonce(&self) -> u64 {
         self.nonce
     }
 
     /// What to sign.
-    pub fn purpose(&self) -> &Purpose {
+    pub(crate) fn purpose(&self) -> &Purpose {
         &self.purpose
     }
 }
 
 /// The one next thing to do.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing now.
     Rest,
     /// Sign, write it down, and send it in a later step.
@@ -164,15 +164,15 @@ pub enum Step {
 
 /// A step, and how each agent stands.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Decision {
+pub(crate) struct Decision {
     /// What to do.
-    pub step: Step,
+    pub(crate) step: Step,
     /// Why each agent is where it is.
-    pub agents: BTreeMap<AnchoredAgent, AnchorReason>,
+    pub(crate) agents: BTreeMap<AnchoredAgent, AnchorReason>,
 }
 
 /// Decides. `waited` counts the decisions that an unknown pending transaction has been waited for.
-pub fn next(
+pub(crate) fn next(
     intent: &Intent,
     slot: Option<&Slot>,
     view: &View,
@@ -277,3 +277,6 @@ fn is_held(wanted: &Wanted, view: &View) -> bool {
     let unkeyed = view.unkeyed.get(&wanted.uri);
     wanted.known.iter().chain(unkeyed).any(|id| !earlier(id))
 }
+
+#[cfg(test)]
+mod tests;

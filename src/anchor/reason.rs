@@ -8,21 +8,21 @@ macro_rules! reasons {
     ($($name:ident: $message:literal;)*) => {
         /// How an agent stands on one chain.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum AnchorReason {
+        pub(crate) enum AnchorReason {
             $(#[doc = $message] $name,)*
         }
 
         impl AnchorReason {
             /// All reasons.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The reason as it is printed.
-            pub fn as_str(self) -> &'static str {
+            pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
             /// What is the case and what to do about it.
-            pub fn message(self) -> &'static str {
+            pub(crate) fn message(self) -> &'static str {
                 match self { $(Self::$name => $message,)* }
             }
         }

@@ -25,46 +25,46 @@ use crate::{
 
 /// Everything that anchoring needs, checked.
 #[derive(Debug)]
-pub struct Anchoring {
+pub(crate) struct Anchoring {
     /// The chains.
-    pub chains: Vec<Anchorage>,
+    pub(crate) chains: Vec<Anchorage>,
     /// Which agents, as whom.
-    pub anchored: Anchored,
+    pub(crate) anchored: Anchored,
     /// Our accounts.
-    pub accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// The key.
-    pub signer: Signer,
+    pub(crate) signer: Signer,
     /// How long to rest between two decisions on a chain.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
 }
 
 /// What is wanted comes from what is published.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// The published catalog.
-    pub catalog: watch::Receiver<Shared>,
+    pub(crate) catalog: watch::Receiver<Shared>,
     /// The time.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
     /// Where it is counted how chains stand.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
 }
 
 /// The journal and the facts that come from it, shared by all chains of this process.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     state: Arc<Mutex<(JournalFile, Journal)>>,
     facts: watch::Sender<Learned>,
 }
 
 impl Ledger {
     /// A ledger over an open journal. What it remembers is told at once.
-    pub fn new(file: JournalFile, journal: Journal, facts: watch::Sender<Learned>) -> Self {
+    pub(crate) fn new(file: JournalFile, journal: Journal, facts: watch::Sender<Learned>) -> Self {
         facts.send_replace(learned(&journal));
         Self { state: Arc::new(Mutex::new((file, journal))), facts }
     }
 
     /// One lane as it stands.
-    pub async fn lane(&self, key: &str) -> Lane {
+    pub(crate) async fn lane(&self, key: &str) -> Lane {
         self.state.lock().await.1.lane(key)
     }
 
@@ -82,7 +82,7 @@ impl Ledger {
 }
 
 /// Tells what was learned, if it is news: each telling renders every document again.
-pub fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
+pub(crate) fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
     sender.send_if_modified(|last| {
         let changed = *last != learned;
         if changed {
@@ -93,7 +93,7 @@ pub fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
 }
 
 /// Anchors until the process ends; returns only when the journal can no longer be written, with the words for it.
-pub async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Ledger) -> String {
+pub(crate) async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Ledger) -> String {
     let Anchoring { chains, anchored, accounts, signer, interval } = anchoring;
     let rounds = chains.iter_mut().map(|anchorage| {
         let (mut sources, ledger) = (sources.clone(), ledger.clone());
@@ -133,22 +133,22 @@ pub async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Ledger) ->
 
 /// One round on one chain.
 #[derive(Clone, Copy, Debug)]
-pub struct Round<'a> {
+pub(crate) struct Round<'a> {
     /// Which agents, as whom.
-    pub anchored: &'a Anchored,
+    pub(crate) anchored: &'a Anchored,
     /// Our accounts.
-    pub accounts: &'a Accounts,
+    pub(crate) accounts: &'a Accounts,
     /// The key.
-    pub signer: &'a Signer,
+    pub(crate) signer: &'a Signer,
     /// The journal.
-    pub ledger: &'a Ledger,
+    pub(crate) ledger: &'a Ledger,
     /// The time.
-    pub clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 impl Round<'_> {
     /// Looks, decides, writes down and acts; `true` when another round has something to do at once.
-    pub async fn once(
+    pub(crate) async fn once(
         &self,
         anchorage: &mut Anchorage,
         catalog: &Catalog,

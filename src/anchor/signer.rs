@@ -13,7 +13,7 @@ use super::{fees::Fees, plan::Reservation};
 
 /// Where the key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum KeySource {
+pub(crate) enum KeySource {
     /// An encrypted keystore file (Web3 Secret Storage), and the file that holds its password.
     Keystore {
         /// The keystore.
@@ -27,7 +27,7 @@ pub enum KeySource {
 
 /// Why a key cannot be used. It never says the key.
 #[derive(Debug, thiserror::Error)]
-pub enum SignerError {
+pub(crate) enum SignerError {
     /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
@@ -58,37 +58,37 @@ pub enum SignerError {
 
 /// Signs for one account.
 #[derive(Clone)]
-pub struct Signer {
+pub(crate) struct Signer {
     key: PrivateKeySigner,
 }
 
 /// A transaction to be signed: what it does, at what price.
 #[derive(Clone, Debug)]
-pub struct Unsigned {
+pub(crate) struct Unsigned {
     /// The chain.
-    pub chain_id: u64,
+    pub(crate) chain_id: u64,
     /// The registry.
-    pub to: Address,
+    pub(crate) to: Address,
     /// The calldata.
-    pub data: Bytes,
+    pub(crate) data: Bytes,
     /// The gas limit.
-    pub gas: u64,
+    pub(crate) gas: u64,
     /// The fees.
-    pub fees: Fees,
+    pub(crate) fees: Fees,
 }
 
 /// Signed bytes and their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub(crate) struct Signed {
     /// The transaction's hash.
-    pub hash: B256,
+    pub(crate) hash: B256,
     /// EIP-2718 bytes, as they are sent.
-    pub raw: Bytes,
+    pub(crate) raw: Bytes,
 }
 
 impl Signer {
     /// Opens a key, and holds it to `account` if one is named.
-    pub fn open(source: &KeySource, account: Option<Address>) -> Result<Self, SignerError> {
+    pub(crate) fn open(source: &KeySource, account: Option<Address>) -> Result<Self, SignerError> {
         let read = |path: &PathBuf| {
             let failed = |source| SignerError::Read { path: path.display().to_string(), source };
             fs::read_to_string(path).map_err(failed)
@@ -117,12 +117,12 @@ impl Signer {
     }
 
     /// The account.
-    pub fn account(&self) -> Address {
+    pub(crate) fn account(&self) -> Address {
         self.key.address()
     }
 
     /// Signs at the reserved nonce, with no value, and checks whose signature it is.
-    pub fn sign(
+    pub(crate) fn sign(
         &self,
         reservation: &Reservation,
         unsigned: &Unsigned,
@@ -154,3 +154,6 @@ impl fmt::Debug for Signer {
         write!(f, "Signer({})", self.account())
     }
 }
+
+#[cfg(test)]
+mod tests;

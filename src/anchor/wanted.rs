@@ -14,15 +14,15 @@ use crate::{
 
 /// Which agents the operator anchors, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchored {
+pub(crate) struct Anchored {
     /// Whose keys they are.
-    pub owner: Owner,
+    pub(crate) owner: Owner,
     /// Hosts that are anchored besides the default agent.
-    pub hosts: Vec<Hostname>,
+    pub(crate) hosts: Vec<Hostname>,
     /// Tokens that the operator names, by chain id and agent.
-    pub adopt: BTreeMap<(u64, AnchoredAgent), AgentId>,
+    pub(crate) adopt: BTreeMap<(u64, AnchoredAgent), AgentId>,
     /// Whether to mint although an id is known already.
-    pub mint_beside: bool,
+    pub(crate) mint_beside: bool,
 }
 
 /// How many earlier incarnations are looked for; more were never asked for by anybody.
@@ -30,7 +30,7 @@ const EARLIER: u64 = 64;
 
 impl Anchored {
     /// The agents that should be in one registry.
-    pub fn wanted(&self, registry: &AgentRegistry, catalog: &Catalog) -> Vec<Wanted> {
+    pub(crate) fn wanted(&self, registry: &AgentRegistry, catalog: &Catalog) -> Vec<Wanted> {
         let (public_url, identity) = (&catalog.public_url, &catalog.identity);
         let all: Vec<&ListedOffer> = catalog.listed.iter().collect();
         let mut wanted = vec![self.agent(

@@ -30,7 +30,7 @@ const ETHER: u32 = 18;
 /// On which chains, as whom, at what cost. The same group for `serve` and every `anchor` verb.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Anchoring")]
-pub struct AnchorArgs {
+pub(crate) struct AnchorArgs {
     /// Anchor on this chain: CAIP-2 id or alias, such as eip155:8453 or base-sepolia; repeatable
     #[arg(long = "anchor", value_name = "CHAIN", env = "REGISTRAR_ANCHOR", value_delimiter = ',')]
     anchors: Vec<String>,
@@ -128,7 +128,7 @@ pub struct AnchorArgs {
 
 /// What `serve` does about the chain.
 #[derive(Debug, Default)]
-pub enum AnchorConfig {
+pub(crate) enum AnchorConfig {
     /// Nothing.
     #[default]
     Off,
@@ -145,15 +145,15 @@ pub enum AnchorConfig {
 
 /// The settings of verbs that sign nothing.
 #[derive(Debug)]
-pub struct AnchorView {
+pub(crate) struct AnchorView {
     /// The chains.
-    pub chains: Vec<Anchorage>,
+    pub(crate) chains: Vec<Anchorage>,
     /// Which agents, as whom.
-    pub anchored: Anchored,
+    pub(crate) anchored: Anchored,
     /// Our accounts.
-    pub accounts: Accounts,
+    pub(crate) accounts: Accounts,
     /// The journal.
-    pub journal: PathBuf,
+    pub(crate) journal: PathBuf,
 }
 
 impl AnchorArgs {

@@ -21,7 +21,7 @@ const CLUSTER_CONDITIONS: [&str; 4] =
 
 /// Where offers come from, and how they become documents. Every verb that reads offers takes these.
 #[derive(Debug, Args)]
-pub struct OfferArgs {
+pub(crate) struct OfferArgs {
     /// Manifests to read instead of a cluster: a file, or a folder of *.yaml, *.yml and *.json
     #[arg(long, value_name = "PATH", env = "REGISTRAR_OFFERS")]
     offers: Option<PathBuf>,
@@ -68,7 +68,7 @@ pub struct OfferArgs {
 
 /// How a cluster is reached.
 #[derive(Clone, Debug, Args)]
-pub struct AccessArgs {
+pub(crate) struct AccessArgs {
     /// A kubeconfig file; default KUBECONFIG, ~/.kube/config, or the pod's own account
     #[arg(long, value_name = "FILE", env = "REGISTRAR_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
@@ -79,7 +79,7 @@ pub struct AccessArgs {
 
 /// Where offers come from.
 #[derive(Clone, Debug)]
-pub enum Source {
+pub(crate) enum Source {
     /// Manifests, and the public URL that they need.
     Files {
         /// A file or a folder.
@@ -98,18 +98,18 @@ pub enum Source {
 
 /// The settings of every verb that reads offers, checked.
 #[derive(Clone, Debug)]
-pub struct OfferConfig {
+pub(crate) struct OfferConfig {
     /// Where offers come from.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Which of them exist for us.
-    pub scope: Scope,
+    pub(crate) scope: Scope,
     /// How they become documents.
-    pub rules: Rules,
+    pub(crate) rules: Rules,
 }
 
 impl Source {
     /// The public URL, if it was given.
-    pub fn public_url(&self) -> Option<&Origin> {
+    pub(crate) fn public_url(&self) -> Option<&Origin> {
         match self {
             Self::Files { public_url, .. } | Self::Cluster { public_url, .. } => {
                 public_url.as_ref()

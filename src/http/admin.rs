@@ -35,17 +35,17 @@ const BEAT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What the admin listener can see.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub(crate) struct Admin {
     /// What the public listener serves from.
-    pub reader: Reader,
+    pub(crate) reader: Reader,
     /// How the source is.
-    pub vitals: Vitals,
+    pub(crate) vitals: Vitals,
     /// Set when the process is about to end.
-    pub stopping: Arc<AtomicBool>,
+    pub(crate) stopping: Arc<AtomicBool>,
 }
 
 /// The admin router.
-pub fn router(admin: Admin) -> Router {
+pub(crate) fn router(admin: Admin) -> Router {
     let metrics = admin.reader.metrics.clone();
     assemble(routes(), &metrics)
         .fallback(problem::not_found)
@@ -57,7 +57,8 @@ pub fn router(admin: Admin) -> Router {
 }
 
 /// Every path of the admin router, as it is written there and in openapi.yaml.
-pub fn paths() -> Vec<&'static str> {
+#[cfg(test)]
+pub(crate) fn paths() -> Vec<&'static str> {
     routes().into_iter().map(|(path, _)| path).collect()
 }
 

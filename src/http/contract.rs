@@ -13,9 +13,9 @@ use super::{Reader, Route, conditional, problem::not_found};
 use crate::{catalog::Page, registration::encode, source::parse_yaml};
 
 /// The HTTP contract.
-pub const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
+pub(crate) const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
 /// Every file of schema/, by name.
-pub const SCHEMAS: [(&str, &str); 5] = [
+pub(crate) const SCHEMAS: [(&str, &str); 5] = [
     ("agent.schema.json", include_str!("../../schema/agent.schema.json")),
     ("agent-registration.schema.json", include_str!("../../schema/agent-registration.schema.json")),
     ("explanation.schema.json", include_str!("../../schema/explanation.schema.json")),

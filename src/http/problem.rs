@@ -15,7 +15,7 @@ pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIO
 
 /// One problem, as clients read it.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+pub(crate) struct Problem {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -28,7 +28,7 @@ pub struct Problem {
 
 /// What machines tell problems apart by. The list is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub(crate) enum Code {
     /// Nothing is there, or nothing that may be told.
     NotFound,
     /// The path knows no such method.
@@ -51,7 +51,8 @@ pub enum Code {
 
 impl Code {
     /// All codes besides the reasons of offers.
-    pub const OWN: [Self; 8] = [
+    #[cfg(test)]
+    pub(crate) const OWN: [Self; 8] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InvalidQuery,
@@ -63,7 +64,7 @@ impl Code {
     ];
 
     /// The code as it is printed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
@@ -111,7 +112,7 @@ impl Problem {
     }
 
     /// No complete world has been seen yet.
-    pub fn incomplete(missing: &[String]) -> Self {
+    pub(crate) fn incomplete(missing: &[String]) -> Self {
         let missing = if missing.is_empty() {
             "the first read is under way".to_owned()
         } else {
@@ -126,7 +127,7 @@ impl Problem {
     }
 
     /// The catalog has run out and the next one is late.
-    pub fn stale() -> Self {
+    pub(crate) fn stale() -> Self {
         Self::later(
             Code::Stale,
             "What was published has just changed; the next state is not ready.".into(),
@@ -135,7 +136,7 @@ impl Problem {
     }
 
     /// The process is about to end.
-    pub fn stopping() -> Self {
+    pub(crate) fn stopping() -> Self {
         Self::later(
             Code::Stopping,
             "The process is shutting down.".to_owned(),
@@ -144,25 +145,25 @@ impl Problem {
     }
 
     /// The publisher does not go round any more.
-    pub fn stuck(seconds: u64) -> Self {
+    pub(crate) fn stuck(seconds: u64) -> Self {
         let detail = format!("The publisher has not gone round for {seconds} s.");
         Self::later(Code::Stuck, detail, "Restart the process and report the last log lines.")
     }
 
     /// A query parameter that cannot be used.
-    pub fn invalid_query(detail: String) -> Self {
+    pub(crate) fn invalid_query(detail: String) -> Self {
         let fix = "limit is a number from 1 to 1000, cursor the next member of an earlier answer.";
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
     /// Nothing is there, or nothing that may be told.
-    pub fn no_such_offer() -> Self {
+    pub(crate) fn no_such_offer() -> Self {
         let fix = "GET /offers lists what is published.";
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such offer is published.", fix)
     }
 
     /// An enabled offer that is not published: its reason is told, the names of others are not.
-    pub fn unpublished(explanation: &Explanation) -> Self {
+    pub(crate) fn unpublished(explanation: &Explanation) -> Self {
         let detail = match explanation.reason {
             Reason::HostConflict => "An older offer holds the same host.".to_owned(),
             Reason::PathConflict => "An older offer holds the same path.".to_owned(),

@@ -6,7 +6,7 @@ use super::{Hostname, OfferId, Offers, Origin};
 
 /// How one offer's claims fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It holds all that it claims.
     Holds,
     /// Its host is the public URL's own.
@@ -25,17 +25,17 @@ pub enum Standing {
 
 /// The claims of all offers, settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standings {
+pub(crate) struct Standings {
     /// Every offer that claims, that is every one that is not being deleted.
-    pub offers: BTreeMap<OfferId, Standing>,
+    pub(crate) offers: BTreeMap<OfferId, Standing>,
     /// Who holds each claimed host.
-    pub hosts: BTreeMap<Hostname, OfferId>,
+    pub(crate) hosts: BTreeMap<Hostname, OfferId>,
 }
 
 /// Settles all claims: earliest first by creation time, then namespace, then name; those without a time last.
 ///
 /// A host that is the public URL's own is held by nobody; its offer still holds its path.
-pub fn hold(offers: &Offers, public_url: &Origin) -> Standings {
+pub(crate) fn hold(offers: &Offers, public_url: &Origin) -> Standings {
     let mut claimants: Vec<_> = offers.iter().filter(|(_, seen)| !seen.deleting).collect();
     claimants.sort_by_key(|(id, seen)| seen.age(id));
     let mut standings = Standings::default();
@@ -61,3 +61,6 @@ pub fn hold(offers: &Offers, public_url: &Origin) -> Standings {
     }
     standings
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,13 @@ use super::{
 
 /// A wind-down with an end. It is announced from the moment it is set, even if `drainAt` lies in the future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Drain {
+pub(crate) struct Drain {
     ends_at: Timestamp,
 }
 
 /// Why `drainAt` and `drainGracePeriod` make no drain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DrainError {
+pub(crate) enum DrainError {
     /// `drainAt` is no RFC 3339 time.
     #[error("spec.drainAt {0:?} is no RFC 3339 time such as 2026-05-24T14:00:00Z")]
     At(String),
@@ -32,7 +32,7 @@ pub enum DrainError {
 
 impl Drain {
     /// A drain that begins at `at` and ends `grace` later, cut to whole seconds.
-    pub fn new(at: Timestamp, grace: GracePeriod) -> Result<Self, DrainError> {
+    pub(crate) fn new(at: Timestamp, grace: GracePeriod) -> Result<Self, DrainError> {
         let end = chrono::TimeDelta::from_std(grace.duration())
             .ok()
             .and_then(|grace| at.checked_add_signed(grace));
@@ -52,14 +52,14 @@ impl Drain {
     }
 
     /// The first instant at which the offer is gone, whole seconds.
-    pub fn ends_at(self) -> Timestamp {
+    pub(crate) fn ends_at(self) -> Timestamp {
         self.ends_at
     }
 }
 
 /// What an offer says of its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WindDown {
+pub(crate) enum WindDown {
     /// No `drainAt`.
     None,
     /// A readable drain, running or over.
@@ -67,3 +67,6 @@ pub enum WindDown {
     /// A `drainAt` is set, but no end can be computed.
     Unreadable(DrainError),
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,20 +15,20 @@ const PRIVATE_ENDINGS: [&str; 5] = ["svc", "cluster.local", "internal", "local",
 
 /// One entry of `registration.services`, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Service {
+pub(crate) struct Service {
     /// The entry's name; missing is blank.
-    pub name: String,
+    pub(crate) name: String,
     /// The entry's endpoint; missing is blank.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// The entry's version; missing or empty is left out of documents.
-    pub version: String,
+    pub(crate) version: String,
     /// Why the public URL's documents leave it out, if they do.
-    pub refusal: Option<EntryCode>,
+    pub(crate) refusal: Option<EntryCode>,
 }
 
 /// Why an entry is left out of a document. The list is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EntryCode {
+pub(crate) enum EntryCode {
     /// No name.
     BlankName,
     /// No endpoint.
@@ -55,7 +55,8 @@ pub enum EntryCode {
 
 impl EntryCode {
     /// All codes, in the order in which they apply.
-    pub const ALL: [Self; 11] = [
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 11] = [
         Self::BlankName,
         Self::BlankEndpoint,
         Self::TooLong,
@@ -70,7 +71,7 @@ impl EntryCode {
     ];
 
     /// The code as it is printed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::BlankName => "BlankName",
             Self::BlankEndpoint => "BlankEndpoint",
@@ -87,7 +88,7 @@ impl EntryCode {
     }
 
     /// A sentence for the operator.
-    pub fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::BlankName => "The entry has no name.",
             Self::BlankEndpoint => "The entry has no endpoint.",
@@ -127,7 +128,7 @@ impl fmt::Display for EntryCode {
 
 impl Service {
     /// An entry as written, checked.
-    pub fn new(name: &str, endpoint: &str, version: &str) -> Self {
+    pub(crate) fn new(name: &str, endpoint: &str, version: &str) -> Self {
         let (name, endpoint, version) = (name.to_owned(), endpoint.to_owned(), version.to_owned());
         let unchecked = Self { name, endpoint, version, refusal: None };
         Self { refusal: unchecked.check().err(), ..unchecked }
@@ -161,7 +162,7 @@ impl Service {
     }
 
     /// The entry as it stands in `host`'s own document: on that origin, a path resolved against it; else `None`.
-    pub fn at_host(&self, host: &Hostname) -> Option<Self> {
+    pub(crate) fn at_host(&self, host: &Hostname) -> Option<Self> {
         if matches!(self.name.as_str(), "ENS" | "DID" | "email") {
             return None;
         }
@@ -178,7 +179,7 @@ impl Service {
 }
 
 /// Whether an image may stand in a document: a public https URL, `ipfs://…` or `data:image/…`.
-pub fn is_image(text: &str) -> bool {
+pub(crate) fn is_image(text: &str) -> bool {
     let embedded = text.starts_with("ipfs://") || text.starts_with("data:image/");
     let https = || text.len() <= ENDPOINT_BYTES && public_https(text).is_ok();
     !text.chars().any(is_unprintable) && (embedded || https())
@@ -232,3 +233,6 @@ fn is_email(text: &str) -> bool {
     let plain = !text.chars().any(char::is_whitespace) && !domain.contains('@');
     !local.is_empty() && plain && dotted
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,25 +8,25 @@ use serde_json::{Map, Value};
 /// A field that holds another JSON type than its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} should be {expected}, but is {found}")]
-pub struct WrongType {
+pub(crate) struct WrongType {
     /// Where, such as `spec.registration.enabled`.
-    pub field: String,
+    pub(crate) field: String,
     /// What it should be, such as `a text`.
-    pub expected: &'static str,
+    pub(crate) expected: &'static str,
     /// What it is.
-    pub found: &'static str,
+    pub(crate) found: &'static str,
 }
 
 /// The members of one JSON object, or of none when the object is not set.
 #[derive(Clone, Copy)]
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     path: &'a str,
     members: Option<&'a Map<String, Value>>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads `value` as an object found at `path`.
-    pub fn of(value: Option<&'a Value>, path: &'a str) -> Result<Self, WrongType> {
+    pub(crate) fn of(value: Option<&'a Value>, path: &'a str) -> Result<Self, WrongType> {
         match value {
             None | Some(Value::Null) => Ok(Self { path, members: None }),
             Some(Value::Object(members)) => Ok(Self { path, members: Some(members) }),
@@ -39,26 +39,26 @@ impl<'a> Fields<'a> {
     }
 
     /// The member as it stands, or `None` when it is absent or null.
-    pub fn raw(&self, key: &str) -> Option<&'a Value> {
+    pub(crate) fn raw(&self, key: &str) -> Option<&'a Value> {
         self.members?.get(key).filter(|value| !value.is_null())
     }
 
     /// A member that is a text.
-    pub fn text(&self, key: &str) -> Result<Option<&'a str>, WrongType> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, WrongType> {
         self.raw(key)
             .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value)))
             .transpose()
     }
 
     /// A member that is true or false.
-    pub fn flag(&self, key: &str) -> Result<Option<bool>, WrongType> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, WrongType> {
         self.raw(key)
             .map(|value| value.as_bool().ok_or_else(|| self.wrong(key, "true or false", value)))
             .transpose()
     }
 
     /// A member that is a list; empty when it is not set.
-    pub fn list(&self, key: &str) -> Result<&'a [Value], WrongType> {
+    pub(crate) fn list(&self, key: &str) -> Result<&'a [Value], WrongType> {
         match self.raw(key) {
             None => Ok(&[]),
             Some(Value::Array(items)) => Ok(items),
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that is a list of texts; empty when it is not set.
-    pub fn texts(&self, key: &str) -> Result<Vec<String>, WrongType> {
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, WrongType> {
         let items = self.list(key)?.iter();
         let text = |item: &Value| {
             item.as_str().map(str::to_owned).ok_or_else(|| self.wrong(key, "a list of texts", item))
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
 
     /// A member that maps texts to texts, cleaned: keys and values trimmed, blank ones dropped; of keys that collide
     /// after trimming the first by the bytes of the raw key.
-    pub fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongType> {
+    pub(crate) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongType> {
         let mut entries = Vec::new();
         match self.raw(key) {
             None => {}

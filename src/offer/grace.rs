@@ -4,11 +4,11 @@ use std::time::Duration;
 
 /// How long a draining offer goes on serving, from zero to about 292 years (Go's `time.Duration`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GracePeriod(Duration);
+pub(crate) struct GracePeriod(Duration);
 
 /// Why a text is no grace period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum GraceError {
+pub(crate) enum GraceError {
     /// Not Go's duration notation, or beyond its range.
     #[error("is no Go duration such as 30m, 1h30m or 0s")]
     Unreadable,
@@ -19,12 +19,12 @@ pub enum GraceError {
 
 impl GracePeriod {
     /// What an offer gets that sets no grace period: one hour.
-    pub const DEFAULT: Self = Self(Duration::from_secs(3_600));
+    pub(crate) const DEFAULT: Self = Self(Duration::from_secs(3_600));
 
     /// Reads Go's duration notation (`time.ParseDuration`): parts such as `1h30m`, decimals, a sign, a bare `0`.
     ///
     /// Fractions are exact and floored to the nanosecond.
-    pub fn parse(text: &str) -> Result<Self, GraceError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, GraceError> {
         let (negative, parts) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -44,7 +44,7 @@ impl GracePeriod {
     }
 
     /// The period as a span of time.
-    pub fn duration(self) -> Duration {
+    pub(crate) fn duration(self) -> Duration {
         self.0
     }
 }
@@ -94,3 +94,6 @@ fn nanos_of(unit: &str) -> Option<u128> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

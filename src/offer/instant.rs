@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 /// A point in time, UTC.
-pub type Timestamp = DateTime<Utc>;
+pub(crate) type Timestamp = DateTime<Utc>;
 
 /// The last second that RFC 3339 can print: 9999-12-31T23:59:59Z.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -13,7 +13,7 @@ const FIRST_SECOND: i64 = -62_167_219_200;
 /// Reads an RFC 3339 time as Go does: upper-case `T`, `Z` or an offset, a fraction of any length, no second 60.
 ///
 /// Digits of the fraction past the ninth are ignored. Returns `None` for anything else.
-pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:dd";
     if bytes.len() <= shape.len() || !text.is_ascii() {
@@ -64,15 +64,18 @@ fn offset(zone: &str) -> Option<TimeDelta> {
 }
 
 /// Prints an instant as documents do: UTC, whole seconds, `Z`.
-pub fn print_seconds(instant: Timestamp) -> String {
+pub(crate) fn print_seconds(instant: Timestamp) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Cuts an instant to whole seconds, downwards. `None` outside the years 0 to 9999, which RFC 3339 cannot print.
-pub fn whole_seconds(instant: Timestamp) -> Option<Timestamp> {
+pub(crate) fn whole_seconds(instant: Timestamp) -> Option<Timestamp> {
     let seconds = instant.timestamp();
     (FIRST_SECOND..=LAST_SECOND)
         .contains(&seconds)
         .then(|| DateTime::from_timestamp(seconds, 0))
         .flatten()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,22 +6,22 @@ use url::Url;
 
 /// A path on the public URL, checked: `^/[A-Za-z0-9/_.-]*$` without `//`, `.` or `..` segments, and not reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServicePath(String);
+pub(crate) struct ServicePath(String);
 
 /// A host that an offer is sold at besides its path: a DNS name with a dot, lower case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Hostname(String);
+pub(crate) struct Hostname(String);
 
 /// The public URL: scheme, host and port, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     text: String,
     host: String,
 }
 
 /// Why a text is no usable path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathError {
+pub(crate) enum PathError {
     /// Not of the form above.
     Invalid(String),
     /// It belongs to the service itself or to the original system.
@@ -30,7 +30,7 @@ pub enum PathError {
 
 /// Why a text is no public URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OriginError {
+pub(crate) enum OriginError {
     /// Not an absolute http or https URL.
     #[error("is no http or https URL")]
     NotHttp,
@@ -62,7 +62,7 @@ const CLUSTER_ENDINGS: [&str; 2] = ["svc", "cluster.local"];
 
 impl ServicePath {
     /// Checks a path.
-    pub fn parse(text: &str) -> Result<Self, PathError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '.' | '-');
         let clean = text.starts_with('/')
             && text.chars().all(allowed)
@@ -83,12 +83,12 @@ impl ServicePath {
     }
 
     /// The path as written; documents print it so.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// What two paths are compared by: one trailing slash removed.
-    pub fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         match self.0.strip_suffix('/') {
             Some("") | None => &self.0,
             Some(shorter) => shorter,
@@ -98,14 +98,14 @@ impl ServicePath {
 
 impl Hostname {
     /// Checks a host; `None` when it is no DNS name with a dot, an IP address, or under `.svc` or `.cluster.local`.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let host = text.to_ascii_lowercase();
         let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
         (named && !is_under(&host, &CLUSTER_ENDINGS)).then_some(Self(host))
     }
 
     /// Reads what a client sent as `Host`: case, port and a final dot are ignored.
-    pub fn from_authority(authority: &str) -> Option<Self> {
+    pub(crate) fn from_authority(authority: &str) -> Option<Self> {
         let host = match authority.rsplit_once(':') {
             Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
             Some(_) | None => authority,
@@ -114,19 +114,19 @@ impl Hostname {
     }
 
     /// The host in lower case.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// `https://HOST`, without a final slash.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         format!("https://{}", self.0)
     }
 }
 
 impl Origin {
     /// Checks a public URL. Final slashes are dropped.
-    pub fn parse(text: &str) -> Result<Self, OriginError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, OriginError> {
         let url = Url::parse(text.trim()).map_err(|_| OriginError::NotHttp)?;
         let host = url
             .host_str()
@@ -148,29 +148,29 @@ impl Origin {
     }
 
     /// Scheme, host and port, without a final slash.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Whether it is an https URL.
-    pub fn is_https(&self) -> bool {
+    pub(crate) fn is_https(&self) -> bool {
         self.text.starts_with("https://")
     }
 
     /// Whether its host is this machine.
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let address = self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         self.host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     }
 
     /// Whether `host` is this URL's own host; the port plays no part.
-    pub fn is_at(&self, host: &Hostname) -> bool {
+    pub(crate) fn is_at(&self, host: &Hostname) -> bool {
         self.host.strip_suffix('.').unwrap_or(&self.host) == host.as_str()
     }
 }
 
 /// Whether a text is an RFC 1123 subdomain in lower case, as names of Kubernetes objects are.
-pub fn is_dns_name(text: &str) -> bool {
+pub(crate) fn is_dns_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')

@@ -6,21 +6,21 @@
 use alloy::primitives::{Address, address};
 
 /// The identity registry on every mainnet.
-pub const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
+pub(crate) const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
 /// The identity registry on every testnet.
-pub const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c491871b3d84c89A494BD9e");
+pub(crate) const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c491871b3d84c89A494BD9e");
 
 /// One deployment of the identity registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub(crate) struct Chain {
     /// The EIP-155 chain id.
-    pub id: u64,
+    pub(crate) id: u64,
     /// The identity registry's address there.
-    pub registry: Address,
+    pub(crate) registry: Address,
     /// Names that stand for the chain besides its id, lower case.
-    pub aliases: &'static [&'static str],
+    pub(crate) aliases: &'static [&'static str],
     /// A block at or shortly before the registry's first, where one is known.
-    pub deployed: Option<u64>,
+    pub(crate) deployed: Option<u64>,
 }
 
 const fn main(id: u64, aliases: &'static [&'static str]) -> Chain {
@@ -38,7 +38,7 @@ impl Chain {
 }
 
 /// Every known deployment, by chain id.
-pub const CHAINS: &[Chain] = &[
+pub(crate) const CHAINS: &[Chain] = &[
     main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339924),
     main(10, &["optimism", "optimism-mainnet"]),
     main(56, &["bsc", "bnb"]).since(79031671),
@@ -95,7 +95,7 @@ pub const CHAINS: &[Chain] = &[
 ];
 
 /// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias; trimmed, upper and lower case alike.
-pub fn find(name: &str) -> Option<&'static Chain> {
+pub(crate) fn find(name: &str) -> Option<&'static Chain> {
     let name = name.trim().to_lowercase();
     let digits = name.strip_prefix("eip155:").unwrap_or(&name);
     if digits.bytes().all(|b| b.is_ascii_digit()) {

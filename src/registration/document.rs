@@ -12,11 +12,11 @@ use super::{
 use crate::offer::{Timestamp, print_seconds};
 
 /// The document type of ERC-8004, compared byte for byte by strict readers.
-pub const DOCUMENT_TYPE: &str = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1";
+pub(crate) const DOCUMENT_TYPE: &str = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1";
 
 /// Whether an entry's service takes new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Availability {
+pub(crate) enum Availability {
     /// It does; nothing is said.
     Open,
     /// It finishes what it has until `ends_at`.
@@ -28,19 +28,19 @@ pub enum Availability {
 
 /// One entry of `services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// `web`, `A2A`, `MCP`, `OASF`, `ENS`, `DID`, `email`, or the operator's own.
-    pub name: String,
+    pub(crate) name: String,
     /// Where the service is.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Left out when empty.
-    pub version: String,
+    pub(crate) version: String,
     /// OASF skills; left out when empty.
-    pub skills: Vec<String>,
+    pub(crate) skills: Vec<String>,
     /// OASF domains; left out when empty.
-    pub domains: Vec<String>,
+    pub(crate) domains: Vec<String>,
     /// A drain shows as `available: false` and `drainEndsAt`.
-    pub availability: Availability,
+    pub(crate) availability: Availability,
 }
 
 impl Serialize for Entry {
@@ -67,42 +67,42 @@ impl Serialize for Entry {
 }
 
 /// The entries of one offer, rendered: JSON objects joined by commas, or nothing.
-pub type Fragment = Arc<[u8]>;
+pub(crate) type Fragment = Arc<[u8]>;
 
 /// Renders one offer's entries.
-pub fn fragment(entries: &[Entry]) -> Fragment {
+pub(crate) fn fragment(entries: &[Entry]) -> Fragment {
     let list = encode(entries);
     list[1..list.len() - 1].into()
 }
 
 /// What a document says of its agent, besides services and ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Face {
+pub(crate) struct Face {
     /// The agent's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The agent's description.
-    pub description: String,
+    pub(crate) description: String,
     /// An image URL.
-    pub image: String,
+    pub(crate) image: String,
     /// Trust models; left out when empty.
-    pub supported_trust: Vec<String>,
+    pub(crate) supported_trust: Vec<String>,
     /// Free metadata; left out when empty.
-    pub metadata: BTreeMap<String, String>,
+    pub(crate) metadata: BTreeMap<String, String>,
     /// Provenance; left out when empty.
-    pub provenance: BTreeMap<String, String>,
+    pub(crate) provenance: BTreeMap<String, String>,
 }
 
 /// One registration document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Document {
+pub(crate) struct Document {
     /// Name, description, image and the optional members.
-    pub face: Face,
+    pub(crate) face: Face,
     /// One fragment an offer; none in a tombstone.
-    pub services: Vec<Fragment>,
+    pub(crate) services: Vec<Fragment>,
     /// `active` and `x402Support`: whether an offer is published.
-    pub active: bool,
+    pub(crate) active: bool,
     /// The agent's ids.
-    pub registrations: Registrations,
+    pub(crate) registrations: Registrations,
 }
 
 #[derive(Serialize)]
@@ -131,7 +131,7 @@ struct Tail<'a> {
 
 impl Document {
     /// The document's bytes: compact JSON in a fixed order.
-    pub fn render(&self) -> Vec<u8> {
+    pub(crate) fn render(&self) -> Vec<u8> {
         let (head, tail) = self.frame();
         let mut out = head;
         for (at, fragment) in
@@ -183,3 +183,6 @@ impl Document {
         (head, tail)
     }
 }
+
+#[cfg(test)]
+mod tests;

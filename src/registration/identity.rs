@@ -11,45 +11,45 @@ use crate::offer::Fields;
 
 /// An ERC-721 token id in an identity registry. 0 is a real id; absence is `Option`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AgentId(U256);
+pub(crate) struct AgentId(U256);
 
 /// Which identity registry: CAIP-2 chain and contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AgentRegistry {
+pub(crate) struct AgentRegistry {
     /// The EIP-155 chain id.
-    pub chain_id: u64,
+    pub(crate) chain_id: u64,
     /// The registry contract.
-    pub address: Address,
+    pub(crate) address: Address,
 }
 
 /// The agent's id in each registry that knows it, in the order in which documents print them.
-pub type Registrations = BTreeMap<AgentRegistry, AgentId>;
+pub(crate) type Registrations = BTreeMap<AgentRegistry, AgentId>;
 
 /// The ids that documents print: the default agent's, and those of hosts that have ids of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ids {
+pub(crate) struct Ids {
     /// The default agent's, which every host without ids of its own shares.
-    pub default: Registrations,
+    pub(crate) default: Registrations,
     /// Hosts' own, by lower-case name.
-    pub hosts: BTreeMap<String, Registrations>,
+    pub(crate) hosts: BTreeMap<String, Registrations>,
 }
 
 /// What anchoring knows, by agent (`default` or `host:NAME`) and registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Learned(pub BTreeMap<(String, AgentRegistry), LearnedAgent>);
+pub(crate) struct Learned(pub(crate) BTreeMap<(String, AgentRegistry), LearnedAgent>);
 
 /// What anchoring knows of one agent in one registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LearnedAgent {
+pub(crate) struct LearnedAgent {
     /// Its id, by final evidence.
-    pub id: LearnedId,
+    pub(crate) id: LearnedId,
     /// Why it is where it is, from the closed list of anchoring's reasons.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// What final chain evidence says of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LearnedId {
+pub(crate) enum LearnedId {
     /// Nothing yet: the id that an AgentIdentity names stands.
     Unknown,
     /// Our own.
@@ -62,7 +62,7 @@ impl Learned {
     /// The ids that documents print, with those that an AgentIdentity names.
     ///
     /// In a registry that we anchor our own final id stands; until there is one, the AgentIdentity's.
-    pub fn ids(&self, identity: &Registrations) -> Ids {
+    pub(crate) fn ids(&self, identity: &Registrations) -> Ids {
         let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
         for ((agent, registry), learned) in &self.0 {
             match (agent.strip_prefix("host:"), learned.id) {
@@ -78,7 +78,7 @@ impl Learned {
     }
 
     /// How one agent stands in each registry that it is anchored in.
-    pub fn of<'a>(
+    pub(crate) fn of<'a>(
         &'a self,
         agent: &'a str,
     ) -> impl Iterator<Item = (AgentRegistry, &'static str)> + 'a {
@@ -89,23 +89,23 @@ impl Learned {
 
 impl Ids {
     /// The ids in a host's document: its own, or the default agent's.
-    pub fn at(&self, host: &str) -> &Registrations {
+    pub(crate) fn at(&self, host: &str) -> &Registrations {
         self.hosts.get(host).unwrap_or(&self.default)
     }
 }
 
 /// What an AgentIdentity says, and what of it could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// One id per registry.
-    pub registrations: Registrations,
+    pub(crate) registrations: Registrations,
     /// Entries that were left out.
-    pub problems: Vec<IdentityProblem>,
+    pub(crate) problems: Vec<IdentityProblem>,
 }
 
 /// Why an entry of an AgentIdentity was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityProblem {
+pub(crate) enum IdentityProblem {
     /// The object or its list has the wrong JSON type.
     Undecodable(String),
     /// No known deployment goes by this name.
@@ -130,17 +130,17 @@ pub enum IdentityProblem {
 
 impl AgentId {
     /// An id from its number.
-    pub fn new(id: U256) -> Self {
+    pub(crate) fn new(id: U256) -> Self {
         Self(id)
     }
 
     /// The number.
-    pub fn number(&self) -> U256 {
+    pub(crate) fn number(&self) -> U256 {
         self.0
     }
 
     /// Reads ASCII digits below 2^256, trimmed.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let digits = text.trim();
         let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
         plain.then(|| U256::from_str_radix(digits, 10).ok()).flatten().map(Self)
@@ -164,7 +164,7 @@ impl Serialize for AgentId {
 
 impl AgentRegistry {
     /// Reads `eip155:CHAIN:0xADDRESS`, the address in any case.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (chain, address) = text.strip_prefix("eip155:")?.split_once(':')?;
         Some(Self { chain_id: chain.parse().ok()?, address: address.parse().ok()? })
     }
@@ -185,7 +185,7 @@ impl fmt::Display for AgentRegistry {
 
 /// One entry of a document's `registrations`.
 #[derive(Clone, Copy)]
-pub struct RegistrationEntry(pub AgentRegistry, pub AgentId);
+pub(crate) struct RegistrationEntry(pub(crate) AgentRegistry, pub(crate) AgentId);
 
 impl Serialize for RegistrationEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -197,13 +197,13 @@ impl Serialize for RegistrationEntry {
 }
 
 /// The entries of a document's `registrations`, in order.
-pub fn entries(registrations: &Registrations) -> Vec<RegistrationEntry> {
+pub(crate) fn entries(registrations: &Registrations) -> Vec<RegistrationEntry> {
     registrations.iter().map(|(registry, id)| RegistrationEntry(*registry, *id)).collect()
 }
 
 impl Identity {
     /// Reads an AgentIdentity object. A bad entry costs only itself.
-    pub fn parse(resource: &Value) -> Self {
+    pub(crate) fn parse(resource: &Value) -> Self {
         let mut identity = Self::default();
         let status = Fields::of(resource.get("status"), "status");
         let mut entries = Vec::new();
@@ -264,7 +264,7 @@ impl Entry {
 
 impl IdentityProblem {
     /// The problem's code.
-    pub fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Undecodable(_) => "IdentityUndecodable",
             Self::UnknownChain(_) => "UnknownChain",
@@ -293,3 +293,6 @@ impl fmt::Display for IdentityProblem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

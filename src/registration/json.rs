@@ -28,7 +28,7 @@ impl Formatter for Escaping {
 }
 
 /// Encodes a value.
-pub fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     value
         .serialize(&mut serde_json::Serializer::with_formatter(&mut out, Escaping))

@@ -166,3 +166,6 @@ pub(super) fn cut_from_aggregate(explanation: &mut Explanation) {
     explanation.fix = Reason::DocumentFull.fix();
     explanation.message += " The aggregate document is full and was cut before it.";
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use crate::offer::{EntryCode, OfferId, Timestamp, print_seconds};
 
 /// How an offer stands. Published and draining offers are listed in documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub(crate) enum State {
     /// Listed, taking work.
     Published,
     /// Listed with `available: false` until its end.
@@ -21,7 +21,7 @@ pub enum State {
 
 /// The first reason that applies, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// The object is being deleted.
     Deleting,
     /// The object cannot be decoded.
@@ -56,10 +56,11 @@ pub enum Reason {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 4] = [Self::Published, Self::Draining, Self::Drained, Self::Unpublished];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Published, Self::Draining, Self::Drained, Self::Unpublished];
 
     /// The state as it is printed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Published => "published",
             Self::Draining => "draining",
@@ -69,14 +70,15 @@ impl State {
     }
 
     /// Whether documents list the offer.
-    pub fn is_listed(self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_listed(self) -> bool {
         matches!(self, Self::Published | Self::Draining)
     }
 }
 
 impl Reason {
     /// All reasons, in the order in which they apply.
-    pub const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Deleting,
         Self::Undecodable,
         Self::InvalidPath,
@@ -95,7 +97,7 @@ impl Reason {
     ];
 
     /// The reason as it is printed.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Deleting => "Deleting",
             Self::Undecodable => "Undecodable",
@@ -116,7 +118,7 @@ impl Reason {
     }
 
     /// What the operator can do about it.
-    pub fn fix(self) -> &'static str {
+    pub(crate) fn fix(self) -> &'static str {
         match self {
             Self::Deleting => {
                 "Nothing, unless a finalizer holds the object: see its metadata.finalizers."
@@ -188,41 +190,41 @@ impl Serialize for Reason {
 /// One offer's state and reason, as `explain --json` and `/debug/offers` print it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Explanation {
+pub(crate) struct Explanation {
     /// The offer.
     #[serde(flatten)]
-    pub id: OfferId,
+    pub(crate) id: OfferId,
     /// How it stands.
-    pub state: State,
+    pub(crate) state: State,
     /// The first reason that applies.
-    pub reason: Reason,
+    pub(crate) reason: Reason,
     /// What is the case, in sentences.
-    pub message: String,
+    pub(crate) message: String,
     /// What to do about it.
-    pub fix: &'static str,
+    pub(crate) fix: &'static str,
     /// When its drain ends or ended, if it has a readable one.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "seconds")]
-    pub drain_ends_at: Option<Timestamp>,
+    pub(crate) drain_ends_at: Option<Timestamp>,
     /// Entries that were left out of its documents.
-    pub dropped_services: Vec<DroppedService>,
+    pub(crate) dropped_services: Vec<DroppedService>,
     /// Whether `registration.enabled` was read as true: only then the reason is told in public.
     #[serde(skip)]
-    pub enabled: bool,
+    pub(crate) enabled: bool,
 }
 
 /// An entry that was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DroppedService {
+pub(crate) struct DroppedService {
     /// Its place in `registration.services`, from 0; null for a generated entry.
-    pub index: Option<usize>,
+    pub(crate) index: Option<usize>,
     /// Its name as written.
-    pub name: String,
+    pub(crate) name: String,
     /// Its endpoint as written.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
     /// Why.
-    pub code: EntryCode,
+    pub(crate) code: EntryCode,
     /// Why, as a sentence.
-    pub message: &'static str,
+    pub(crate) message: &'static str,
 }
 
 fn seconds<S: Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -13,9 +13,8 @@ use tokio::{
     time::Instant,
 };
 
-pub use self::access::{
-    Access, AccessError, Undecoded, connect, offers_api, read_identity, read_offers, read_tunnel,
-    whoami,
+pub(crate) use self::access::{
+    Access, Undecoded, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
 };
 use self::{
     cache::Cache,
@@ -28,7 +27,7 @@ use crate::{
 };
 
 /// Where the original system keeps the URL that its tunnel got: namespace, ConfigMap, key.
-pub const TUNNEL: (&str, &str, &str) = ("obol-frontend", "obol-stack-config", "tunnelURL");
+pub(crate) const TUNNEL: (&str, &str, &str) = ("obol-frontend", "obol-stack-config", "tunnelURL");
 
 /// How many reports are taken in before the world is published, so that a burst is published a few times, not once an
 /// event.
@@ -53,7 +52,7 @@ enum PublicUrl {
 }
 
 /// Watches the cluster for as long as somebody listens; ends only when a watch task does, with its name.
-pub async fn watch(
+pub(crate) async fn watch(
     access: Access,
     scope: Scope,
     public_url: Option<Origin>,

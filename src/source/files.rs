@@ -28,17 +28,17 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Why the manifests cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path}")]
-pub struct Unreadable {
+pub(crate) struct Unreadable {
     /// Which file or folder.
-    pub path: String,
+    pub(crate) path: String,
     /// What the system said.
     #[source]
-    pub source: io::Error,
+    pub(crate) source: io::Error,
 }
 
 /// The manifests below one path, and what was last read of each.
 #[derive(Debug)]
-pub struct Manifests {
+pub(crate) struct Manifests {
     root: PathBuf,
     scope: Scope,
     public_url: Origin,
@@ -76,12 +76,12 @@ enum Object {
 
 impl Manifests {
     /// The manifests at `root`, a file or a folder. Nothing is read yet.
-    pub fn new(root: &Path, scope: Scope, public_url: Origin) -> Self {
+    pub(crate) fn new(root: &Path, scope: Scope, public_url: Origin) -> Self {
         Self { root: root.to_owned(), scope, public_url, files: BTreeMap::new(), world: None }
     }
 
     /// Reads what changed and says what is known.
-    pub fn read(&mut self) -> Result<Observation, Unreadable> {
+    pub(crate) fn read(&mut self) -> Result<Observation, Unreadable> {
         let mut found = BTreeMap::new();
         walk(&self.root, &mut Vec::new(), &mut found)?;
         self.files.retain(|path, _| found.contains_key(path));
@@ -153,7 +153,11 @@ impl Manifests {
 }
 
 /// Re-reads the manifests for as long as somebody listens.
-pub async fn watch(mut manifests: Manifests, sender: watch::Sender<Observation>, vitals: Vitals) {
+pub(crate) async fn watch(
+    mut manifests: Manifests,
+    sender: watch::Sender<Observation>,
+    vitals: Vitals,
+) {
     while !sender.is_closed() {
         let began = Instant::now();
         // A folder of any size: reading it must not hold up the tasks that answer requests.
@@ -305,3 +309,6 @@ fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
         Object::Offer(id, seen)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,15 +15,15 @@ const DEPTH_LIMIT: usize = 128;
 /// What is wrong with a manifest's text, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
-pub struct SyntaxError {
+pub(crate) struct SyntaxError {
     /// From 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What is wrong there.
-    pub what: String,
+    pub(crate) what: String,
 }
 
 /// Reads every document of a JSON text.
-pub fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
+pub(crate) fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let documents = serde_json::Deserializer::from_str(text).into_iter::<Exact>();
     documents
@@ -36,7 +36,7 @@ pub fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
 ///
 /// Plain scalars follow YAML 1.1 as the Kubernetes tools do: `yes` and `on` are true, `0o17` and `017` are 15, and a
 /// time stays a text. A key given twice is an error.
-pub fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
+pub(crate) fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
     let mut documents = Vec::new();
@@ -238,3 +238,6 @@ fn float(text: &str) -> Option<Number> {
     let number: f64 = shaped.then(|| text.replace('_', "").parse().ok())??;
     Number::from_f64(number)
 }
+
+#[cfg(test)]
+mod tests;

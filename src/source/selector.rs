@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kube::core::{Expression, Selector, SelectorExt};
 
 /// Reads a label selector: `a=b,c!=d,e in (f,g),h notin (i),j,!k`.
-pub fn parse_selector(text: &str) -> Result<Selector, String> {
+pub(crate) fn parse_selector(text: &str) -> Result<Selector, String> {
     split_requirements(text).into_iter().map(requirement).collect()
 }
 
@@ -76,3 +76,6 @@ fn is_label_text(text: &str) -> bool {
     let framed = text.is_empty() || (text.starts_with(outer) && text.ends_with(outer));
     text.len() <= 63 && text.chars().all(inner) && framed
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use alloy::{
 };
 
 use crate::{
-    anchor::{KEY_METADATA, plan::Call},
+    anchor::{key::KEY_METADATA, plan::Call},
     registration::AgentId,
 };
 

@@ -18,7 +18,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// A node that is asked, and its name for people: the URL itself may hold an API key.
 #[derive(Clone)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     name: String,
     /// The parts of its URL that may be a secret: no text from it repeats them.
     secrets: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Endpoint {
 
 /// Why a node gave no usable answer. It never means that something did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unanswered {
+pub(crate) enum Unanswered {
     /// The node said no.
     #[error("{endpoint} refuses {what}: {message}")]
     Refused {
@@ -54,7 +54,7 @@ pub enum Unanswered {
 
 impl Endpoint {
     /// An endpoint by its URL.
-    pub fn new(url: &Url, number: usize) -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(url: &Url, number: usize) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(REQUEST_LIMIT)
             .connect_timeout(REQUEST_LIMIT / 2)

@@ -23,7 +23,7 @@ const RANGE: u64 = 10_000;
 
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// The registry's first block.
     first: u64,
     /// Decisions in a row that found it incomplete.
@@ -41,7 +41,7 @@ pub struct History {
 
 impl History {
     /// A history that begins at the registry's first block.
-    pub fn since(block: u64) -> Self {
+    pub(crate) fn since(block: u64) -> Self {
         Self { first: block, next: block, ..Self::default() }
     }
 

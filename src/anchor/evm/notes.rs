@@ -7,16 +7,16 @@ use crate::anchor::{evidence::Evidence, journal::CodeHashes};
 
 /// Everything that a decision needs of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub(crate) struct Reading {
     /// Which code answers for the registry.
-    pub code: CodeHashes,
+    pub(crate) code: CodeHashes,
     /// The account and the registry.
-    pub evidence: Evidence,
+    pub(crate) evidence: Evidence,
 }
 
 /// Readings of blocks that were the head, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct Notes(VecDeque<Reading>);
+pub(crate) struct Notes(VecDeque<Reading>);
 
 impl Notes {
     /// A decision every 12 s for three hours: finality takes less on every known chain.

@@ -31,16 +31,16 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 /// How to reach a cluster.
 #[derive(Clone, Debug, Default)]
-pub struct Access {
+pub(crate) struct Access {
     /// A kubeconfig file; `KUBECONFIG`, the usual place, or the pod's own account when `None`.
-    pub kubeconfig: Option<PathBuf>,
+    pub(crate) kubeconfig: Option<PathBuf>,
     /// A context of it; its current one when `None`.
-    pub context: Option<String>,
+    pub(crate) context: Option<String>,
 }
 
 /// Why a cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum AccessError {
+pub(crate) enum AccessError {
     /// The kubeconfig cannot be read or lacks what it names.
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[source] kube::config::KubeconfigError),
@@ -62,14 +62,14 @@ pub enum AccessError {
 
 /// An object as the server sent it. Decoding never fails, so one strange object never ends a watch.
 #[derive(Clone, Debug)]
-pub struct Undecoded {
+pub(crate) struct Undecoded {
     metadata: ObjectMeta,
     value: Value,
 }
 
 /// Which kind an [`Undecoded`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `serviceoffers.obol.org`.
     ServiceOffer,
     /// `agentidentities.obol.org`.
@@ -80,7 +80,7 @@ pub enum Kind {
 
 impl Undecoded {
     /// The object.
-    pub fn value(&self) -> &Value {
+    pub(crate) fn value(&self) -> &Value {
         &self.value
     }
 
@@ -152,7 +152,7 @@ impl Resource for Undecoded {
 }
 
 /// Opens a client.
-pub async fn connect(access: &Access) -> Result<Client, AccessError> {
+pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
     connect_heard(access, || {}).await
 }
 
@@ -196,7 +196,7 @@ async fn load(access: &Access) -> Result<Config, AccessError> {
 }
 
 /// The cluster and context in use, for people: which cluster a command is about to change.
-pub async fn whoami(access: &Access) -> Result<String, AccessError> {
+pub(crate) async fn whoami(access: &Access) -> Result<String, AccessError> {
     let server = load(access).await?.cluster_url.to_string();
     let kubeconfig = match &access.kubeconfig {
         Some(path) => Kubeconfig::read_from(path).ok(),
@@ -208,7 +208,7 @@ pub async fn whoami(access: &Access) -> Result<String, AccessError> {
 }
 
 /// The ServiceOffers of one namespace, or of all.
-pub fn offers_api(client: Client, namespace: Option<&str>) -> Api<Undecoded> {
+pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<Undecoded> {
     api(client, Kind::ServiceOffer, namespace)
 }
 
@@ -220,7 +220,10 @@ pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<Un
 }
 
 /// Lists all offers of a scope once.
-pub async fn read_offers(client: &Client, scope: &super::Scope) -> Result<Offers, AccessError> {
+pub(crate) async fn read_offers(
+    client: &Client,
+    scope: &super::Scope,
+) -> Result<Offers, AccessError> {
     let namespaces: Vec<Option<&str>> = match scope.namespaces.is_empty() {
         true => vec![None],
         false => scope.namespaces.iter().map(|namespace| Some(namespace.as_str())).collect(),
@@ -251,7 +254,10 @@ pub async fn read_offers(client: &Client, scope: &super::Scope) -> Result<Offers
 
 /// Reads the AgentIdentity of a scope once; one that does not exist names no ids. A kind that is not installed is an
 /// error here as it is to `watch`: an id that is merely unseen must not be minted beside.
-pub async fn read_identity(client: &Client, scope: &super::Scope) -> Result<Identity, AccessError> {
+pub(crate) async fn read_identity(
+    client: &Client,
+    scope: &super::Scope,
+) -> Result<Identity, AccessError> {
     let Some(id) = &scope.identity else { return Ok(Identity::default()) };
     // Listed by name, as it is watched: a get answers 404 for a missing kind and for a missing object alike.
     let only = ListParams::default().fields(&format!("metadata.name={}", id.name));
@@ -264,7 +270,7 @@ pub async fn read_identity(client: &Client, scope: &super::Scope) -> Result<Iden
 }
 
 /// Reads the public URL from the tunnel ConfigMap once, if it has one.
-pub async fn read_tunnel(client: &Client) -> Option<Origin> {
+pub(crate) async fn read_tunnel(client: &Client) -> Option<Origin> {
     let (namespace, name, _) = TUNNEL;
     let object =
         api(client.clone(), Kind::ConfigMap, Some(namespace)).get_opt(name).await.ok()??;

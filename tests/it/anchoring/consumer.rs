@@ -4,8 +4,8 @@ use std::{path::Path, process::Stdio};
 
 use serde_json::{Value, json};
 
-use super::stage::{Stage, agent, free_port};
-use crate::process::{Server, command, eventually, text};
+use crate::support::process::{Server, command, eventually, text};
+use crate::support::stage::{Stage, agent, free_port};
 
 /// Resolves an agent on this node the way a consumer does.
 async fn resolve(stage: &Stage, id: u64) -> Value {

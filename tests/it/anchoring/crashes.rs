@@ -26,11 +26,11 @@ use self::{
     play::{Play, Report, play},
     point::Point,
 };
-use super::stage::URL;
+use crate::support::stage::URL;
 use crate::{
-    chain::IdentityRegistry::{self, MetadataEntry},
-    process::eventually,
-    proxy::Fault,
+    support::chain::IdentityRegistry::{self, MetadataEntry},
+    support::process::eventually,
+    support::proxy::Fault,
 };
 
 /// The histories of CI.
@@ -114,15 +114,15 @@ async fn the_oracle_sees_what_must_not_be() {
     let mint = |key: &[u8]| IdentityRegistry::register_2Call {
         agentURI: "https://agents.example/other".to_owned(),
         metadata: vec![MetadataEntry {
-            metadataKey: registrar::anchor::KEY_METADATA.to_owned(),
+            metadataKey: crate::support::anchor_key::KEY_METADATA.to_owned(),
             metadataValue: Bytes::copy_from_slice(key),
         }],
     };
     // Somebody else's mint with our key is nothing to us; ours is a second one, and one of another key an orphan.
     let stranger = stage.node.account(1).await;
-    stage.node.send_as(stranger, stage.registry, mint(key.as_bytes())).await;
+    stage.node.send_as(stranger, stage.registry, mint(&key)).await;
     assert_eq!(play.outcome(&history).await.objections(), []);
-    stage.node.send_as(stage.account, stage.registry, mint(key.as_bytes())).await;
+    stage.node.send_as(stage.account, stage.registry, mint(&key)).await;
     stage.node.send_as(stage.account, stage.registry, mint(&[7; 20])).await;
     let seen = play.outcome(&history).await.objections();
     let twice = vec![U256::ZERO, U256::from(3)];

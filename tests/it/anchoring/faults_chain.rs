@@ -43,10 +43,10 @@ async fn changed_registry_code_holds_until_its_hash_is_accepted() {
     let world = Faulty::new().await;
     world.anchored(&[]).await;
     let sent = world.sent();
-    let mut changed = crate::chain::registry_code();
+    let mut changed = crate::support::chain::registry_code();
     changed.push(0);
     code(&world, ELSEWHERE, &changed).await;
-    let slot = crate::chain::IMPLEMENTATION_SLOT.to_string();
+    let slot = crate::support::chain::IMPLEMENTATION_SLOT.to_string();
     let upgrade = json!([world.registry.to_string(), slot, ELSEWHERE.into_word().to_string()]);
     world.node.call("anvil_setStorageAt", upgrade).await;
     world.node.mine(3).await;
@@ -102,9 +102,9 @@ async fn an_account_with_code_mints_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_fork_with_the_same_chain_id_is_no_majority() {
     let mut world = Faulty::new().await;
-    let fork = crate::chain::Anvil::start(&[]).await;
+    let fork = crate::support::chain::Anvil::start(&[]).await;
     fork.mine(9).await;
-    let before_fork = crate::proxy::Proxy::start(vec![fork.url().to_owned()]).await;
+    let before_fork = crate::support::proxy::Proxy::start(vec![fork.url().to_owned()]).await;
     world.asks_too(&before_fork);
     let printed = world.step(&[]).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("NoQuorum", 0));

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::faulty::{Faulty, server_tells_nothing};
-use crate::{process::eventually, world::offer};
+use crate::{support::process::eventually, support::resource::offer};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_writer_is_refused_and_serving_goes_on() {
@@ -17,7 +17,7 @@ async fn a_second_writer_is_refused_and_serving_goes_on() {
     assert!(second.stderr.contains("in use by another process"), "{}", second.stderr);
     let third = world.serve(&[]).await;
     eventually("the third is held", async || {
-        super::stage::agent(&third).await["anchoring"][0]["reason"] == "JournalRefused"
+        crate::support::stage::agent(&third).await["anchoring"][0]["reason"] == "JournalRefused"
     })
     .await;
     assert_eq!(third.admin("/readyz").await.status(), 200);
@@ -131,14 +131,14 @@ async fn a_journal_that_cannot_be_written_sends_nothing_and_serving_goes_on() {
     world.step(&[]).await;
     let server = world.serve(&[]).await;
     eventually("it decides", async || {
-        super::stage::agent(&server).await["anchoring"][0]["reason"] == "Tombstone"
+        crate::support::stage::agent(&server).await["anchoring"][0]["reason"] == "Tombstone"
     })
     .await;
     // Where its next version would be written.
     fs::create_dir(world.path("journal.next")).unwrap();
     world.offers(&[offer("llm/chat").0]);
     eventually("it is held", async || {
-        super::stage::agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
+        crate::support::stage::agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
     })
     .await;
     eventually("the offer is published", async || !server.endpoints().await.is_empty()).await;
@@ -151,7 +151,7 @@ async fn a_journal_that_cannot_be_written_sends_nothing_and_serving_goes_on() {
     // Once it can be written again, the process that was held goes on by itself.
     let server = world.serve(&[]).await;
     eventually("it is held again", async || {
-        super::stage::agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
+        crate::support::stage::agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
     })
     .await;
     fs::remove_dir(world.path("journal.next")).unwrap();

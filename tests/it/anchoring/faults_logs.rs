@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 use serde_json::{Value, json};
 
 use super::faulty::{Faulty, METADATA_SET, REGISTERED, TRANSFER};
-use crate::{chain::IdentityRegistry, proxy::Fault};
+use crate::{support::chain::IdentityRegistry, support::proxy::Fault};
 
 /// The first and the last block of a question for logs.
 fn range(params: &Value) -> (u64, u64) {
@@ -42,7 +42,7 @@ async fn a_capped_range_is_halved_until_the_history_is_whole() {
         assert_eq!(world.reason("default"), "Anchored");
         world.proxy.clear();
         let seen = world.proxy.seen();
-        let answered = |call: &&crate::proxy::Exchange| {
+        let answered = |call: &&crate::support::proxy::Exchange| {
             call.method == "eth_getLogs" && call.delivered > 0 && about(REGISTERED)(&call.params)
         };
         let mut next = 0;

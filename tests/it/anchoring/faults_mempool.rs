@@ -4,7 +4,7 @@ use alloy::{consensus::TxEip1559, primitives::B256};
 use serde_json::json;
 
 use super::faulty::Faulty;
-use crate::{chain::IdentityRegistry, process::text};
+use crate::{support::chain::IdentityRegistry, support::process::text};
 
 const GWEI: u128 = 1_000_000_000;
 

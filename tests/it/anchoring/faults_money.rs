@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::faulty::Faulty;
-use crate::{process::eventually, proxy::Fault};
+use crate::{support::process::eventually, support::proxy::Fault};
 
 const MOVED: [&str; 2] = ["--public-url", "https://moved.example"];
 
@@ -34,7 +34,7 @@ async fn a_held_server_decides_once_an_interval_and_no_oftener() {
     let took = eventually("it decides twice more", async || decisions() >= first + 2).await;
     assert!(took.as_millis() > 1_000, "{took:?} for two decisions a second apart");
     assert_eq!(world.sent(), 0);
-    assert_eq!(super::stage::agent(&server).await["anchoring"][0]["reason"], "NoFunds");
+    assert_eq!(crate::support::stage::agent(&server).await["anchoring"][0]["reason"], "NoFunds");
     super::faulty::server_tells_nothing(&server).await;
 }
 

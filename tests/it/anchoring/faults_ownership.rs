@@ -4,16 +4,13 @@ use alloy::{
     primitives::{U256, b256},
     sol_types::SolCall,
 };
-use registrar::{
-    anchor::{AnchorKey, AnchoredAgent, KEY_METADATA, Owner},
-    registration::AgentRegistry,
-};
 use serde_json::json;
 
 use super::faulty::{Faulty, server_tells_nothing, stands};
 use crate::{
-    chain::IdentityRegistry::{self, MetadataEntry},
-    process::eventually,
+    support::anchor_key::{KEY_METADATA, anchor_key},
+    support::chain::IdentityRegistry::{self, MetadataEntry},
+    support::process::eventually,
 };
 
 const DOCUMENT: &str = "https://agents.example/.well-known/agent-registration.json";
@@ -54,13 +51,9 @@ async fn nonces_that_somebody_else_used_are_counted_and_work_goes_on() {
 async fn a_token_that_an_attacker_mints_with_our_key_and_sends_to_us_is_not_adopted() {
     let world = Faulty::new().await;
     let attacker = world.node.account(1).await;
-    let registry = AgentRegistry { chain_id: 31_337, address: world.registry };
-    let owner = Owner { id: "test".to_owned(), incarnation: 0 };
-    let key = AnchorKey::derive(&registry, &owner, &AnchoredAgent::Default);
-    let entry = MetadataEntry {
-        metadataKey: KEY_METADATA.to_owned(),
-        metadataValue: key.as_bytes().to_vec().into(),
-    };
+    let key = anchor_key(world.registry, "default");
+    let entry =
+        MetadataEntry { metadataKey: KEY_METADATA.to_owned(), metadataValue: key.to_vec().into() };
     let forged =
         IdentityRegistry::register_2Call { agentURI: DOCUMENT.into(), metadata: vec![entry] };
     world.node.send_as(attacker, world.registry, forged).await;

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::faulty::{Faulty, pins};
 use crate::{
-    chain::Anvil,
-    process::eventually,
-    proxy::{Fault, Proxy},
+    support::chain::Anvil,
+    support::process::eventually,
+    support::proxy::{Fault, Proxy},
 };
 
 fn finalized(params: &Value) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::faulty::Faulty;
-use crate::proxy::Fault;
+use crate::support::proxy::Fault;
 
 /// Plays one fault on every method that a mint needs, one method after the other, each from the beginning.
 async fn on_every_method(fault: Fault) {

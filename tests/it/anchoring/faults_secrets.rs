@@ -1,12 +1,10 @@
 //! K1: keys and the secrets of RPC URLs stand in nothing that is said. Every run of the other files is searched too.
 
-use super::{
-    faulty::{Faulty, secretive, server_tells_nothing},
-    stage::{RPC_SECRETS, tells_nothing},
-};
-use crate::{
+use super::faulty::{Faulty, secretive, server_tells_nothing};
+use crate::support::{
     process::{command, eventually},
     proxy::Fault,
+    stage::{RPC_SECRETS, tells_nothing},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -48,7 +46,7 @@ async fn a_server_tells_no_secret_while_its_node_fails_and_while_it_works() {
     world.proxy.on_any().then(Fault::Status(403, format!("{path} is blocked"), Vec::new()));
     let server = world.serve(&[]).await;
     eventually("it is held", async || {
-        super::stage::agent(&server).await["anchoring"][0]["reason"] == "Unreachable"
+        crate::support::stage::agent(&server).await["anchoring"][0]["reason"] == "Unreachable"
     })
     .await;
     server_tells_nothing(&server).await;

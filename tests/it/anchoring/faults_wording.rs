@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{faults_mempool::is_one_call_raised, faulty::Faulty};
-use crate::proxy::Fault;
+use crate::support::proxy::Fault;
 
 /// The words of go-ethereum, Erigon, Nethermind, Besu, Reth, Nitro and of providers before them.
 const WORDINGS: [&str; 52] = [

@@ -10,10 +10,10 @@ use alloy::{
 };
 use serde_json::{Value, json};
 
-use super::stage::{RPC_SECRETS, Stage, tells_nothing};
+use crate::support::stage::{RPC_SECRETS, Stage, tells_nothing};
 use crate::{
-    process::{Printed, Server, eventually},
-    proxy::{Exchange, Proxy},
+    support::process::{Printed, Server, eventually},
+    support::proxy::{Exchange, Proxy},
 };
 
 /// A stage whose binary sees the node through a proxy, at a URL that holds secrets.
@@ -149,7 +149,7 @@ impl Faulty {
 
     /// Replaces the node's words for every transaction that is to be broadcast.
     pub fn refuse_all(&self, message: &str) {
-        let error = crate::proxy::Fault::JsonRpcError(-32_000, message.to_owned());
+        let error = crate::support::proxy::Fault::JsonRpcError(-32_000, message.to_owned());
         self.proxy.clear();
         self.proxy.on("eth_sendRawTransaction").then(error);
     }
@@ -200,10 +200,10 @@ pub async fn server_tells_nothing(server: &Server) {
 }
 
 /// Waits until the default agent stands so, as `/agents` tells it.
-pub async fn stands(server: &Server, node: &crate::chain::Rpc, reason: &str) {
+pub async fn stands(server: &Server, node: &crate::support::chain::Rpc, reason: &str) {
     eventually(&format!("it is {reason}"), async || {
         node.mine(1).await;
-        super::stage::agent(server).await["anchoring"][0]["reason"] == reason
+        crate::support::stage::agent(server).await["anchoring"][0]["reason"] == reason
     })
     .await;
 }

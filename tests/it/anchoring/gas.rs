@@ -2,8 +2,8 @@
 
 use alloy::primitives::U256;
 
-use super::stage::Stage;
-use crate::chain::IdentityRegistry::{register_1Call, transferFromCall};
+use crate::support::chain::IdentityRegistry::{register_1Call, transferFromCall};
+use crate::support::stage::Stage;
 
 /// The document's URL at an origin.
 fn document(origin: &str) -> String {
@@ -48,8 +48,8 @@ async fn measured() -> Vec<(&'static str, u64)> {
     let stage = Stage::in_use().await;
     let first = stage.gas_of(&[]).await;
     let hosted = ["--anchor-host", "market.example"];
-    let market = crate::world::offer("llm/market").host("market.example");
-    stage.offers(&[crate::world::offer("llm/chat").0, market.0]);
+    let market = crate::support::resource::offer("llm/market").host("market.example");
+    stage.offers(&[crate::support::resource::offer("llm/chat").0, market.0]);
     let second = stage.gas_of(&hosted).await;
     let same = stage.gas_of(&["--public-url", "https://agentz.example"]).await;
     let longer = stage.gas_of(&["--public-url", "https://agents.of.north-harbour.example"]).await;
@@ -59,7 +59,7 @@ async fn measured() -> Vec<(&'static str, u64)> {
     let transfer = stage.node.send_as(stage.account, stage.registry, transfer).await.gas_used;
 
     let other = Stage::in_use().await;
-    let register = register_1Call { agentURI: document(super::stage::URL) };
+    let register = register_1Call { agentURI: document(crate::support::stage::URL) };
     let bare = other.node.send_as(other.account, other.registry, register).await.gas_used;
     other.node.mine(3).await;
     let adopted = other.gas_of(&["--adopt", "eip155:31337=1"]).await;

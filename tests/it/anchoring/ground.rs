@@ -2,10 +2,10 @@
 
 use alloy::primitives::U256;
 
-use super::stage::Stage;
+use crate::support::stage::Stage;
 use crate::{
-    chain::Anvil,
-    process::{eventually, text},
+    support::chain::Anvil,
+    support::process::{eventually, text},
 };
 
 #[tokio::test(flavor = "multi_thread")]

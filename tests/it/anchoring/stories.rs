@@ -3,11 +3,11 @@
 use alloy::primitives::{Address, U256};
 use serde_json::json;
 
-use super::stage::{Stage, URL, agent};
+use crate::support::stage::{Stage, URL, agent};
 use crate::{
-    chain::IdentityRegistry,
-    process::{eventually, text},
-    world::{Resource, offer},
+    support::chain::IdentityRegistry,
+    support::process::{eventually, text},
+    support::resource::{Resource, offer},
 };
 
 const DOCUMENT: &str = "https://agents.example/.well-known/agent-registration.json";
@@ -62,7 +62,7 @@ async fn a_first_anchor_is_minted_once_and_its_id_stands_in_the_document() {
     let journal = format!("file:{}", stage.path("journal").display());
     let offers = stage.path("offers");
     let args = ["--offers", offers.to_str().unwrap(), "--public-url", URL, "--journal", &journal];
-    let server = crate::process::Server::start(&args).await;
+    let server = crate::support::process::Server::start(&args).await;
     let registrations =
         json!([{ "agentId": 0, "agentRegistry": format!("eip155:31337:{}", stage.registry) }]);
     eventually("the id is published", async || {
@@ -174,14 +174,15 @@ async fn an_id_that_the_identity_names_stays_in_the_document_before_during_and_a
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let settings = [&settings[..], &chain, &[&place, "--rpc-url", &url]].concat();
     let ids = json!([{ "agentId": 0, "agentRegistry": format!("eip155:84532:{}", canonical.to_checksum(None)) }]);
-    let held = crate::process::Server::start(&settings).await;
+    let held = crate::support::process::Server::start(&settings).await;
     eventually("it is held", async || agent(&held).await["anchoring"][0]["reason"] == "AdoptFirst")
         .await;
     assert_eq!(held.document().await["registrations"], ids);
     drop(held);
-    let adopting =
-        crate::process::Server::start(&[&settings[..], &["--adopt", "base-sepolia=0"]].concat())
-            .await;
+    let adopting = crate::support::process::Server::start(
+        &[&settings[..], &["--adopt", "base-sepolia=0"]].concat(),
+    )
+    .await;
     eventually("it is adopted, and its URI follows", async || {
         stage.node.mine(1).await;
         assert_eq!(adopting.document().await["registrations"], ids);
@@ -284,9 +285,10 @@ async fn hosts_are_anchored_when_they_are_named_and_have_ids_of_their_own() {
     assert_eq!(stage.uri(1).await, "https://audit.example/.well-known/agent-registration.json");
     let server = stage.serve(&["--anchor-host", "audit.example"]).await;
     let at_host = async || {
-        let request = crate::process::http()
+        let request = crate::support::process::http()
             .get(format!("{}/.well-known/agent-registration.json", server.public));
-        crate::process::json(request.header("Host", "audit.example").send().await.unwrap()).await
+        crate::support::process::json(request.header("Host", "audit.example").send().await.unwrap())
+            .await
     };
     eventually("the host shows its own id", async || {
         at_host().await["registrations"][0]["agentId"] == 1

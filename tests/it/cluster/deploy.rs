@@ -6,7 +6,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::{Cluster, client, sold};
-use crate::process::{Server, eventually, text};
+use crate::support::process::{Server, eventually, text, yaml};
 
 /// Where HTTPRoute's definition comes from.
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.4.1";
@@ -15,7 +15,7 @@ fn manifests(name: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    registrar::source::parse_yaml(&text).unwrap()
+    yaml(&text)
 }
 
 fn gateway_crd() -> Value {
@@ -25,7 +25,7 @@ fn gateway_crd() -> Value {
     let about: Value = serde_json::from_slice(&downloaded.stdout).unwrap();
     let path = Path::new(text(&about, "Dir"))
         .join("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml");
-    registrar::source::parse_yaml(&std::fs::read_to_string(path).unwrap()).unwrap().remove(0)
+    yaml(&std::fs::read_to_string(path).unwrap()).remove(0)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{shared, sold};
-use crate::process::registrar;
+use crate::support::process::registrar;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn drain_and_undrain_change_what_they_say_and_nothing_else() {
@@ -11,7 +11,8 @@ async fn drain_and_undrain_change_what_they_say_and_nothing_else() {
     let namespace = cluster.namespace("drains").await;
     let offer = sold(&format!("{namespace}/chat"));
     cluster.create(&offer).await;
-    let id = offer.id().to_string();
+    let (namespace, name) = offer.key();
+    let id = format!("{namespace}/{name}");
     let kubeconfig = cluster.kubeconfig("admin");
     let run = |args: &[&str]| {
         registrar(&[args, &["--kubeconfig", kubeconfig.to_str().unwrap()]].concat())

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use registrar::{
-    offer::OfferId,
-    registration::Identity,
-    source::{Scope, cluster::read_identity},
-};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Cluster, sold};
-use crate::process::{Server, endpoints, eventually, json as body, text, within};
+use crate::support::process::{
+    Printed, Server, endpoints, eventually, json as body, registrar, text, within,
+};
 
 const URL: &str = "https://seller.example";
 /// DESIGN 2: a dead watch is noticed within 35 s; the rest is the machine's.
@@ -67,6 +64,33 @@ fn now() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }
 
+/// What would be anchored, on a node that does not answer.
+fn plan(cluster: &Cluster) -> Printed {
+    let kubeconfig = cluster.kubeconfig("admin");
+    registrar(&[
+        "anchor",
+        "plan",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+        "--public-url",
+        URL,
+        "--anchor",
+        "base-sepolia",
+        "--rpc-url",
+        "base-sepolia=http://127.0.0.1:1",
+        "--owner-id",
+        "test",
+        "--account",
+        "0x0000000000000000000000000000000000000001",
+        "--journal",
+        "file:/nonexistent",
+        "--max-fee-gwei",
+        "1",
+        "--daily-budget-ether",
+        "1",
+    ])
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_without_the_kinds_is_waited_for_and_said_by_name() {
     let cluster = Cluster::start("");
@@ -83,17 +107,15 @@ async fn a_cluster_without_the_kinds_is_waited_for_and_said_by_name() {
     assert_eq!(server.admin("/readyz").await.status(), 503);
     assert_eq!(server.admin("/livez").await.status(), 200);
     assert_eq!(server.admin("/startupz").await.status(), 200);
-    // Read once, a missing kind is no identity without ids either: what it names must not be minted beside.
-    let scope = Scope { identity: OfferId::parse("x402/default"), ..Scope::default() };
-    let once = async || read_identity(&cluster.client().await, &scope).await;
-    let refused = once().await.unwrap_err().to_string();
-    assert!(refused.contains("AgentIdentity (obol.org/v1alpha1) is not installed"), "{refused}");
+    // Read once, a missing kind is an error and not an identity without ids: what it names must not be minted beside.
+    cluster.install_crd("serviceoffers.obol.org").await;
+    let planned = plan(&cluster);
+    assert_eq!(planned.code, Some(1), "{}", planned.stdout);
+    let named = "AgentIdentity (obol.org/v1alpha1) is not installed";
+    assert!(planned.stderr.contains(named), "{}", planned.stderr);
     cluster.install_crds().await;
-    assert_eq!(
-        once().await.unwrap(),
-        Identity::default(),
-        "an object that does not exist names none"
-    );
+    let planned = plan(&cluster);
+    assert!(planned.stdout.contains("Unreachable"), "no object names no ids: {}", planned.stderr);
     let took =
         eventually("documents are served", async || server.admin("/readyz").await.status() == 200)
             .await;

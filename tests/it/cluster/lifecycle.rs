@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Cluster, READY, shared, sold};
-use crate::process::{Server, endpoints, eventually, json as body, registrar, text};
+use crate::support::process::{Server, endpoints, eventually, json as body, registrar, text};
 
 const URL: &str = "https://seller.example";
 
@@ -160,7 +160,7 @@ async fn a_cold_start_serves_the_bytes_of_a_process_that_has_seen_everything() {
         ["chat", "blocks", "audit"].map(|name| sold(&format!("{namespace}/{name}"))).into();
     for offer in &offers {
         cluster
-            .create(&offer.clone().host(&format!("{}.{namespace}.example", offer.id().name)))
+            .create(&offer.clone().host(&format!("{}.{namespace}.example", offer.key().1)))
             .await;
     }
     cluster.patch(&offers[0], json!({ "spec": { "drainAt": "2026-01-01T00:00:00Z" } })).await;

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Cluster, sold};
-use crate::process::{json as body, text, within};
+use crate::support::process::{json as body, text, within};
 
 const OFFERS: usize = 5_000;
 const CHANGES: usize = 1_000;
@@ -51,7 +51,7 @@ async fn five_thousand_offers_and_a_burst_of_changes_end_right_in_bounded_memory
 
     let began = Instant::now();
     let change = |number: usize| {
-        let (api, name) = (api.clone(), sold(&name(number)).id().name.to_string());
+        let (api, name) = (api.clone(), sold(&name(number)).key().1.to_owned());
         let patch =
             json!({ "spec": { "registration": { "description": format!("changed {number}") } } });
         async move { drop(api.patch(&name, &Default::default(), &Patch::Merge(patch)).await.unwrap()) }

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Cluster, READY, shared, sold};
 use crate::{
-    process::{Server, eventually, json as body, text},
-    world::Resource,
+    support::process::{Server, eventually, json as body, text},
+    support::resource::Resource,
 };
 
 #[tokio::test(flavor = "multi_thread")]

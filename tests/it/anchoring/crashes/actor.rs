@@ -12,13 +12,11 @@ use alloy::primitives::U256;
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::{
-    super::stage::{Stage, URL, lane_in, replaced},
-    draw::{Mishap, Weather},
-};
+use super::draw::{Mishap, Weather};
+use crate::support::stage::{Stage, URL, lane_in, replaced};
 use crate::{
-    process::{Server, command, eventually, json},
-    proxy::{Fault, Proxy},
+    support::process::{Server, command, eventually, json},
+    support::proxy::{Fault, Proxy},
 };
 
 /// One of the processes, over all its lives.
@@ -200,7 +198,7 @@ impl Actor {
         for agent in agents {
             let host = agent.strip_prefix("host:").unwrap_or("agents.example");
             let at = format!("{}/.well-known/agent-registration.json", server.public);
-            let http = crate::process::http();
+            let http = crate::support::process::http();
             let mut id = Value::Null;
             eventually("a document has an id", async || {
                 let answer = http.get(&at).header("host", host).send().await.unwrap();

@@ -1,6 +1,7 @@
 //! What a seed means: one history, drawn before anything happens.
 
-use super::{super::stage::URL, point::Point};
+use super::point::Point;
+use crate::support::stage::URL;
 
 /// Numbers from a seed (SplitMix64, Steele et al. 2014).
 pub struct Dice(u64);

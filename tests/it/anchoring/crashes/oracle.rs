@@ -9,15 +9,15 @@ use alloy::{
     primitives::{Address, B256, Bytes, U256},
     sol_types::{SolCall, SolEvent},
 };
-use registrar::anchor::{AnchorKey, KEY_METADATA};
 
-use crate::chain::{IdentityRegistry, Rpc};
+use crate::support::anchor_key::KEY_METADATA;
+use crate::support::chain::{IdentityRegistry, Rpc};
 
 /// A mint by our account on the truth node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mint {
     pub id: U256,
-    pub key: Option<AnchorKey>,
+    pub key: Option<[u8; 20]>,
 }
 
 /// Everything that is judged.
@@ -27,7 +27,7 @@ pub struct Outcome {
     pub account: Address,
     /// wei per gas
     pub ceiling: u128,
-    pub keys: BTreeMap<String, AnchorKey>,
+    pub keys: BTreeMap<String, [u8; 20]>,
     pub mints: Vec<Mint>,
     /// The account's count, final.
     pub count: u64,
@@ -74,7 +74,7 @@ pub async fn mints(node: &Rpc, registry: Address, account: Address) -> Vec<Mint>
         let set =
             own.filter_map(|logged| IdentityRegistry::MetadataSet::decode_log(&logged.log).ok());
         let mut keys = set.filter(|set| set.agentId == id && set.metadataKey == KEY_METADATA);
-        keys.find_map(|set| AnchorKey::from_metadata(&set.metadataValue))
+        keys.find_map(|set| set.metadataValue[..].try_into().ok())
     };
     registered.map(|(transaction, id)| Mint { id, key: key((transaction, id)) }).collect()
 }

@@ -7,22 +7,20 @@ use std::{
 };
 
 use alloy::primitives::Address;
-use registrar::{
-    anchor::{AnchorKey, AnchoredAgent, Owner},
-    offer::Hostname,
-    registration::AgentRegistry,
-};
 use serde_json::json;
 use tokio::process::Child;
 
 use super::{
-    super::stage::{Stage, URL, lane_in},
     actor::Actor,
     draw::{History, Life, Trouble},
     oracle::{Outcome, mints},
     point::{Levels, Point, Trap},
 };
-use crate::{chain::quantity, process::eventually, world::offer};
+use crate::support::stage::{Stage, URL, lane_in};
+use crate::{
+    support::anchor_key::anchor_key, support::chain::quantity, support::process::eventually,
+    support::resource::offer,
+};
 
 const HOSTS: [&str; 2] = ["audit.example", "chat.example"];
 /// `--max-fee-gwei` of the stage.
@@ -67,14 +65,11 @@ pub async fn play(history: &History) -> Result<Report, String> {
 }
 
 /// The agents of a history and their keys.
-pub fn keys(registry: Address, hosts: usize) -> BTreeMap<String, AnchorKey> {
-    let registry = AgentRegistry { chain_id: 31_337, address: registry };
-    let owner = Owner { id: "test".to_owned(), incarnation: 0 };
-    let hosts =
-        HOSTS[..hosts].iter().map(|host| AnchoredAgent::Host(Hostname::parse(host).unwrap()));
-    std::iter::once(AnchoredAgent::Default)
+pub fn keys(registry: Address, hosts: usize) -> BTreeMap<String, [u8; 20]> {
+    let hosts = HOSTS[..hosts].iter().map(|host| format!("host:{host}"));
+    std::iter::once("default".to_owned())
         .chain(hosts)
-        .map(|agent| (agent.to_string(), AnchorKey::derive(&registry, &owner, &agent)))
+        .map(|agent| (agent.clone(), anchor_key(registry, &agent)))
         .collect()
 }
 
@@ -116,7 +111,7 @@ impl Play {
             let first =
                 move |_: &_| lane_in(&path)["slot"]["attempts"].as_array().map(Vec::len) == Some(1);
             let words = "replacement transaction underpriced".to_owned();
-            let fault = crate::proxy::Fault::JsonRpcError(-32_000, words);
+            let fault = crate::support::proxy::Fault::JsonRpcError(-32_000, words);
             actor.proxy.on("eth_sendRawTransaction").when(first).times(1).then(fault);
         }
         actor.weather(&life.weather);

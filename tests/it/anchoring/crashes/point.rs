@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use super::draw::Life;
-use crate::proxy::{Exchange, Fault, Proxy};
+use crate::support::proxy::{Exchange, Fault, Proxy};
 
 /// The crash points of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,247 @@
+//! What evidence shows, and that evidence with a hole in it shows nothing.
+
+use std::collections::BTreeSet;
+
+use crate::anchor::evidence::{Evidence, Short, Transfer};
+use alloy::primitives::{Address, U256};
+
+mod laws;
+mod truth;
+
+use self::truth::{FORMER, Registry, STRANGER, US, accounts, id, key};
+
+#[test]
+fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
+    type Unkeyed = &'static [(&'static str, u64)];
+    let new = Registry::new;
+    let (k1, k2) = (key(1), key(2));
+    type Case = (&'static str, Registry, &'static [(u8, u64)], Unkeyed);
+    let cases: Vec<Case> = vec![
+        ("nothing", new(), &[], &[]),
+        ("our mint", new().mint(US, "a", Some(k1)), &[(1, 0)], &[]),
+        ("a former account's mint", new().mint(FORMER, "a", Some(k1)), &[(1, 0)], &[]),
+        ("a mint without κ", new().mint(US, "a", None), &[], &[("a", 0)]),
+        ("a former account's without κ", new().mint(FORMER, "a", None), &[], &[("a", 0)]),
+        (
+            "a stranger's mint with our κ, sent to us",
+            new().mint(STRANGER, "a", Some(k1)).transfer(0, US),
+            &[],
+            &[],
+        ),
+        (
+            "a stranger's before ours",
+            new().mint(STRANGER, "a", Some(k1)).transfer(0, US).mint(US, "a", Some(k1)),
+            &[(1, 1)],
+            &[],
+        ),
+        (
+            "our mint, given away",
+            new().mint(US, "a", Some(k1)).transfer(0, STRANGER),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "our mint, given away and back",
+            new().mint(US, "a", Some(k1)).transfer(0, STRANGER).transfer(0, US),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "from a former account to the current one",
+            new().mint(FORMER, "a", Some(k1)).transfer(0, US),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "two mints of one κ: the first",
+            new().mint(US, "a", Some(k1)).mint(US, "b", Some(k1)).mint(FORMER, "c", Some(k2)),
+            &[(1, 0), (2, 2)],
+            &[],
+        ),
+        (
+            "two mints without κ at one URI: the first",
+            new().mint(US, "a", None).mint(US, "a", None).mint(US, "b", None),
+            &[],
+            &[("a", 0), ("b", 2)],
+        ),
+        ("adopted by us", new().mint(US, "a", None).adopt(0, US, k1), &[(1, 0)], &[]),
+        (
+            "adopted by a former account",
+            new().mint(FORMER, "a", None).adopt(0, FORMER, k1),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "a stranger's token, adopted by us",
+            new().mint(STRANGER, "a", None).transfer(0, US).adopt(0, US, k1),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "adopted by a stranger whom we allowed to",
+            new().mint(US, "a", None).adopt(0, STRANGER, k1),
+            &[],
+            &[("a", 0)],
+        ),
+        (
+            "by a stranger, then by us",
+            new().mint(US, "a", None).adopt(0, STRANGER, k1).adopt(0, US, k1),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "by us, beside a token on which a stranger set the same",
+            new().mint(US, "a", None).mint(US, "b", None).adopt(0, STRANGER, k1).adopt(1, US, k1),
+            &[(1, 1)],
+            &[("a", 0)],
+        ),
+        (
+            "adopted, and given away",
+            new().mint(US, "a", None).adopt(0, US, k1).transfer(0, STRANGER),
+            &[],
+            &[("a", 0)],
+        ),
+        (
+            "one of two without κ is adopted: the other stays",
+            new().mint(US, "a", None).mint(US, "a", None).adopt(0, US, k1),
+            &[(1, 0)],
+            &[("a", 1)],
+        ),
+        (
+            "a mint's κ stays its own when another is set beside it",
+            new().mint(US, "a", Some(k1)).adopt(0, US, k2),
+            &[(1, 0), (2, 0)],
+            &[],
+        ),
+        (
+            "a minted κ goes before an adopted one",
+            new().mint(US, "a", None).mint(US, "b", Some(k1)).adopt(0, US, k1),
+            &[(1, 1)],
+            &[],
+        ),
+    ];
+    for (name, registry, agents, unkeyed) in cases {
+        let unkeyed: Vec<_> = unkeyed.iter().map(|(uri, id)| ((*uri).to_owned(), *id)).collect();
+        assert_eq!(registry.seen(), (agents.to_vec(), unkeyed), "{name}");
+    }
+}
+
+#[test]
+fn a_view_is_of_its_own_block_with_its_tokens_as_they_stand() {
+    let registry = Registry::new().mint(US, "a", Some(key(1))).mint(STRANGER, "b", None);
+    let view = registry.view().unwrap();
+    assert_eq!((view.block, view.count), (registry.told.block, 3));
+    assert_eq!(view.tokens, registry.told.tokens);
+}
+
+#[test]
+fn evidence_with_a_hole_is_short_and_says_where() {
+    let whole = || {
+        Registry::new()
+            .mint(US, "a", Some(key(1)))
+            .mint(FORMER, "b", Some(key(2)))
+            .mint(US, "c", None)
+            .adopt(2, US, key(3))
+    };
+    assert_eq!(whole().seen().0, [(1, 0), (2, 1), (3, 2)]);
+    let short = |change: fn(&mut Evidence)| {
+        let mut registry = whole();
+        change(&mut registry.told);
+        registry.view().unwrap_err()
+    };
+    type Case = (&'static str, fn(&mut Evidence), Short);
+    let cases: [Case; 12] = [
+        (
+            "a Registered is missing",
+            |e| drop(e.mints.remove(0)),
+            Short::Mints { account: US, registered: 1, minted: 2 },
+        ),
+        (
+            "a former account's Registered is missing",
+            |e| drop(e.mints.remove(1)),
+            Short::Mints { account: FORMER, registered: 0, minted: 1 },
+        ),
+        (
+            "a Transfer from zero is missing",
+            |e| {
+                e.transfers.remove(0);
+            },
+            Short::Mints { account: US, registered: 2, minted: 1 },
+        ),
+        (
+            "both events of a mint are missing",
+            |e| drop((e.transfers.remove(0), e.mints.remove(0))),
+            Short::Balance { account: US, summed: 1, balance: U256::from(2) },
+        ),
+        (
+            "all of a former account's are missing",
+            |e| drop((e.transfers.remove(1), e.mints.remove(1))),
+            Short::Balance { account: FORMER, summed: 0, balance: U256::ONE },
+        ),
+        (
+            "the balance is higher",
+            |e| {
+                e.balances.insert(US, U256::from(3));
+            },
+            Short::Balance { account: US, summed: 2, balance: U256::from(3) },
+        ),
+        (
+            "the balance is lower",
+            |e| {
+                e.balances.insert(US, U256::from(1));
+            },
+            Short::Balance { account: US, summed: 2, balance: U256::from(1) },
+        ),
+        (
+            "the balance was not read",
+            |e| {
+                e.balances.remove(&US);
+            },
+            Short::Balance { account: US, summed: 2, balance: U256::ZERO },
+        ),
+        (
+            "more went out than came in",
+            |e| {
+                e.transfers.extend([Transfer { id: id(9), from: FORMER, to: STRANGER }; 2]);
+                e.balances.insert(FORMER, U256::MAX);
+            },
+            Short::Balance { account: FORMER, summed: -1, balance: U256::MAX },
+        ),
+        ("a token was not read", |e| drop(e.tokens.remove(&id(0))), Short::Token(id(0))),
+        (
+            "κ stands on a token, and no event says who set it",
+            |e| e.adoptions.retain(|adoption| adoption.id != id(2)),
+            Short::Key(id(2), key(3)),
+        ),
+        (
+            "another κ than any event says",
+            |e| e.tokens.get_mut(&id(0)).unwrap().key = Some(key(4)),
+            Short::Key(id(0), key(4)),
+        ),
+    ];
+    for (name, change, expected) in cases {
+        assert_eq!(short(change), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_mint_of_ours_that_went_away_must_have_been_looked_at_too() {
+    let mut registry = Registry::new().mint(US, "a", Some(key(1))).transfer(0, STRANGER);
+    assert!(registry.view().is_ok());
+    registry.told.tokens.clear();
+    assert_eq!(registry.view(), Err(Short::Token(id(0))));
+}
+
+#[test]
+fn what_is_held_follows_the_transfers_in_order() {
+    let registry = Registry::new()
+        .mint(US, "a", None)
+        .mint(FORMER, "b", None)
+        .mint(STRANGER, "c", None)
+        .transfer(0, STRANGER)
+        .transfer(1, US)
+        .transfer(2, FORMER);
+    assert_eq!(registry.told.owned(&accounts()), BTreeSet::from([id(1), id(2)]));
+    let back = registry.transfer(0, US).transfer(1, Address::ZERO);
+    assert_eq!(back.told.owned(&accounts()), BTreeSet::from([id(0), id(2)]));
+}

@@ -1,0 +1,162 @@
+//! What a transaction may cost.
+
+use crate::{
+    anchor::{
+        fees::{Allowance, Fees, Market, price},
+        reason::AnchorReason,
+    },
+    testing::law,
+};
+use proptest::prelude::*;
+
+const PLENTY: Allowance = Allowance { max_fee: 1_000, daily_budget: 10_000_000 };
+const MARKET: Market = Market { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
+
+fn fees(max_fee: u128, tip: u128) -> Fees {
+    Fees { max_fee, tip }
+}
+
+#[test]
+fn a_price_keeps_to_the_ceiling_the_budget_and_the_funds() {
+    use AnchorReason::{BudgetSpent, FeeTooHigh, NoFunds};
+    let market = |change: fn(&mut Market)| {
+        let mut market = MARKET;
+        change(&mut market);
+        market
+    };
+    let allowed = |max_fee, daily_budget| Allowance { max_fee, daily_budget };
+    let cases = [
+        ("twice the base fee and the tip", None, MARKET, PLENTY, Ok(fees(203, 3))),
+        ("no more than the ceiling", None, MARKET, allowed(150, 10_000_000), Ok(fees(150, 3))),
+        ("a ceiling at the base fee", None, MARKET, allowed(100, 10_000_000), Ok(fees(100, 3))),
+        ("a ceiling below the base fee", None, MARKET, allowed(99, 10_000_000), Err(FeeTooHigh)),
+        (
+            "a tip above the ceiling",
+            None,
+            market(|m| m.tip = 5_000),
+            PLENTY,
+            Ok(fees(1_000, 1_000)),
+        ),
+        (
+            "no base fee and no tip",
+            None,
+            market(|m| (m.base_fee, m.tip) = (0, 0)),
+            PLENTY,
+            Ok(fees(0, 0)),
+        ),
+        ("the last wei of the budget", None, MARKET, allowed(1_000, 203_000), Ok(fees(203, 3))),
+        ("one wei over the budget", None, MARKET, allowed(1_000, 202_999), Err(BudgetSpent)),
+        ("what was spent counts", None, market(|m| m.spent = 9_797_001), PLENTY, Err(BudgetSpent)),
+        ("and no more", None, market(|m| m.spent = 9_797_000), PLENTY, Ok(fees(203, 3))),
+        (
+            "the last wei of the balance",
+            None,
+            market(|m| m.balance = 203_000),
+            PLENTY,
+            Ok(fees(203, 3)),
+        ),
+        ("one wei over the balance", None, market(|m| m.balance = 202_999), PLENTY, Err(NoFunds)),
+        ("an eighth more in both", Some(fees(400, 80)), MARKET, PLENTY, Ok(fees(450, 90))),
+        ("an eighth, rounded up", Some(fees(401, 81)), MARKET, PLENTY, Ok(fees(452, 92))),
+        (
+            "an eighth of nothing is one",
+            Some(fees(300, 0)),
+            market(|m| m.tip = 0),
+            PLENTY,
+            Ok(fees(338, 1)),
+        ),
+        (
+            "more than an eighth where the market asks it",
+            Some(fees(8, 1)),
+            MARKET,
+            PLENTY,
+            Ok(fees(203, 3)),
+        ),
+        ("the ceiling is met", Some(fees(888, 8)), MARKET, PLENTY, Ok(fees(999, 9))),
+        ("the ceiling is passed", Some(fees(889, 8)), MARKET, PLENTY, Err(FeeTooHigh)),
+        // The tip must rise too, and cannot pass the whole fee.
+        (
+            "a tip that has no room",
+            Some(fees(88, 888)),
+            market(|m| m.base_fee = 1),
+            allowed(100, 10_000_000),
+            Err(FeeTooHigh),
+        ),
+        (
+            "only the difference is new",
+            Some(fees(400, 80)),
+            market(|m| m.spent = 400_000),
+            allowed(1_000, 450_000),
+            Ok(fees(450, 90)),
+        ),
+        (
+            "one wei over with it",
+            Some(fees(400, 80)),
+            market(|m| m.spent = 400_000),
+            allowed(1_000, 449_999),
+            Err(BudgetSpent),
+        ),
+        (
+            "the whole must be there",
+            Some(fees(400, 80)),
+            market(|m| m.balance = 449_999),
+            PLENTY,
+            Err(NoFunds),
+        ),
+    ];
+    for (name, last, market, allowed, expected) in cases {
+        assert_eq!(price(1_000, last, &market, &allowed), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_largest_numbers_never_overflow_into_a_low_price() {
+    const MAX: u128 = u128::MAX;
+    let boundless = Allowance { max_fee: MAX, daily_budget: MAX };
+    let market = Market { base_fee: MAX, tip: MAX, balance: MAX, spent: 0 };
+    assert_eq!(price(u64::MAX, None, &market, &boundless), Ok(fees(MAX, MAX)));
+    let spent = Market { spent: MAX, ..market };
+    let limited = Allowance { max_fee: MAX, daily_budget: MAX - 1 };
+    assert_eq!(price(1, None, &spent, &limited), Err(AnchorReason::BudgetSpent));
+    let poor = Market { balance: MAX - 1, ..market };
+    assert_eq!(price(u64::MAX, None, &poor, &boundless), Err(AnchorReason::NoFunds));
+    // Nothing is an eighth more than the most.
+    for last in [fees(MAX, 1), fees(MAX - 1, 1), fees(1, MAX)] {
+        let refused = price(1, Some(last), &market, &boundless);
+        assert_eq!(refused, Err(AnchorReason::FeeTooHigh), "{last:?}");
+    }
+}
+
+fn amounts() -> impl Strategy<Value = u128> {
+    prop_oneof![4 => 0_u128..40, 1 => (u128::MAX - 3)..=u128::MAX]
+}
+
+proptest! {
+    #![proptest_config(law(4_096))]
+
+    #[test]
+    fn what_is_accepted_keeps_every_limit_and_a_replacement_raises_both_fees(
+        gas in 0_u64..4,
+        last in prop::option::of((amounts(), amounts())),
+        market in [amounts(), amounts(), amounts(), amounts()],
+        allowed in [amounts(), amounts()],
+    ) {
+        let [base_fee, tip, balance, spent] = market;
+        let [ceiling, daily_budget] = allowed;
+        let last = last.map(|(max_fee, tip)| fees(max_fee, tip));
+        let market = Market { base_fee, tip, balance, spent };
+        let Ok(paid) = price(gas, last, &market, &Allowance { max_fee: ceiling, daily_budget }) else {
+            return Ok(());
+        };
+        prop_assert!(paid.tip <= paid.max_fee && base_fee <= paid.max_fee && paid.max_fee <= ceiling);
+        let cost = |fee: u128| fee.saturating_mul(gas.into());
+        let before = last.map_or(0, |last| cost(last.max_fee));
+        prop_assert!(cost(paid.max_fee) <= balance);
+        prop_assert!(spent.saturating_add(cost(paid.max_fee).saturating_sub(before)) <= daily_budget);
+        if let Some(last) = last {
+            for (old, new) in [(last.max_fee, paid.max_fee), (last.tip, paid.tip)] {
+                prop_assert!(new > old && new - old >= old / 8 + u128::from(old % 8 > 0), "{} to {}", old, new);
+            }
+        }
+    }
+}

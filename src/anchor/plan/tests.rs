@@ -1,0 +1,370 @@
+//! The decision by itself: the step and the reasons of every situation.
+
+use crate::anchor::{
+    evidence::Token,
+    plan::{PAID_FAILURES, PATIENCE, Readiness, Slot},
+};
+
+mod laws;
+mod model;
+mod search;
+mod situation;
+
+use self::situation::{
+    FORMER, HOST_URI, STRANGER, Situation, URI, US, id, key, quiet, token, told,
+};
+
+type Case = (&'static str, fn(&mut Situation), &'static str);
+
+fn holds(cases: &[Case]) {
+    for (name, change, expected) in cases {
+        let mut situation = quiet();
+        change(&mut situation);
+        assert_eq!(told(&situation.decide()), *expected, "{name}");
+    }
+}
+
+const MINTS: &str = "sign@5 default mint https://seller.example/a k1; default Pending";
+
+#[test]
+fn what_is_in_flight_goes_before_what_is_wanted() {
+    holds(&[
+        ("nothing is wanted", |s| s.intent.agents.clear(), "rest"),
+        ("below the final count", |s| s.slot(4, 0, 99), "forget; default Pending"),
+        ("below it, and out of patience", |s| s.slot(4, PATIENCE, 0), "forget; default Pending"),
+        ("above the final count: an old view", |s| s.slot(6, PATIENCE, 0), "rest; default Pending"),
+        ("neither mined nor final", |s| s.slot(5, 0, 99), "broadcast; default Pending"),
+        (
+            "mined, not final",
+            |s| (s.head.mined, s.slot) = (6, Some(Slot { nonce: 5, decisions: 0, max_fee: 99 })),
+            "rest; default Pending",
+        ),
+        (
+            "mined, not final, out of patience and underpriced",
+            |s| (s.head.mined, s.slot) = (6, Some(Slot { nonce: 5, decisions: 99, max_fee: 0 })),
+            "rest; default Pending",
+        ),
+        (
+            "pending at the node, too",
+            |s| (s.head.pending, s.slot) = (6, Some(Slot { nonce: 5, decisions: 0, max_fee: 99 })),
+            "broadcast; default Pending",
+        ),
+        ("one decision short of patience", |s| s.slot(5, 9, 99), "broadcast; default Pending"),
+        ("out of patience", |s| s.slot(5, 10, 99), "sign@5 bump; default Pending"),
+        ("long out of patience", |s| s.slot(5, 11, 99), "sign@5 bump; default Pending"),
+        ("the base fee meets the cap", |s| s.slot(5, 0, 10), "broadcast; default Pending"),
+        ("the base fee passes the cap", |s| s.slot(5, 0, 9), "sign@5 bump; default Pending"),
+        (
+            "nothing is wanted any more, and bytes are out",
+            |s| {
+                s.intent.agents.clear();
+                s.slot(5, 10, 99);
+            },
+            "sign@5 bump",
+        ),
+    ]);
+}
+
+#[test]
+fn a_new_call_waits_for_quiet_but_not_for_ever() {
+    holds(&[
+        ("quiet", |_| {}, MINTS),
+        ("a head behind the final block", |s| (s.head.mined, s.head.pending) = (4, 4), MINTS),
+        (
+            "mined, not final",
+            |s| (s.head.mined, s.head.pending) = (6, 6),
+            "rest; default WaitingForFinality",
+        ),
+        (
+            "mined, not final, waited long",
+            |s| (s.head.mined, s.head.pending, s.waited) = (6, 7, 99),
+            "rest; default WaitingForFinality",
+        ),
+        (
+            "mined, and nothing is wanted",
+            |s| {
+                s.intent.agents.clear();
+                s.head.mined = 6;
+            },
+            "rest",
+        ),
+    ]);
+    for waited in 0..=12 {
+        let mut situation = quiet();
+        (situation.head.pending, situation.waited) = (6, waited);
+        let expected = if waited < 10 { "rest; default PendingUnknown" } else { MINTS };
+        assert_eq!(told(&situation.decide()), expected, "waited {waited}");
+    }
+    assert_eq!(PATIENCE, 10);
+}
+
+#[test]
+fn an_agent_on_chain_is_kept_as_it_should_be() {
+    holds(&[
+        ("as it should be", |s| s.on_chain(7, token(US, URI)), "rest; default Anchored"),
+        (
+            "its URI drifted, and x402 is missing",
+            |s| s.on_chain(7, Token { x402: false, ..token(US, "https://old.example") }),
+            "sign@5 default uri 7 https://seller.example/a; default Pending",
+        ),
+        (
+            "x402 is missing",
+            |s| s.on_chain(7, Token { x402: false, ..token(US, URI) }),
+            "sign@5 default x402 7; default Pending",
+        ),
+        (
+            "a former account has it",
+            |s| s.on_chain(7, token(FORMER, "https://old.example")),
+            "rest; default NotOwner",
+        ),
+        ("a stranger has it", |s| s.on_chain(7, token(STRANGER, URI)), "rest; default NotOwner"),
+        (
+            "the view names it and does not hold it",
+            |s| {
+                s.view.agents.insert(key(1), id(7));
+            },
+            "rest; default ViewShort",
+        ),
+        (
+            "nothing of it is published",
+            |s| {
+                s.on_chain(7, token(US, URI));
+                s.agent().readiness = Readiness::Tombstone;
+            },
+            "rest; default Anchored",
+        ),
+        (
+            "a tombstone's URI drifted",
+            |s| {
+                s.on_chain(7, token(US, "https://old.example"));
+                s.agent().readiness = Readiness::Tombstone;
+            },
+            "sign@5 default uri 7 https://seller.example/a; default Pending",
+        ),
+        (
+            "other ids are known besides",
+            |s| {
+                s.on_chain(7, token(US, URI));
+                s.view.tokens.insert(id(3), token(US, URI));
+                s.view.unkeyed.insert(URI.to_owned(), id(3));
+                (s.agent().adopt, s.agent().known) = (Some(id(3)), Some(id(4)));
+            },
+            "rest; default Anchored",
+        ),
+        (
+            "another agent's κ is on chain",
+            |s| {
+                s.view.agents.insert(key(2), id(7));
+            },
+            MINTS,
+        ),
+    ]);
+}
+
+#[test]
+fn an_id_that_is_known_is_adopted_or_waived_first() {
+    holds(&[
+        (
+            "named and ours",
+            |s| {
+                s.view.tokens.insert(id(7), token(US, "https://old.example"));
+                s.agent().adopt = Some(id(7));
+            },
+            "sign@5 default adopt 7 k1; default Pending",
+        ),
+        (
+            "named, ours, and a tombstone's",
+            |s| {
+                s.view.tokens.insert(id(0), token(US, URI));
+                (s.agent().adopt, s.agent().readiness) = (Some(id(0)), Readiness::Tombstone);
+            },
+            "sign@5 default adopt 0 k1; default Pending",
+        ),
+        (
+            "named and a stranger's, mint beside or not",
+            |s| {
+                s.view.tokens.insert(id(7), token(STRANGER, URI));
+                (s.agent().adopt, s.intent.mint_beside) = (Some(id(7)), true);
+            },
+            "rest; default NotOwner",
+        ),
+        (
+            "named and a former account's",
+            |s| {
+                s.view.tokens.insert(id(7), token(FORMER, URI));
+                s.agent().adopt = Some(id(7));
+            },
+            "rest; default NotOwner",
+        ),
+        ("named and missing", |s| s.agent().adopt = Some(id(7)), "rest; default NotOwner"),
+        ("an AgentIdentity's", |s| s.agent().known = Some(id(0)), "rest; default AdoptFirst"),
+        (
+            "minted without κ at this URI",
+            |s| {
+                s.view.unkeyed.insert(URI.to_owned(), id(3));
+            },
+            "rest; default AdoptFirst",
+        ),
+        (
+            "minted without κ at another URI",
+            |s| {
+                s.view.unkeyed.insert(HOST_URI.to_owned(), id(3));
+            },
+            MINTS,
+        ),
+        (
+            "mint beside what an AgentIdentity names",
+            |s| (s.agent().known, s.intent.mint_beside) = (Some(id(0)), true),
+            MINTS,
+        ),
+        (
+            "mint beside what has no κ",
+            |s| {
+                s.view.unkeyed.insert(URI.to_owned(), id(3));
+                s.intent.mint_beside = true;
+            },
+            MINTS,
+        ),
+        (
+            "known, of an earlier incarnation",
+            |s| {
+                s.view.agents.insert(key(9), id(7));
+                s.agent().known = Some(id(7));
+            },
+            MINTS,
+        ),
+        (
+            "known, beside an earlier incarnation's",
+            |s| {
+                s.view.agents.insert(key(9), id(7));
+                s.agent().known = Some(id(6));
+            },
+            "rest; default AdoptFirst",
+        ),
+        (
+            "known of an earlier incarnation, and another without κ",
+            |s| {
+                s.view.agents.insert(key(9), id(7));
+                s.agent().known = Some(id(7));
+                s.view.unkeyed.insert(URI.to_owned(), id(3));
+            },
+            "rest; default AdoptFirst",
+        ),
+        (
+            "known, of another agent",
+            |s| {
+                s.view.agents.insert(key(2), id(7));
+                s.agent().known = Some(id(7));
+            },
+            "rest; default AdoptFirst",
+        ),
+        (
+            "held before it is looked at whether it sells",
+            |s| (s.agent().known, s.agent().readiness) = (Some(id(0)), Readiness::Tombstone),
+            "rest; default AdoptFirst",
+        ),
+        (
+            "nothing is published",
+            |s| s.agent().readiness = Readiness::Tombstone,
+            "rest; default Tombstone",
+        ),
+        (
+            "everything winds down",
+            |s| s.agent().readiness = Readiness::Draining,
+            "rest; default Draining",
+        ),
+    ]);
+}
+
+#[test]
+fn what_was_paid_for_and_failed_three_times_waits_for_a_person() {
+    assert_eq!(PAID_FAILURES, 3);
+    holds(&[
+        ("twice", |s| s.agent().failed = 2, MINTS),
+        ("three times", |s| s.agent().failed = 3, "rest; default Reverted"),
+        ("more often", |s| s.agent().failed = 4, "rest; default Reverted"),
+        (
+            "a change of URI",
+            |s| {
+                s.on_chain(7, token(US, "https://old.example"));
+                s.agent().failed = 3;
+            },
+            "rest; default Reverted",
+        ),
+        (
+            "nothing more is needed",
+            |s| {
+                s.on_chain(7, token(US, URI));
+                s.agent().failed = 3;
+            },
+            "rest; default Anchored",
+        ),
+        (
+            "another reason stands",
+            |s| (s.agent().failed, s.agent().readiness) = (3, Readiness::Draining),
+            "rest; default Draining",
+        ),
+        (
+            "another agent goes on",
+            |s| {
+                s.agent().failed = 3;
+                s.with_host();
+            },
+            "sign@5 host:audit.example mint https://audit.example/a k2; default Reverted; host:audit.example Pending",
+        ),
+    ]);
+}
+
+#[test]
+fn agents_are_served_in_order_one_at_a_time() {
+    holds(&[
+        (
+            "both are missing",
+            |s| {
+                s.with_host();
+            },
+            "sign@5 default mint https://seller.example/a k1; default Pending; host:audit.example Pending",
+        ),
+        (
+            "the host stands first",
+            |s| {
+                s.with_host();
+                s.intent.agents.reverse();
+            },
+            "sign@5 host:audit.example mint https://audit.example/a k2; default Pending; host:audit.example Pending",
+        ),
+        (
+            "the first is as it should be",
+            |s| {
+                s.with_host();
+                s.on_chain(7, token(US, URI));
+            },
+            "sign@5 host:audit.example mint https://audit.example/a k2; default Anchored; host:audit.example Pending",
+        ),
+        (
+            "the first is held",
+            |s| {
+                s.with_host();
+                s.agent().known = Some(id(7));
+            },
+            "sign@5 host:audit.example mint https://audit.example/a k2; default AdoptFirst; host:audit.example Pending",
+        ),
+        (
+            "only the one in turn waits for finality",
+            |s| {
+                s.with_host();
+                s.head.mined = 6;
+            },
+            "rest; default WaitingForFinality; host:audit.example Pending",
+        ),
+        (
+            "only the one in turn waits for what is pending",
+            |s| {
+                s.with_host();
+                s.on_chain(7, token(US, URI));
+                s.head.pending = 6;
+            },
+            "rest; default Anchored; host:audit.example PendingUnknown",
+        ),
+    ]);
+}

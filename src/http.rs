@@ -1,0 +1,224 @@
+//! The public listener's router: a table of contents.
+
+pub(crate) mod admin;
+mod conditional;
+mod contract;
+mod documents;
+mod listings;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
+    response::Response,
+    routing::{MethodRouter, get},
+};
+use tokio::sync::watch;
+use tower::ServiceBuilder;
+use tower_http::{
+    cors::{Any, CorsLayer},
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+
+pub(crate) use self::problem::Problem;
+use crate::{
+    catalog::{Catalog, Shared},
+    clock::Clock,
+    offer::Timestamp,
+    source::Observation,
+    telemetry::Metrics,
+};
+
+/// How long a handler waits for the publisher after the catalog has run out.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// No handler takes this long; a request that does is answered 503.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// What handlers look things up in.
+#[derive(Clone, Debug)]
+pub(crate) struct Reader {
+    /// The published catalog.
+    pub(crate) catalog: watch::Receiver<Shared>,
+    /// What the source knows: it names what is missing.
+    pub(crate) observed: watch::Receiver<Observation>,
+    /// The time at which an answer is judged.
+    pub(crate) clock: Clock,
+    /// The longest that an answer may be kept downstream.
+    pub(crate) max_age: Duration,
+    /// Where answers are counted.
+    pub(crate) metrics: Metrics,
+}
+
+/// A catalog that is true at `now`.
+struct Current {
+    catalog: Arc<Catalog>,
+    now: Timestamp,
+}
+
+impl Reader {
+    /// The catalog as it is true at this moment, or the problem to answer with.
+    ///
+    /// An answer that has run out is never given: not by a frozen process, nor under a stepped clock.
+    async fn current(&self) -> Result<Current, Problem> {
+        let mut catalog = self.catalog.clone();
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let shared = catalog.borrow_and_update().clone();
+                let Some(shared) = shared else { return Err(self.incomplete()) };
+                let now = self.clock.now();
+                if shared.holds_at(now) {
+                    return Ok(Current { catalog: shared, now });
+                }
+                if catalog.changed().await.is_err() {
+                    return Err(Problem::stale());
+                }
+            }
+        });
+        waited.await.unwrap_or_else(|_| Err(Problem::stale()))
+    }
+
+    fn incomplete(&self) -> Problem {
+        let observed = self.observed.borrow();
+        let missing: Vec<String> = observed.missing.iter().map(ToString::to_string).collect();
+        Problem::incomplete(&missing)
+    }
+}
+
+impl Current {
+    /// `public, max-age=N`: never past the next change that the clock will make (RFC 9111, section 5.2.2.1).
+    fn cache_control(&self, max_age: Duration) -> HeaderValue {
+        let until = self.catalog.valid_until.and_then(|end| (end - self.now).to_std().ok());
+        let seconds = until.map_or(max_age, |until| until.min(max_age)).as_secs();
+        HeaderValue::try_from(format!("public, max-age={seconds}"))
+            .expect("digits make a header value")
+    }
+}
+
+/// The public router.
+pub(crate) fn router(reader: Reader) -> Router {
+    let metrics = reader.metrics.clone();
+    let rest = assemble(courteous_routes(), &metrics)
+        .fallback(problem::not_found)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(courtesy())
+        .layer(from_fn_with_state(metrics, count_misses));
+    // The document paths answer for themselves, without the layers: a stock stack costs a third of their speed.
+    document_routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .merge(rest)
+        .with_state(reader)
+}
+
+/// Every path of the public router, as it is written there and in openapi.yaml.
+#[cfg(test)]
+pub(crate) fn paths() -> Vec<&'static str> {
+    let paths = document_routes().into_iter().chain(courteous_routes());
+    paths.map(|(path, _)| path).collect()
+}
+
+/// A path and what answers there.
+type Route<S> = (&'static str, MethodRouter<S>);
+
+fn document_routes() -> Vec<Route<Reader>> {
+    use documents::{OFFER_DOCUMENT, WELL_KNOWN, methods, offer_document, well_known};
+    vec![
+        (WELL_KNOWN, methods(WELL_KNOWN, well_known)),
+        (OFFER_DOCUMENT, methods(OFFER_DOCUMENT, offer_document)),
+    ]
+}
+
+fn courteous_routes() -> Vec<Route<Reader>> {
+    let mut routes = vec![
+        ("/offers", get(listings::offers)),
+        ("/offers/{namespace}/{name}", get(listings::offer)),
+        ("/agents", get(listings::agents)),
+    ];
+    routes.extend(contract::routes());
+    routes
+}
+
+/// A router of these routes, each counting its answers under its own name.
+fn assemble<S: Clone + Send + Sync + 'static>(
+    routes: Vec<Route<S>>,
+    metrics: &Metrics,
+) -> Router<S> {
+    routes.into_iter().fold(Router::new(), |router, (path, methods)| {
+        let counted = methods.layer(from_fn_with_state((metrics.clone(), path), count));
+        router.route(path, counted)
+    })
+}
+
+/// What every route off the hot path gets.
+fn courtesy() -> impl tower::Layer<
+    axum::routing::Route,
+    Service: tower::Service<
+        Request,
+        Response: axum::response::IntoResponse,
+        Error: Into<std::convert::Infallible>,
+        Future: Send,
+    > + Clone
+                 + Send
+                 + Sync
+                 + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
+        .allow_headers(Any)
+        .expose_headers([header::ETAG])
+        .vary([]);
+    ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(TraceLayer::new_for_http())
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(from_fn(name_methods))
+        .layer(cors)
+        .layer(map_response(problem::explain_bare_errors))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
+}
+
+/// Says what a path answers, OPTIONS included: CORS answers preflights in a route's place.
+async fn name_methods(request: Request, next: Next) -> Response {
+    let asked = request.method() == Method::OPTIONS;
+    let mut response = next.run(request).await;
+    if asked {
+        response.headers_mut().insert(header::ALLOW, problem::METHODS);
+    }
+    response
+}
+
+/// Marks an answer that its route has counted.
+#[derive(Clone)]
+struct Counted;
+
+async fn count(
+    State((metrics, route)): State<(Metrics, &'static str)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    metrics.answered(route, response.status().as_u16());
+    response.extensions_mut().insert(Counted);
+    response
+}
+
+/// Counts what no route did: misses, wrong methods, preflights, and what layers answered in a route's place.
+async fn count_misses(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if response.extensions().get::<Counted>().is_none() {
+        metrics.answered("none", response.status().as_u16());
+    }
+    response
+}

@@ -1,0 +1,9 @@
+//! Both routers, without a socket, over catalogs that the tests publish.
+
+mod caching;
+pub(crate) mod contract;
+mod listings;
+mod metrics;
+mod routes;
+mod schemas;
+pub(crate) mod site;

@@ -1,0 +1,353 @@
+//! Metrics: docs/metrics.md against a scrape, both ways, and what the numbers say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    anchor::AnchorReason,
+    http::admin,
+    http::tests::site::{Site, WELL_KNOWN, ask, document_of, request},
+    registration::{Reason, State},
+    source::Problem,
+    telemetry::AnchorReading,
+    testing::{NOON, offer},
+};
+
+/// Type and label names of a metric, by the name of its samples.
+type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
+
+/// One line of a scrape: name, labels in order, value.
+fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
+    let (series, value) = line.rsplit_once(' ').unwrap();
+    let value = value.parse().unwrap();
+    let Some((name, labels)) = series.split_once('{') else { return (series, Vec::new(), value) };
+    let labels = labels.strip_suffix("\"}").unwrap().split("\",");
+    (name, labels.map(|label| label.split_once("=\"").unwrap()).collect(), value)
+}
+
+/// What a scrape holds, checked line by line as OpenMetrics text.
+fn scraped(text: &str) -> Metrics {
+    let text = text.strip_suffix("# EOF\n").unwrap();
+    let (mut metrics, mut explained) = (Metrics::new(), BTreeSet::new());
+    let mut family = ("", "");
+    for line in text.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, meaning) = help.split_once(' ').unwrap();
+            assert!(meaning.ends_with('.') && explained.insert(name), "{line}");
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            family = kind.split_once(' ').unwrap();
+            assert!(explained.contains(family.0), "{line}");
+        } else {
+            let (name, labels, _) = sample(line);
+            let suffix = match family.1 {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            assert_eq!(name, format!("{}{suffix}", family.0));
+            let labels: BTreeSet<_> = labels.iter().map(|(label, _)| (*label).to_owned()).collect();
+            let known =
+                metrics.entry(name.to_owned()).or_insert((family.1.to_owned(), labels.clone()));
+            assert_eq!(known.1, labels, "{line}");
+        }
+    }
+    metrics
+}
+
+/// What docs/metrics.md lists.
+fn documented() -> Metrics {
+    let page = include_str!("../../../docs/metrics.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let words = |cell: &str| -> BTreeSet<String> {
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let row = |line: &str| {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let [_, name, kind, labels, _unit, meaning, _] = cells[..] else { panic!("{line}") };
+        assert!(meaning.ends_with('.'), "{line}");
+        (name.trim_matches('`').to_owned(), (kind.to_owned(), words(labels)))
+    };
+    rows.map(row).collect()
+}
+
+async fn scrape(site: &Site) -> String {
+    let answer = site.get_admin("/metrics").await;
+    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type));
+    answer.text().to_owned()
+}
+
+/// The value of one series, as a scrape writes it.
+fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+}
+
+fn troubled() -> Site {
+    let site = Site::of(
+        NOON,
+        &[
+            offer("demo/chat"),
+            offer("demo/audit").draining(NOON, "10m"),
+            offer("demo/drained").draining("2026-05-24T10:00:00Z", "1h"),
+            offer("demo/disabled").disabled(),
+        ],
+    );
+    site.observed.send_modify(|observed| {
+        observed.problems.push(Problem::new("BrokenFile", "a.yaml", "line 3"));
+        observed.problems.push(Problem::new("BrokenFile", "b.yaml", "line 4"));
+    });
+    site
+}
+
+/// How a chain stands where everything is as it should be.
+fn anchored() -> AnchorReading {
+    let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
+    AnchorReading {
+        chain: "eip155:8453".to_owned(),
+        reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
+        days_of_funds: 12.5,
+        foreign_nonces: 1,
+        settled_nonces: 7,
+        endpoints: 3,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_is_anchored_is_measured_with_every_reason_named() {
+    let site = troubled();
+    site.admin.reader.metrics.anchored(&anchored());
+    let text = scrape(&site).await;
+    for reason in AnchorReason::ALL {
+        let series =
+            format!("registrar_anchor_agents{{chain=\"eip155:8453\",reason=\"{reason}\"}}");
+        let count = if *reason == AnchorReason::Anchored { "1" } else { "0" };
+        assert_eq!(value(&text, &series), Some(count), "{reason}");
+    }
+    let figures = [
+        ("funds_days", "12.5"),
+        ("foreign_nonces", "1"),
+        ("settled_nonces", "7"),
+        ("endpoints", "3"),
+    ];
+    for (name, figure) in figures {
+        let series = format!("registrar_anchor_{name}{{chain=\"eip155:8453\"}}");
+        assert_eq!(value(&text, &series), Some(figure), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_metric_is_documented_and_every_documented_metric_is_scraped() {
+    let site = troubled();
+    site.get(WELL_KNOWN).await;
+    let text = scrape(&site).await;
+    assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");
+    site.admin.reader.metrics.anchored(&anchored());
+    assert_eq!(scraped(&scrape(&site).await), documented());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_state_and_reason_is_counted_from_the_first_scrape_on() {
+    for (site, open) in [(Site::empty(NOON), "0"), (troubled(), "1")] {
+        let text = scrape(&site).await;
+        for state in State::ALL {
+            assert!(
+                value(&text, &format!("registrar_offers{{state=\"{state}\"}}")).is_some(),
+                "{text}"
+            );
+        }
+        for reason in Reason::ALL {
+            let series = format!("registrar_offers_by_reason{{reason=\"{reason}\"}}");
+            assert!(value(&text, &series).is_some(), "{text}");
+        }
+        assert_eq!(value(&text, "registrar_offers{state=\"published\"}"), Some(open));
+        assert_eq!(value(&text, "registrar_offers_by_reason{reason=\"Drained\"}"), Some(open));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ages_are_read_at_the_scrape_and_unknown_ones_are_nan() {
+    let ages = |text: &str| {
+        let names = ["source_silence", "source_incomplete", "document_age", "document_next_change"];
+        names.map(|name| value(text, &format!("registrar_{name}_seconds")).unwrap().to_owned())
+    };
+    let site = Site::empty(NOON);
+    assert_eq!(ages(&scrape(&site).await), ["NaN"; 4]);
+    site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
+    site.admin.vitals.complete_at(tokio::time::Instant::now());
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    site.admin.vitals.spoke();
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    assert_eq!(ages(&scrape(&site).await), ["2.0", "62.0", "62.0", "538.0"]);
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    assert_eq!(ages(&scrape(&site).await)[3], "-62.0", "overdue");
+    site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
+    assert_eq!(ages(&scrape(&site).await)[2..], ["0.0", "NaN"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_problem_that_has_passed_is_counted_no_more() {
+    let site = troubled();
+    let series = "registrar_source_problems{code=\"BrokenFile\"}";
+    assert_eq!(value(&scrape(&site).await, series), Some("2"));
+    site.observed.send_modify(|observed| observed.problems.clear());
+    assert_eq!(value(&scrape(&site).await, series), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_counted_once_under_its_route() {
+    let site = troubled();
+    let document = document_of("demo/chat");
+    let gone = document_of("demo/drained");
+    let asked = [
+        ("GET", WELL_KNOWN, WELL_KNOWN, 200),
+        ("HEAD", WELL_KNOWN, WELL_KNOWN, 200),
+        ("OPTIONS", WELL_KNOWN, WELL_KNOWN, 204),
+        ("POST", WELL_KNOWN, WELL_KNOWN, 405),
+        ("GET", &document, "/offers/{namespace}/{name}/agent-registration.json", 200),
+        ("GET", &gone, "/offers/{namespace}/{name}/agent-registration.json", 404),
+        ("GET", "/offers", "/offers", 200),
+        ("GET", "/offers?limit=0", "/offers", 400),
+        ("GET", "/offers/demo/drained", "/offers/{namespace}/{name}", 404),
+        ("GET", "/agents", "/agents", 200),
+        ("GET", "/schema/offer.schema.json", "/schema/{file}", 200),
+        ("GET", "/schema/nothing", "/schema/{file}", 404),
+        ("GET", "/nothing", "none", 404),
+        ("POST", "/agents", "none", 405),
+        ("OPTIONS", "/agents", "none", 200),
+    ];
+    let mut expected: BTreeMap<(&str, u16), u32> = BTreeMap::new();
+    for (method, uri, route, status) in asked {
+        let answer = ask(site.public(), request(method, uri, &[])).await;
+        assert_eq!(answer.status.as_u16(), status, "{method} {uri}");
+        *expected.entry((route, status)).or_default() += 1;
+    }
+    for path in admin::paths() {
+        site.get_admin(path).await;
+        *expected.entry((path, 200)).or_default() += 1;
+    }
+    let text = scrape(&site).await;
+    let mut counted = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with("registrar_http_requests_total")) {
+        let (_, labels, count) = sample(line);
+        let labels: BTreeMap<_, _> = labels.into_iter().collect();
+        counted.insert((labels["route"], labels["status"].parse::<u16>().unwrap()), count);
+    }
+    let expected: BTreeMap<_, _> =
+        expected.into_iter().map(|(key, count)| (key, f64::from(count))).collect();
+    assert_eq!(counted, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
+    let site = troubled();
+    site.admin.vitals.spoke();
+    tokio::time::advance(std::time::Duration::from_secs(3)).await;
+    let answer = site.get_admin("/readyz?verbose").await.json();
+    let expected = serde_json::json!({
+        "ready": true,
+        "missing": [],
+        "problems": [
+            { "code": "BrokenFile", "about": "a.yaml", "message": "line 3" },
+            { "code": "BrokenFile", "about": "b.yaml", "message": "line 4" },
+        ],
+        "sourceSilenceSeconds": 3.0,
+        "sourceIncompleteSeconds": null,
+        "publicUrl": "https://seller.example",
+        "nextChange": "2026-05-24T12:10:00Z",
+        "documentChangedAt": NOON,
+        "offers": { "published": 1, "draining": 1, "drained": 1, "unpublished": 1 },
+        "anchoring": [],
+    });
+    assert_eq!(answer, expected);
+    let site = Site::empty(NOON);
+    site.lacks("Forbidden", "serviceoffers.obol.org");
+    for query in ["verbose", "verbose=1", "a=b&verbose"] {
+        let answer = site.get_admin(&format!("/readyz?{query}")).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["ready"]),
+            (503, &false.into()),
+            "{query}"
+        );
+        assert_eq!(answer.json()["missing"][0]["code"], "Forbidden", "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_tells_how_anchoring_stands_and_is_not_moved_by_it() {
+    let site = Site::empty(NOON).learned(AnchorReason::Unreachable);
+    site.publish(&[offer("demo/chat")]);
+    let answer = site.get_admin("/readyz?verbose").await;
+    let registry = format!("eip155:8453:0x{}", "80".repeat(20));
+    let expected = serde_json::json!([
+        { "agent": "default", "agentRegistry": registry, "reason": "Unreachable" },
+    ]);
+    assert_eq!((answer.status.as_u16(), &answer.json()["anchoring"]), (200, &expected));
+    assert_eq!(site.get_admin("/readyz").await.text(), "ok\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn debug_offers_explains_every_offer_seen() {
+    let site = Site::of(
+        NOON,
+        &[
+            offer("demo/chat")
+                .service("MCP", "http://chat.demo.svc")
+                .service("A2A", "https://a.example/card"),
+            offer("demo/disabled").disabled(),
+            offer("demo/late").path("/services/chat").created("2026-02-01T00:00:00Z"),
+            offer("demo/drained").draining("2026-05-24T10:00:00Z", "1h"),
+        ],
+    );
+    site.observed.send_modify(|observed| {
+        observed.problems.push(Problem::new("BrokenFile", "a.yaml", "line 3"));
+    });
+    let answer = site.get_admin("/debug/offers").await.json();
+    assert_eq!(answer["problems"][0]["about"], "a.yaml");
+    let offers = answer["offers"].as_array().unwrap();
+    let told: Vec<_> = offers
+        .iter()
+        .map(|told| ["name", "state", "reason"].map(|key| told[key].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["chat", "published", "Published"],
+            ["disabled", "unpublished", "Disabled"],
+            ["drained", "drained", "Drained"],
+            ["late", "unpublished", "PathConflict"],
+        ]
+    );
+    assert_eq!(offers[2]["drainEndsAt"], "2026-05-24T11:00:00Z");
+    assert!(
+        offers[3]["message"].as_str().unwrap().contains("demo/chat"),
+        "operators may know the holder"
+    );
+    let dropped = offers[0]["droppedServices"].as_array().unwrap();
+    assert_eq!(dropped.len(), 1);
+    assert_eq!((&dropped[0]["index"], &dropped[0]["code"]), (&0.into(), &"NotHttps".into()));
+    assert!(offers.iter().all(|told| !told["fix"].as_str().unwrap().is_empty()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_over_64_kib_is_a_problem_to_look_at_and_no_more() {
+    let described =
+        |bytes: usize| offer("llm/chat").set("/spec/registration/description", "x".repeat(bytes));
+    let size = async |site: &Site| site.get(WELL_KNOWN).await.body.len();
+    let bare = size(&Site::of(NOON, &[described(1)])).await - 1;
+    for (bytes, expected) in [(65_536 - bare, 0), (65_537 - bare, 1)] {
+        let site = Site::of(NOON, &[described(bytes)]);
+        assert_eq!(size(&site).await, bytes + bare);
+        let answer = site.get_admin("/readyz?verbose").await.json();
+        let problems = answer["problems"].as_array().unwrap();
+        assert_eq!(
+            (problems.len(), answer["ready"].as_bool()),
+            (expected, Some(true)),
+            "{problems:?}"
+        );
+        if let Some(problem) = problems.first() {
+            assert_eq!(
+                (&problem["code"], &problem["about"]),
+                (&"LargeDocument".into(), &"the document of default".into())
+            );
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A site to send requests to: both routers over a catalog that the test publishes, under paused time.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use crate::{
+    anchor::AnchorReason,
+    catalog::{Catalog, Shared},
+    clock::Clock,
+    http::{self, Reader, admin::Admin},
+    registration::{AgentRegistry, Identity, Learned, LearnedAgent, LearnedId, Rules, project},
+    source::{Observation, Problem, Vitals, World},
+    telemetry::Metrics,
+    testing::{Resource, at, offers, public_url, rules},
+};
+use alloy::primitives::Address;
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    http::{HeaderMap, Request, StatusCode, header},
+};
+use serde_json::Value;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+pub(crate) const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
+
+/// Where one offer's document is, from `namespace/name`.
+pub(crate) fn document_of(id: &str) -> String {
+    format!("/offers/{id}/agent-registration.json")
+}
+
+/// What a request is sent to.
+pub(crate) struct Site {
+    pub(crate) catalog: watch::Sender<Shared>,
+    pub(crate) observed: watch::Sender<Observation>,
+    pub(crate) admin: Admin,
+    pub(crate) identity: Identity,
+    pub(crate) learned: Learned,
+    pub(crate) rules: Rules,
+}
+
+/// What came back.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Site {
+    /// A site that knows nothing yet.
+    pub(crate) fn empty(now: &str) -> Self {
+        let (catalog, catalog_reader) = watch::channel(None);
+        let (observed, observed_reader) = watch::channel(Observation::default());
+        let reader = Reader {
+            catalog: catalog_reader,
+            observed: observed_reader,
+            clock: Clock::starting_at(at(now)),
+            max_age: Duration::from_secs(5),
+            metrics: Metrics::new(),
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let admin = Admin { reader, vitals: Vitals::default(), stopping };
+        Self {
+            catalog,
+            observed,
+            admin,
+            identity: Identity::default(),
+            learned: Learned::default(),
+            rules: rules(),
+        }
+    }
+
+    /// A site that serves these resources.
+    pub(crate) fn of<'a>(now: &str, resources: impl IntoIterator<Item = &'a Resource>) -> Self {
+        let site = Self::empty(now);
+        site.publish(resources);
+        site
+    }
+
+    /// Publishes these resources as they stand at this moment.
+    pub(crate) fn publish<'a>(&self, resources: impl IntoIterator<Item = &'a Resource>) {
+        let now = self.admin.reader.clock.now();
+        let world = World {
+            offers: offers(resources).into(),
+            identity: self.identity.clone().into(),
+            public_url: public_url(),
+        };
+        let ids = self.learned.ids(&world.identity.registrations);
+        let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
+        let last = self.catalog.borrow().clone();
+        let catalog = Catalog::new(
+            projection,
+            &world.public_url,
+            &Default::default(),
+            &self.learned,
+            last.as_deref(),
+            now,
+        );
+        self.observed.send_modify(|observed| {
+            observed.world = Some(world);
+            observed.missing.clear();
+        });
+        self.catalog.send_replace(Some(Arc::new(catalog)));
+    }
+
+    /// Says what keeps the first world from being complete.
+    pub(crate) fn lacks(&self, code: &'static str, about: &str) {
+        let problem = Problem::new(code, about, "is not there");
+        self.observed.send_modify(|observed| observed.missing.push(problem));
+    }
+
+    /// Steps the clock that answers are judged by, and no other.
+    pub(crate) fn step_clock_to(&mut self, now: &str) {
+        self.admin.reader.clock = Clock::starting_at(at(now));
+    }
+
+    pub(crate) fn public(&self) -> Router {
+        http::router(self.admin.reader.clone())
+    }
+
+    pub(crate) fn admin(&self) -> Router {
+        http::admin::router(self.admin.clone())
+    }
+
+    /// A GET on the public listener.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        ask(self.public(), request("GET", path, &[])).await
+    }
+
+    /// A GET on the public listener with header fields.
+    pub(crate) async fn get_with(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        ask(self.public(), request("GET", path, fields)).await
+    }
+
+    /// A GET on the admin listener.
+    pub(crate) async fn get_admin(&self, path: &str) -> Answer {
+        ask(self.admin(), request("GET", path, &[])).await
+    }
+
+    /// The document at the well-known path of a host, by its name.
+    pub(crate) async fn name_at(&self, host: &str) -> Value {
+        self.get_with(WELL_KNOWN, &[("host", host)]).await.json()["name"].clone()
+    }
+
+    /// How the default agent stands on Base, as anchoring would have learned it.
+    pub(crate) fn learned(mut self, reason: AnchorReason) -> Self {
+        let registry = AgentRegistry { chain_id: 8_453, address: Address::repeat_byte(0x80) };
+        let known = LearnedAgent { id: LearnedId::Unknown, reason: reason.as_str() };
+        self.learned.0.insert(("default".to_owned(), registry), known);
+        self
+    }
+
+    /// An id of the agent, as a source would have read it.
+    pub(crate) fn anchored(mut self, chain: &str, id: &str) -> Self {
+        let status = serde_json::json!({ "status": { "registrations": [{ "chain": chain, "agentId": id }] } });
+        self.identity = Identity::parse(&status);
+        self
+    }
+}
+
+/// A request; `uri` may be absolute.
+pub(crate) fn request(method: &str, uri: &str, fields: &[(&str, &str)]) -> Request<Body> {
+    let request = Request::builder().method(method).uri(uri);
+    let request =
+        fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(Body::empty()).unwrap()
+}
+
+/// Sends one request.
+pub(crate) async fn ask(router: Router, request: Request<Body>) -> Answer {
+    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+impl Answer {
+    /// One header field, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn etag(&self) -> &str {
+        self.header(header::ETAG.as_str())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Status and code of a problem document, which is checked to be one.
+    pub(crate) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        assert_eq!(self.header("cache-control"), "no-store", "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16(), "{self:?}");
+        (self.status.as_u16(), problem["code"].as_str().unwrap().to_owned())
+    }
+}
+
+/// A problem's status and code, to compare with.
+pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}

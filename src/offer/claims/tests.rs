@@ -1,0 +1,395 @@
+//! Paths and hosts: who may ask for which, and who holds one that two ask for.
+
+use crate::{
+    offer::{Hostname, OfferId, Origin, PathError, ServicePath, Standing, hold},
+    registration::{Ids, Reason, project},
+    testing::{Resource, at, offer, offers, projected, public_url, rules, said, standing},
+};
+use serde_json::Value;
+
+const NOW: &str = "2026-02-01T00:00:00Z";
+
+#[test]
+fn a_path_is_well_formed_and_not_the_services_own() {
+    enum Told {
+        Fits,
+        Invalid,
+        Reserved,
+    }
+    use Told::{Fits, Invalid, Reserved};
+    let fits = [
+        "/services/chat",
+        "/services/chat/",
+        "/a",
+        "/A-z_0.9/x",
+        "/.hidden",
+        "/...",
+        "/..a",
+        "/a.",
+        "/services.",
+        "/apix",
+        "/api-v2",
+        "/services/api",
+        "/x/.well-known",
+        "/API",
+        "/rpcs",
+        "/events2",
+        "/offers.",
+        "/docs-x",
+        "/discover",
+        "/schemas",
+        "/agent-icon.pngx",
+        "/auth",
+    ];
+    let invalid = [
+        "",
+        "services",
+        "services/chat",
+        "//",
+        "//x",
+        "/a//b",
+        "/a//",
+        "/.",
+        "/..",
+        "/a/.",
+        "/a/..",
+        "/a/../b",
+        "/./a",
+        "/../a",
+        "/a b",
+        "/a%20b",
+        "/a?b",
+        "/a#b",
+        "/a*",
+        "/a~",
+        "/a+b",
+        "/a:b",
+        "/a@b",
+        "/\u{e9}",
+        "/a\n",
+        "/a\\b",
+        "https://a.example/x",
+        " /a",
+    ];
+    let roots = [
+        "/api",
+        "/openapi.json",
+        "/skill.md",
+        "/rpc",
+        "/.well-known",
+        "/offers",
+        "/agents",
+        "/events",
+        "/docs",
+        "/schema",
+        "/openapi.yaml",
+        "/agent-icon.png",
+        "/discovery",
+    ];
+    let below = roots.map(|root| format!("{root}/x"));
+    let slashed = roots.map(|root| format!("{root}/"));
+    let below = below.iter().chain(&slashed).map(String::as_str);
+    let reserved = ["/", "/services", "/services/"].into_iter().chain(roots).chain(below);
+    let cases = fits.into_iter().map(|path| (path, Fits));
+    let cases = cases.chain(invalid.into_iter().map(|path| (path, Invalid)));
+    for (path, told) in cases.chain(reserved.map(|path| (path, Reserved))) {
+        let expected = match told {
+            Fits => Ok(path),
+            Invalid => Err(PathError::Invalid(path.to_owned())),
+            Reserved => Err(PathError::Reserved(path.to_owned())),
+        };
+        let read = ServicePath::parse(path);
+        assert_eq!(
+            read.as_ref().map(ServicePath::as_str).map_err(Clone::clone),
+            expected,
+            "{path:?}"
+        );
+    }
+}
+
+#[test]
+fn a_hostname_is_a_dns_name_of_the_internet() {
+    let label = "a".repeat(63);
+    let longest = [label.as_str(), &label, &label, &"b".repeat(61)].join(".");
+    let fits = [
+        "audit.example",
+        "a.b",
+        "xn--bcher-kva.example",
+        "1.example",
+        "0x.example",
+        "a-b.c-d.example",
+        "svc.example",
+        "mysvc.co",
+        "cluster.local.example",
+        "notcluster.local",
+        "foo.0xg",
+        &longest,
+    ];
+    for host in fits {
+        assert_eq!(
+            Hostname::parse(host).map(|host| host.to_string()).as_deref(),
+            Some(host),
+            "{host:?}"
+        );
+    }
+    let too_long = format!("{longest}b");
+    let long_label = format!("{label}a.example");
+    let refused = [
+        "",
+        "audit",
+        ".",
+        ".example",
+        "audit.",
+        "audit.example.",
+        "a..b",
+        "-a.example",
+        "a-.example",
+        "a_b.example",
+        "a b.example",
+        "a.example:443",
+        "https://a.example",
+        "a.example/x",
+        "*.example",
+        "b\u{fc}cher.example",
+        "127.0.0.1",
+        "127.1",
+        "1.2.3.4.5",
+        "a.1",
+        "a.0x1f",
+        "a.0x",
+        "::1",
+        "[::1]",
+        "chat.llm.svc",
+        "svc",
+        "a.SVC",
+        "chat.llm.svc.cluster.local",
+        "a.cluster.local",
+        "cluster.local",
+        "user@a.example",
+        &too_long,
+        &long_label,
+    ];
+    for host in refused {
+        assert_eq!(Hostname::parse(host), None, "{host:?}");
+    }
+    assert_eq!(Hostname::parse("Audit.EXAMPLE").unwrap().as_str(), "audit.example");
+}
+
+#[test]
+fn the_host_of_a_request_is_read_without_case_port_and_final_dot() {
+    let cases = [
+        ("audit.example", Some("audit.example")),
+        ("AUDIT.example:8443", Some("audit.example")),
+        ("audit.example.", Some("audit.example")),
+        ("audit.example.:443", Some("audit.example")),
+        ("audit.example:", Some("audit.example")),
+        ("audit.example:x", None),
+        ("audit.example..", None),
+        ("localhost:8080", None),
+        ("127.0.0.1:8080", None),
+        ("[::1]:8080", None),
+        ("", None),
+    ];
+    for (sent, host) in cases {
+        let read = Hostname::from_authority(sent);
+        assert_eq!(read.as_ref().map(Hostname::as_str), host, "{sent:?}");
+    }
+}
+
+#[test]
+fn the_public_url_is_an_origin() {
+    let cases = [
+        ("https://seller.example", Some("https://seller.example")),
+        ("https://seller.example/", Some("https://seller.example")),
+        ("HTTPS://Seller.Example:443", Some("https://seller.example")),
+        ("http://obol.stack:8080", Some("http://obol.stack:8080")),
+        ("https://seller.example/x", None),
+        ("https://seller.example?x", None),
+        ("https://seller.example/?", None),
+        ("https://seller.example#", None),
+        ("https://me@seller.example", None),
+        ("ftp://seller.example", None),
+        ("seller.example", None),
+        ("/x", None),
+        ("", None),
+    ];
+    for (text, origin) in cases {
+        let read = Origin::parse(text).ok();
+        assert_eq!(read.as_ref().map(Origin::as_str), origin, "{text:?}");
+    }
+}
+
+/// Who of two that ask for one thing holds it.
+fn winner(one: Resource, other: Resource) -> &'static str {
+    let projection = projected([&one, &other], &rules(), NOW);
+    let reason = |resource: &Resource| standing(&projection, &resource.id().to_string()).1;
+    match (reason(&one), reason(&other)) {
+        (Reason::Published, Reason::PathConflict | Reason::HostConflict) => "one",
+        (Reason::PathConflict | Reason::HostConflict, Reason::Published) => "other",
+        (Reason::Published, Reason::Published) => "both",
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_earliest_claim_holds_by_time_then_namespace_then_name() {
+    let timeless = |id: &str| offer(id).set("/metadata/creationTimestamp", Value::Null);
+    let early = "2026-01-01T00:00:00Z";
+    let late = "2026-01-01T00:00:01Z";
+    let cases = [
+        ("the older", offer("b/b").created(early), offer("a/a").created(late), "one"),
+        (
+            "the older by offset",
+            offer("b/b").created("2026-01-01T00:59:59+01:00"),
+            offer("a/a").created(early),
+            "one",
+        ),
+        ("the first namespace", offer("a/b").created(early), offer("b/a").created(early), "one"),
+        ("the first name", offer("a/b").created(early), offer("a/a").created(early), "other"),
+        ("a time before none", offer("b/b").created(late), timeless("a/a"), "one"),
+        ("without times the first id", timeless("a/b"), timeless("a/a"), "other"),
+    ];
+    for (case, one, other, expected) in cases {
+        for flip in [false, true] {
+            let (first, second) = if flip { (&other, &one) } else { (&one, &other) };
+            let expected = match (expected, flip) {
+                ("one", false) | ("other", true) => "one",
+                _ => "other",
+            };
+            assert_eq!(
+                winner(first.clone().path("/x"), second.clone().path("/x")),
+                expected,
+                "{case}: path"
+            );
+            assert_eq!(
+                winner(
+                    first.clone().host("x.example").path("/1"),
+                    second.clone().host("x.example").path("/2")
+                ),
+                expected,
+                "{case}: host"
+            );
+        }
+    }
+}
+
+#[test]
+fn paths_compare_without_one_final_slash_and_hosts_without_case() {
+    let paths = [
+        ("/x", "/x", "one"),
+        ("/x", "/x/", "one"),
+        ("/x/", "/x", "one"),
+        ("/x", "/X", "both"),
+        ("/x", "/x/y", "both"),
+        ("/x", "/xy", "both"),
+    ];
+    for (one, other, expected) in paths {
+        assert_eq!(
+            winner(offer("a/a").path(one), offer("b/b").path(other)),
+            expected,
+            "{one} {other}"
+        );
+    }
+    let named = winner(offer("a/a").path("/services/b/"), offer("b/b"));
+    assert_eq!(named, "one", "a default path is claimed like any other");
+    let hosts = [("x.example", "X.Example", "one"), ("x.example", "y.x.example", "both")];
+    for (one, other, expected) in hosts {
+        assert_eq!(
+            winner(offer("a/a").host(one), offer("b/b").host(other)),
+            expected,
+            "{one} {other}"
+        );
+    }
+    assert_eq!(winner(offer("a/a").host("x.example").path("/p"), offer("b/b").path("/p")), "one");
+}
+
+#[test]
+fn whatever_is_not_being_deleted_claims() {
+    let old = || offer("a/old").path("/x").host("x.example").created("2025-01-01T00:00:00Z");
+    let cases = [
+        ("a published one", old(), true),
+        ("a disabled one", old().disabled(), true),
+        ("a draining one", old().draining(NOW, "1h"), true),
+        ("a drained one", old().draining("2026-01-01T00:00:00Z", "0s"), true),
+        ("one with a bad drain", old().draining(NOW, "1 hour"), true),
+        ("an undecodable one", old().set("/spec/type", 5), true),
+        ("one that is being deleted", old().set("/metadata/deletionTimestamp", NOW), false),
+    ];
+    for (case, old, claims) in cases {
+        for (young, conflict) in [
+            (offer("b/young").path("/x"), Reason::PathConflict),
+            (offer("b/young").host("x.example"), Reason::HostConflict),
+        ] {
+            let projection = projected([&old, &young], &rules(), NOW);
+            let expected = if claims { conflict } else { Reason::Published };
+            assert_eq!(standing(&projection, "b/young").1, expected, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_slip_in_one_place_keeps_the_other() {
+    let cases = [
+        ("a bad path", offer("a/a").path("x").host("x.example"), true, false),
+        ("a reserved path", offer("a/a").path("/rpc").host("x.example"), true, false),
+        ("a bad host", offer("a/a").path("/x").host("nodot"), false, true),
+        ("the public host", offer("a/a").path("/x").host("seller.example"), false, true),
+        (
+            "a path of the wrong type",
+            offer("a/a").set("/spec/path", 5).host("x.example"),
+            true,
+            false,
+        ),
+        ("a host of the wrong type", offer("a/a").path("/x").set("/spec/hostname", 5), false, true),
+    ];
+    for (case, slipped, keeps_host, keeps_path) in cases {
+        let host = offer("b/host").host("x.example");
+        let path = offer("c/path").path("/x");
+        let projection = projected([&slipped, &host, &path], &rules(), NOW);
+        assert_eq!(standing(&projection, "b/host").1 == Reason::HostConflict, keeps_host, "{case}");
+        assert_eq!(standing(&projection, "c/path").1 == Reason::PathConflict, keeps_path, "{case}");
+    }
+}
+
+#[test]
+fn a_loser_claims_nothing() {
+    let first = offer("a/first").path("/x").host("x.example").created("2025-01-01T00:00:00Z");
+    let lost_host = offer("b/lost").path("/y").host("x.example").created("2025-01-02T00:00:00Z");
+    let lost_path = offer("b/lost").path("/x").host("y.example").created("2025-01-02T00:00:00Z");
+    let third = offer("c/third").path("/y").host("y.example");
+    let told = |lost: &Resource| {
+        let projection = projected([&first, lost, &third], &rules(), NOW);
+        let hosts: Vec<_> = projection.hosts.keys().map(Hostname::to_string).collect();
+        assert_eq!(hosts, ["x.example", "y.example"]);
+        let holder = &projection.hosts[&Hostname::parse("y.example").unwrap()].holder;
+        assert_eq!(*holder, Some(OfferId::new("c", "third")));
+        (standing(&projection, "b/lost").1, standing(&projection, "c/third").1)
+    };
+    assert_eq!(told(&lost_host), (Reason::HostConflict, Reason::Published));
+    assert_eq!(told(&lost_path), (Reason::PathConflict, Reason::Published));
+}
+
+#[test]
+fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
+    for url in ["https://seller.example", "http://SELLER.example:8080", "https://seller.example./"]
+    {
+        let resources = [offer("llm/chat").host("Seller.Example")];
+        let projection = project(
+            &offers(&resources),
+            &Ids::default(),
+            &Origin::parse(url).unwrap(),
+            &rules(),
+            at(NOW),
+        );
+        assert_eq!(standing(&projection, "llm/chat").1, Reason::ReservedHost, "{url}");
+        assert!(projection.hosts.is_empty(), "{url}");
+        assert!(said(&projection.default)["services"].as_array().unwrap().is_empty(), "{url}");
+    }
+    let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
+    let standings = hold(&offers(&resources), &public_url());
+    let standing = &standings.offers[&OfferId::new("b", "b")];
+    assert!(
+        matches!(standing, Standing::ReservedHost(_)),
+        "named before the lost path: {standing:?}"
+    );
+}

@@ -1,0 +1,190 @@
+//! The bytes of documents: key order, escapes, compactness, and the cut of an aggregate that grows too large.
+
+use crate::{
+    registration::{Identity, Projection, Reason, Rules, State, encode, project},
+    testing::{
+        Resource, at, explanation, ids_of, listed, offer, offers, projected, public_url, published,
+        rules, standing,
+    },
+};
+use serde_json::json;
+
+const NOW: &str = "2026-02-01T00:00:00Z";
+
+#[test]
+fn keys_stand_in_one_order_and_nothing_between_them() {
+    let chat = offer("llm/chat")
+        .host("chat.example")
+        .set("/spec/registration", json!({
+            "domains": ["ai"], "skills": ["text"], "enabled": true, "name": "Chat", "description": "Chats.",
+            "metadata": { "z": "2", "a": "1" }, "supportedTrust": ["reputation"], "image": "ipfs://i",
+            "services": [{ "version": "0.2.1", "endpoint": "https://chat.example/a2a", "name": "A2A" }],
+        }))
+        .set("/spec/provenance", json!({ "framework": "x" }))
+        .draining("2026-02-01T00:00:00Z", "1h");
+    let identity = Identity::parse(
+        &json!({ "status": { "registrations": [{ "chain": "base", "agentId": "42" }] } }),
+    );
+    let projection = project(
+        &offers([&chat]),
+        &ids_of(&identity.registrations),
+        &public_url(),
+        &rules(),
+        at(NOW),
+    );
+    let expected = |web: &str| {
+        [
+            r#"{"type":"https://eips.ethereum.org/EIPS/eip-8004#registration-v1","#,
+            r#""name":"Chat","description":"Chats.","image":"ipfs://i","services":["#,
+            r#"{"name":"web","endpoint":""#, web, r#"","available":false,"drainEndsAt":"2026-02-01T01:00:00Z"},"#,
+            r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","version":"0.8.0","#,
+            r#""skills":["text"],"domains":["ai"]},"#,
+            r#"{"name":"A2A","endpoint":"https://chat.example/a2a","version":"0.2.1","#,
+            r#""available":false,"drainEndsAt":"2026-02-01T01:00:00Z"}],"#,
+            r#""x402Support":true,"active":true,"#,
+            r#""registrations":[{"agentId":42,"#,
+            r#""agentRegistry":"eip155:8453:0x8004A169FB4a3325136EB29fA0ceB6D2e539a432"}],"#,
+            r#""supportedTrust":["reputation"],"metadata":{"a":"1","z":"2"},"provenance":{"framework":"x"}}"#,
+        ]
+        .concat()
+    };
+    let text =
+        |document: &crate::registration::Document| String::from_utf8(document.render()).unwrap();
+    assert_eq!(text(&projection.default), expected("https://seller.example/services/chat"));
+    assert_eq!(
+        text(&projection.published[0].document),
+        expected("https://seller.example/services/chat")
+    );
+    let host = projection.hosts.values().next().unwrap();
+    assert_eq!(text(&host.document), expected("https://chat.example"));
+}
+
+#[test]
+fn what_could_end_a_script_is_escaped_and_nothing_else_is() {
+    let cases = [
+        ("a tag", "</script>", r#""\u003c/script>""#),
+        ("several", "<<a<", r#""\u003c\u003ca\u003c""#),
+        ("line separators", "a\u{2028}b\u{2029}", r#""a\u2028b\u2029""#),
+        ("their neighbours", "\u{2027}\u{202a}", "\"\u{2027}\u{202a}\""),
+        ("quotes and backslashes", "\"\\<", r#""\"\\\u003c""#),
+        ("control characters", "\u{0}\n\u{1f}", r#""\u0000\n\u001f""#),
+        ("the rest of HTML", ">&'/", r#"">&'/""#),
+        ("other scripts", "\u{e9}\u{1f916}", "\"\u{e9}\u{1f916}\""),
+        ("a byte order mark", "\u{feff}", "\"\u{feff}\""),
+        ("nothing", "", r#""""#),
+    ];
+    for (case, text, json) in cases {
+        assert_eq!(String::from_utf8(encode(text)).unwrap(), json, "{case}");
+        assert_eq!(serde_json::from_slice::<String>(&encode(text)).unwrap(), text, "{case}");
+    }
+    let hostile = "</script>\u{2028}x";
+    let chat = offer("llm/chat")
+        .set("/spec/registration", json!({
+            "enabled": true, "name": hostile, "description": hostile, "skills": [hostile], "domains": [hostile],
+            "metadata": { hostile: hostile }, "supportedTrust": [hostile],
+        }))
+        .set("/spec/provenance", json!({ hostile: hostile }))
+        .service(hostile, "https://a.example/<b>");
+    let rendered = projected([&chat], &rules(), NOW).default.render();
+    let text = String::from_utf8(rendered).unwrap();
+    assert!(!text.contains('<') && !text.contains('\u{2028}'), "{text}");
+    assert_eq!(text.matches("\\u003c/script>\\u2028x").count(), 10);
+    assert_eq!(text.matches("https://a.example/\\u003cb>").count(), 1);
+    assert!(text.starts_with('{') && text.ends_with('}'));
+}
+
+/// Five offers, oldest first.
+fn five() -> [Resource; 5] {
+    ["e", "d", "c", "b", "a"].map(|name| {
+        let day = 5 - (name.as_bytes()[0] - b'a');
+        offer(&format!("llm/{name}"))
+            .created(&format!("2026-01-0{day}T00:00:00Z"))
+            .host(&format!("{name}.example"))
+    })
+}
+
+fn limited(resources: &[Resource], max_document_bytes: usize) -> Projection {
+    projected(resources, &Rules { max_document_bytes, ..rules() }, NOW)
+}
+
+#[test]
+fn the_aggregate_is_cut_exactly_at_its_limit_newest_first_and_never_to_nothing() {
+    let all = five();
+    for kept in 1..=5 {
+        let size = projected(&all[..kept], &rules(), NOW).default.render().len();
+        let at_limit = limited(&all, size);
+        assert_eq!(listed(&at_limit.default).len(), kept, "{kept} fit exactly");
+        assert_eq!(at_limit.default.render().len(), size);
+        let below = limited(&all, size - 1);
+        assert_eq!(listed(&below.default).len(), (kept - 1).max(1), "{kept} do not fit");
+    }
+    for tiny in [0, 1, 100] {
+        assert_eq!(
+            listed(&limited(&all, tiny).default),
+            listed(&projected(&all[..1], &rules(), NOW).default)
+        );
+    }
+}
+
+#[test]
+fn what_is_cut_keeps_its_state_its_host_and_its_own_document() {
+    let all = five();
+    let whole = projected(&all, &rules(), NOW);
+    let cut = limited(&all, 1);
+    assert_eq!(cut.hosts, whole.hosts);
+    assert_eq!(published(&cut), ["llm/e", "llm/d", "llm/c", "llm/b", "llm/a"]);
+    let documents = |projection: &Projection| {
+        projection.published.iter().map(|offer| offer.document.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(documents(&cut), documents(&whole));
+    assert_eq!(standing(&cut, "llm/e"), (State::Published, Reason::Published));
+    for (offer, name) in cut.published.iter().skip(1).zip(["d", "c", "b", "a"]) {
+        let id = format!("llm/{name}");
+        assert_eq!(standing(&cut, &id), (State::Published, Reason::DocumentFull));
+        assert_eq!(offer.reason, Reason::DocumentFull);
+        let told = explanation(&cut, &id);
+        assert_eq!(told.fix, Reason::DocumentFull.fix());
+        assert!(told.message.contains("is full"), "{}", told.message);
+    }
+    assert_eq!(cut.published[0].reason, Reason::Published);
+    assert!(cut.default.active);
+}
+
+#[test]
+fn the_cut_comes_after_the_fold() {
+    let mut all = five();
+    all[1] = all[1].clone().disabled();
+    let two = projected([&all[0], &all[2]], &rules(), NOW).default.render();
+    let cut = limited(&all, two.len());
+    assert_eq!(cut.default.render(), two, "an unpublished offer takes no room");
+    let draining = [all[0].clone(), all[2].clone().draining("2026-02-01T00:00:00Z", "1h")];
+    let cut = limited(&draining, 1);
+    assert_eq!(standing(&cut, "llm/c"), (State::Draining, Reason::DocumentFull));
+    assert_eq!(cut.next_change, Some(at("2026-02-01T01:00:00Z")));
+}
+
+#[test]
+fn an_offer_whose_entries_are_all_left_out_costs_no_comma() {
+    let rules = Rules { service_names: Some(["A2A".to_owned()].into()), ..rules() };
+    let resources = [
+        offer("a/a"),
+        offer("b/b").service("A2A", "https://b.example"),
+        offer("c/c"),
+        offer("d/d").service("A2A", "https://d.example"),
+        offer("e/e"),
+    ];
+    let projection = projected(&resources, &rules, NOW);
+    let rendered = projection.default.render();
+    let entries = [("A2A", "https://b.example"), ("A2A", "https://d.example")];
+    assert_eq!(
+        listed(&projection.default),
+        entries.map(|(name, url)| (name.to_owned(), url.to_owned()))
+    );
+    assert!(projection.default.active && published(&projection).len() == 5);
+    let exact = Rules { max_document_bytes: rendered.len(), ..rules.clone() };
+    assert_eq!(projected(&resources, &exact, NOW), projection, "at its own size it is whole");
+    let short = Rules { max_document_bytes: rendered.len() - 1, ..rules };
+    let cut = projected(&resources, &short, NOW);
+    assert_eq!(standing(&cut, "c/c").1, Reason::Published);
+    assert_eq!(standing(&cut, "d/d").1, Reason::DocumentFull);
+}

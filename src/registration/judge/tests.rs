@@ -1,0 +1,308 @@
+//! One state and one reason per offer: each of the fifteen, each before the next, and the two edges of a drain.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    registration::{Projection, Reason, Rules, State},
+    testing::{Resource, explanation, offer, projected, published, rules, standing},
+};
+use serde_json::{Value, json};
+
+const NOW: &str = "2026-02-01T00:00:00Z";
+
+/// What makes `sales/target` stand as `reason` says: a change to the offer, and one to the rules.
+fn situation(reason: Reason, target: Resource, rules: Rules) -> (Resource, Rules) {
+    match reason {
+        Reason::Deleting => (target.set("/metadata/deletionTimestamp", NOW), rules),
+        Reason::Undecodable => (target.set("/spec/type", 5), rules),
+        Reason::InvalidPath => (target.path("no-slash"), rules),
+        Reason::InvalidHostname => (target.host("nodot"), rules),
+        Reason::ReservedPath => (target.path("/offers/x"), rules),
+        Reason::ReservedHost => (target.host("seller.example"), rules),
+        Reason::HostConflict => (target.host("taken.example"), rules),
+        Reason::PathConflict => (target.path("/taken"), rules),
+        Reason::InvalidDrain => (target.draining(NOW, "1 hour"), rules),
+        Reason::Disabled => (target.disabled(), rules),
+        Reason::Drained => (target.draining("2026-01-31T00:00:00Z", "1h"), rules),
+        Reason::ConditionMissing => (target.ready(&["Ready"]), rules),
+        Reason::DocumentFull => (target, Rules { max_document_bytes: 1, ..rules }),
+        Reason::Draining => (target.draining("2026-01-31T00:00:00Z", "48h"), rules),
+        Reason::Published => (target, rules),
+    }
+}
+
+/// Which field makes a situation: two that share one cannot stand together.
+fn field(reason: Reason) -> &'static str {
+    match reason {
+        Reason::InvalidPath | Reason::ReservedPath | Reason::PathConflict => "path",
+        Reason::InvalidHostname | Reason::ReservedHost | Reason::HostConflict => "host",
+        Reason::InvalidDrain | Reason::Drained | Reason::Draining => "drain",
+        Reason::Deleting | Reason::Undecodable | Reason::Disabled => reason.as_str(),
+        Reason::ConditionMissing | Reason::DocumentFull | Reason::Published => reason.as_str(),
+    }
+}
+
+fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (State, Reason) {
+    let required_conditions = BTreeSet::from(["ModelReady".to_owned()]);
+    let mut rules = Rules { required_conditions, drop_unready_drains, ..rules() };
+    let mut target = offer("sales/target").created("2026-01-02T00:00:00Z").ready(&["ModelReady"]);
+    for reason in reasons {
+        (target, rules) = situation(*reason, target, rules);
+    }
+    let older = [
+        offer("a/host").host("taken.example").ready(&["ModelReady"]),
+        offer("b/path").path("/taken").ready(&["ModelReady"]),
+    ];
+    let projection = projected(older.iter().chain([&target]), &rules, NOW);
+    let standing = standing(&projection, "sales/target");
+    let is_listed = published(&projection).contains(&"sales/target".to_owned());
+    assert_eq!(is_listed, standing.0.is_listed(), "{reasons:?}");
+    standing
+}
+
+#[test]
+fn each_situation_has_its_state_and_reason() {
+    for reason in Reason::ALL {
+        let state = match reason {
+            Reason::Published | Reason::DocumentFull => State::Published,
+            Reason::Draining => State::Draining,
+            Reason::Drained => State::Drained,
+            Reason::Deleting
+            | Reason::Undecodable
+            | Reason::InvalidPath
+            | Reason::InvalidHostname
+            | Reason::ReservedPath
+            | Reason::ReservedHost
+            | Reason::HostConflict
+            | Reason::PathConflict
+            | Reason::InvalidDrain
+            | Reason::Disabled
+            | Reason::ConditionMissing => State::Unpublished,
+        };
+        assert_eq!(judged(&[reason], false), (state, reason));
+    }
+}
+
+#[test]
+fn of_two_reasons_the_earlier_is_told_save_that_a_wind_down_outlives_readiness() {
+    let mut pairs = 0;
+    for (at, first) in Reason::ALL.into_iter().enumerate() {
+        for second in Reason::ALL.into_iter().skip(at + 1) {
+            if field(first) == field(second) {
+                continue;
+            }
+            pairs += 1;
+            let told = judged(&[first, second], false).1;
+            let told_reversed = judged(&[second, first], false).1;
+            let strict = judged(&[first, second], true).1;
+            let winds_down = (first, second) == (Reason::ConditionMissing, Reason::Draining);
+            let expected = if winds_down { Reason::Draining } else { first };
+            assert_eq!((told, told_reversed), (expected, expected), "{first} and {second}");
+            assert_eq!(strict, first, "{first} and {second} with --drop-unready-drains");
+        }
+    }
+    assert_eq!(pairs, 105 - 9);
+}
+
+#[test]
+fn a_full_document_cuts_a_draining_offer_without_changing_its_state() {
+    let told = judged(&[Reason::DocumentFull, Reason::Draining], false);
+    assert_eq!(told, (State::Draining, Reason::DocumentFull));
+}
+
+#[test]
+fn reasons_and_states_are_closed_lists_in_order_and_print_as_documented() {
+    let reasons = [
+        "Deleting",
+        "Undecodable",
+        "InvalidPath",
+        "InvalidHostname",
+        "ReservedPath",
+        "ReservedHost",
+        "HostConflict",
+        "PathConflict",
+        "InvalidDrain",
+        "Disabled",
+        "Drained",
+        "ConditionMissing",
+        "DocumentFull",
+        "Draining",
+        "Published",
+    ];
+    assert_eq!(Reason::ALL.map(Reason::as_str), reasons);
+    assert!(Reason::ALL.is_sorted(), "the order of the list is the order of the type");
+    let states = ["published", "draining", "drained", "unpublished"];
+    assert_eq!(State::ALL.map(State::as_str), states);
+    assert_eq!(State::ALL.map(State::is_listed), [true, true, false, false]);
+    for reason in Reason::ALL {
+        assert_eq!(
+            (reason.to_string(), json!(reason)),
+            (reason.as_str().into(), json!(reason.as_str()))
+        );
+        assert!(reason.fix().ends_with('.'), "{reason}");
+    }
+    for state in State::ALL {
+        assert_eq!(
+            (state.to_string(), json!(state)),
+            (state.as_str().into(), json!(state.as_str()))
+        );
+    }
+}
+
+fn at(resource: &Resource, now: &str) -> Projection {
+    projected([resource], &rules(), now)
+}
+
+#[test]
+fn an_offer_drains_from_the_moment_drain_at_is_set_until_its_end_inclusive() {
+    let draining = |grace: &str| offer("llm/chat").draining("2026-05-24T14:00:00Z", grace);
+    let default_grace = offer("llm/chat").set("/spec/drainAt", "2026-05-24T14:00:00Z");
+    let null_grace = draining("x").set("/spec/drainGracePeriod", Value::Null);
+    let cases = [
+        ("long before it starts", draining("30m"), "0001-01-01T00:00:00Z", State::Draining),
+        ("before it starts", draining("30m"), "2026-05-24T13:59:59Z", State::Draining),
+        ("when it starts", draining("30m"), "2026-05-24T14:00:00Z", State::Draining),
+        (
+            "a nanosecond before its end",
+            draining("30m"),
+            "2026-05-24T14:29:59.999999999Z",
+            State::Draining,
+        ),
+        ("at its end", draining("30m"), "2026-05-24T14:30:00Z", State::Drained),
+        ("after its end", draining("30m"), "2036-01-01T00:00:00Z", State::Drained),
+        ("by default for an hour", default_grace.clone(), "2026-05-24T14:59:59Z", State::Draining),
+        ("by default no longer", default_grace, "2026-05-24T15:00:00Z", State::Drained),
+        ("a null grace is the default", null_grace, "2026-05-24T14:59:59Z", State::Draining),
+        ("no grace, before", draining("0s"), "2026-05-24T13:59:59.999999999Z", State::Draining),
+        ("no grace, at once", draining("0s"), "2026-05-24T14:00:00Z", State::Drained),
+        (
+            "a fraction is cut, before",
+            draining("1500ms"),
+            "2026-05-24T14:00:00.999999999Z",
+            State::Draining,
+        ),
+        ("a fraction is cut, after", draining("1500ms"), "2026-05-24T14:00:01Z", State::Drained),
+        ("a negative grace", draining("-5m"), "2026-05-24T13:00:00Z", State::Unpublished),
+        (
+            "cleared",
+            draining("30m").set("/spec/drainAt", Value::Null),
+            "2036-01-01T00:00:00Z",
+            State::Published,
+        ),
+    ];
+    for (case, resource, now, state) in cases {
+        let projection = at(&resource, now);
+        assert_eq!(standing(&projection, "llm/chat").0, state, "{case}");
+        let marked =
+            crate::testing::said(&projection.default)["services"][0]["available"] == json!(false);
+        assert_eq!(marked, state == State::Draining, "{case}");
+    }
+}
+
+#[test]
+fn the_next_change_is_the_earliest_end_that_the_clock_will_reach() {
+    let end = |projection: &Projection| projection.next_change.map(crate::offer::print_seconds);
+    let early = offer("a/early").draining("2026-05-24T14:00:00Z", "30m");
+    let late =
+        offer("b/late").draining("2026-05-24T14:00:00Z", "1h").created("2025-01-01T00:00:00Z");
+    let both = |now| end(&projected([&early, &late], &rules(), now));
+    assert_eq!(both("2026-05-24T14:00:00Z").as_deref(), Some("2026-05-24T14:30:00Z"));
+    assert_eq!(both("2026-05-24T14:30:00Z").as_deref(), Some("2026-05-24T15:00:00Z"));
+    assert_eq!(both("2026-05-24T15:00:00Z"), None);
+    let idle = [
+        ("an offer that does not drain", offer("a/early")),
+        ("a disabled one", early.clone().disabled()),
+        ("a deleted one", early.clone().set("/metadata/deletionTimestamp", NOW)),
+        ("an unreadable one", early.clone().draining(NOW, "1 hour")),
+        ("a misplaced one", early.clone().path("/api")),
+    ];
+    for (case, resource) in idle {
+        assert_eq!(end(&at(&resource, "2026-05-24T14:00:00Z")), None, "{case}");
+    }
+    let full = Rules { max_document_bytes: 1, ..rules() };
+    let cut = projected([&early, &late], &full, "2026-05-24T14:00:00Z");
+    assert_eq!(standing(&cut, "a/early"), (State::Draining, Reason::DocumentFull));
+    assert_eq!(end(&cut).as_deref(), Some("2026-05-24T14:30:00Z"));
+}
+
+#[test]
+fn every_required_condition_must_hold_and_no_other_counts() {
+    let required = ["ModelReady", "UpstreamHealthy", "PaymentGateReady", "RoutePublished"];
+    let strict = Rules { required_conditions: required.map(str::to_owned).into(), ..rules() };
+    let told = |conditions: &[&str]| {
+        let projection = projected([&offer("llm/chat").ready(conditions)], &strict, NOW);
+        let told = explanation(&projection, "llm/chat").message.clone();
+        (standing(&projection, "llm/chat"), told)
+    };
+    let published = (State::Published, Reason::Published);
+    let missing = (State::Unpublished, Reason::ConditionMissing);
+    assert_eq!(told(&required).0, published);
+    assert_eq!(told(&["Ready", "Registered", "Draining"]).0, missing);
+    for absent in required {
+        let others: Vec<_> = required.into_iter().filter(|kind| *kind != absent).collect();
+        let (standing, message) = told(&others);
+        assert_eq!(standing, missing, "{absent}");
+        assert_eq!(message, format!("Not True in status.conditions: {absent}."));
+    }
+    let none = projected([&offer("llm/chat")], &rules(), NOW);
+    assert_eq!(standing(&none, "llm/chat"), published, "nothing is required");
+}
+
+#[test]
+fn an_unready_offer_that_drains_stays_listed_until_its_end_unless_told_otherwise() {
+    let required_conditions = BTreeSet::from(["ModelReady".to_owned()]);
+    let kept = Rules { required_conditions, ..rules() };
+    let dropped = Rules { drop_unready_drains: true, ..kept.clone() };
+    let unready = offer("llm/chat").draining("2026-05-24T14:00:00Z", "30m");
+    let ready = unready.clone().ready(&["ModelReady"]);
+    let (before, after) = ("2026-05-24T14:29:59Z", "2026-05-24T14:30:00Z");
+    let cases = [
+        ("kept, unready, before", &kept, &unready, before, Reason::Draining),
+        ("kept, unready, after", &kept, &unready, after, Reason::Drained),
+        ("kept, ready, before", &kept, &ready, before, Reason::Draining),
+        ("dropped, unready, before", &dropped, &unready, before, Reason::ConditionMissing),
+        ("dropped, unready, after", &dropped, &unready, after, Reason::Drained),
+        ("dropped, ready, before", &dropped, &ready, before, Reason::Draining),
+    ];
+    for (case, rules, resource, now, reason) in cases {
+        let projection = projected([resource], rules, now);
+        assert_eq!(standing(&projection, "llm/chat").1, reason, "{case}");
+        let change = (now == before).then(|| crate::testing::at(after));
+        assert_eq!(projection.next_change, change, "{case}");
+    }
+    let told = explanation(&projected([&unready], &kept, before), "llm/chat").message.clone();
+    assert!(told.contains("ModelReady not True"), "{told}");
+}
+
+#[test]
+fn notes_reach_the_explanation() {
+    let noted = offer("llm/chat").set("/spec/drainGracePeriod", "1 hour");
+    let projection = at(&noted, NOW);
+    assert_eq!(standing(&projection, "llm/chat").1, Reason::Published);
+    let message = &explanation(&projection, "llm/chat").message;
+    assert!(message.contains("spec.drainGracePeriod is no Go duration"), "{message}");
+}
+
+#[test]
+fn an_explanation_says_whether_the_offer_was_read_as_enabled() {
+    let told = |resource: &Resource| explanation(&at(resource, NOW), "llm/chat").enabled;
+    assert!(told(&offer("llm/chat")) && told(&offer("llm/chat").path("bad")));
+    assert!(!told(&offer("llm/chat").disabled()));
+    assert!(!told(&offer("llm/chat").set("/spec/registration/enabled", "true")));
+}
+
+#[test]
+fn an_explanation_tells_the_end_of_a_readable_drain_and_nothing_for_others() {
+    let drained = offer("llm/chat").draining("2026-05-24T14:00:00Z", "30m");
+    let told = |resource: &Resource| {
+        let explanation = json!(explanation(&at(resource, "2026-05-24T15:00:00Z"), "llm/chat"));
+        (
+            explanation["namespace"].clone(),
+            explanation["state"].clone(),
+            explanation.get("drainEndsAt").cloned(),
+        )
+    };
+    let end = Some(json!("2026-05-24T14:30:00Z"));
+    assert_eq!(told(&drained), (json!("llm"), json!("drained"), end));
+    assert_eq!(told(&offer("llm/chat")), (json!("llm"), json!("published"), None));
+}

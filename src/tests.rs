@@ -1,0 +1,5 @@
+//! House rules that no type can express: who may import whom, and who may sign.
+
+mod architecture;
+mod docs;
+mod fences;

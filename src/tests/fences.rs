@@ -1,0 +1,193 @@
+//! What no type can say of anchoring's code: one place makes reservations, one place signs, and no state is read unpinned.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use syn::{
+    Expr, ExprMethodCall, ExprStruct, ItemImpl,
+    visit::{self, Visit},
+};
+
+/// State of the chain: what it is depends on the block that is asked about.
+const STATE: [&str; 6] = [
+    "get_balance",
+    "get_code_at",
+    "get_storage_at",
+    "get_transaction_count",
+    "get_proof",
+    "get_account",
+];
+/// What pins a read to a block.
+const PINS: [&str; 4] = ["block", "block_id", "number", "hash"];
+
+/// What one file does that only some may.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Deeds {
+    /// `Reservation { … }`, however it is spelled.
+    reserves: usize,
+    /// `receiver.sign…(…)`, as receiver and method.
+    signs: BTreeSet<(String, String)>,
+    /// `….send_…transaction(…)`
+    sends: usize,
+    /// Reads of state that no block is named for.
+    unpinned: Vec<String>,
+    in_reservation: bool,
+}
+
+fn deeds(source: &str) -> Deeds {
+    let mut deeds = Deeds::default();
+    deeds.visit_file(&syn::parse_file(source).unwrap());
+    deeds.in_reservation = false;
+    deeds
+}
+
+fn last_word(expr: &Expr) -> String {
+    if let Expr::Path(path) = expr {
+        path.path.segments.last().unwrap().ident.to_string()
+    } else if let Expr::Field(field) = expr
+        && let syn::Member::Named(name) = &field.member
+    {
+        name.to_string()
+    } else if let Expr::MethodCall(call) = expr {
+        call.method.to_string()
+    } else if let Expr::Reference(inner) = expr {
+        last_word(&inner.expr)
+    } else if let Expr::Paren(inner) = expr {
+        last_word(&inner.expr)
+    } else {
+        String::new()
+    }
+}
+
+fn reads_state(call: &ExprMethodCall) -> bool {
+    let method = call.method.to_string();
+    STATE.contains(&method.as_str())
+        || (method == "call" && last_word(&call.receiver) == "provider")
+}
+
+impl<'ast> Visit<'ast> for Deeds {
+    fn visit_item_impl(&mut self, item: &'ast ItemImpl) {
+        let of = matches!(&*item.self_ty, syn::Type::Path(path) if path.path.segments.last().unwrap().ident == "Reservation");
+        let outer = std::mem::replace(&mut self.in_reservation, of);
+        visit::visit_item_impl(self, item);
+        self.in_reservation = outer;
+    }
+
+    fn visit_expr_struct(&mut self, made: &'ast ExprStruct) {
+        let name = &made.path.segments.last().unwrap().ident;
+        if name == "Reservation" || (name == "Self" && self.in_reservation) {
+            self.reserves += 1;
+        }
+        visit::visit_expr_struct(self, made);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        let method = call.method.to_string();
+        if method == "sign" || method.starts_with("sign_") {
+            self.signs.insert((last_word(&call.receiver), method.clone()));
+        }
+        if method.starts_with("send_") && method.contains("transaction") {
+            self.sends += 1;
+        }
+        if let Expr::MethodCall(read) = &*call.receiver
+            && PINS.contains(&method.as_str())
+            && reads_state(read)
+        {
+            self.visit_expr(&read.receiver);
+            read.args.iter().chain(&call.args).for_each(|argument| self.visit_expr(argument));
+            return;
+        }
+        if reads_state(call) {
+            self.unpinned.push(method);
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+}
+
+/// Every file below `src`, by its path there.
+fn all_deeds() -> Vec<(String, Deeds)> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut folders = vec![root.to_owned()];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.iter().all(|part| part != "tests" && part != "tests.rs") {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                found.push((name, deeds(&fs::read_to_string(&path).unwrap())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn only_the_decision_makes_a_reservation_and_only_a_reservation_is_signed() {
+    let all = all_deeds();
+    let reserving: Vec<_> = all.iter().filter(|(_, deeds)| deeds.reserves > 0).collect();
+    assert!(matches!(reserving[..], [(name, _)] if name == "anchor/plan.rs"), "{reserving:?}");
+    let mut signing: Vec<_> = all
+        .iter()
+        .flat_map(|(name, deeds)| {
+            deeds.signs.iter().map(move |(by, how)| format!("{name}: {by}.{how}"))
+        })
+        .collect();
+    signing.sort();
+    let expected = [
+        "anchor/lane.rs: signer.sign",
+        // The lane's own, which asks the signer.
+        "anchor/run.rs: lane.sign",
+        "anchor/signer.rs: key.sign_hash_sync",
+    ];
+    assert_eq!(signing, expected);
+    let sending: Vec<_> = all.iter().filter(|(_, deeds)| deeds.sends > 0).collect();
+    assert!(
+        matches!(sending[..], [(name, Deeds { sends: 1, .. })] if name == "anchor/evm.rs"),
+        "{sending:?}"
+    );
+}
+
+#[test]
+fn no_state_of_a_chain_is_read_without_its_block() {
+    for (name, deeds) in all_deeds() {
+        assert_eq!(deeds.unpinned, Vec::<String>::new(), "{name}");
+    }
+    let named = all_deeds().iter().filter(|(name, _)| name.starts_with("anchor/evm/")).count();
+    assert!(named >= 5, "they were looked for where they are");
+}
+
+#[test]
+fn a_breach_of_these_fences_is_found() {
+    let unpinned = [
+        ("a count", "async fn f() { provider.get_transaction_count(account).await }"),
+        (
+            "a balance",
+            "async fn f() { let balance = self.endpoint.provider().get_balance(a).await; }",
+        ),
+        ("a code", "fn f() { at.provider().get_code_at(a).into_future() }"),
+        ("a slot", "fn f() { provider.get_storage_at(a, b) }"),
+        ("a call", "async fn f() { self.endpoint.provider().call(request).await }"),
+        (
+            "a call with overrides",
+            "async fn f() { provider.call(request).overrides(o).block(b).await }",
+        ),
+        ("pinned last", "async fn f() { (x.get_balance(a).block_id(b), x.get_balance(a).await) }"),
+        ("within an argument", "async fn f() { g(provider.get_balance(a).await).block_id(b) }"),
+    ];
+    for (case, source) in unpinned {
+        assert_eq!(deeds(source).unpinned.len(), 1, "{case}");
+    }
+    let pinned =
+        "async fn f() { (p.get_balance(a).block_id(b).await, provider().call(r).block(b).await) }";
+    assert_eq!(deeds(pinned).unpinned, Vec::<String>::new());
+    assert_eq!(deeds("fn f() { Reservation { nonce, purpose } }").reserves, 1);
+    assert_eq!(deeds("fn f() { plan::Reservation { nonce, purpose } }").reserves, 1);
+    assert_eq!(
+        deeds("impl Reservation { fn f() -> Self { Self { nonce, purpose } } }").reserves,
+        1
+    );
+    assert_eq!(deeds("impl Slot { fn f() -> Self { Self { nonce } } }").reserves, 0);
+    let signed = deeds("fn f() { self.key.sign_hash_sync(&h); signer.sign(r, u) }").signs;
+    assert_eq!(signed.len(), 2);
+    assert_eq!(deeds("async fn f() { p.send_raw_transaction(b).await }").sends, 1);
+}

@@ -1,0 +1,5 @@
+//! The binary as operators meet it: settings, output, signals, exit codes.
+
+mod anchor_settings;
+mod running;
+mod secrets;

@@ -1,0 +1,341 @@
+//! Settings of anchoring: each that is missing or bad is named before anything is listened on, signed or written.
+
+use std::{fs, path::PathBuf};
+
+use crate::support::process::{Printed, registrar};
+
+/// A key of Ethereum's public test vectors, its account, and the published keystore that holds it.
+const KEY: &str = "0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d";
+const ACCOUNT: &str = "0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b";
+const KEYSTORE: &str = r#"{"crypto":{"cipher":"aes-128-ctr",
+"cipherparams":{"iv":"6087dab2f9fdbbfaddc31a909735c1e6"},
+"ciphertext":"5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46","kdf":"pbkdf2",
+"kdfparams":{"c":262144,"dklen":32,"prf":"hmac-sha256","salt":"ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd"},
+"mac":"517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2"},
+"id":"3198bc9c-6672-5ab3-d995-4942343ae5b6","version":3}"#;
+const OTHER: &str = "0x1111111111111111111111111111111111111111";
+/// The one that would stay comes last.
+pub const VERBS: [&[&str]; 4] = [
+    &["anchor", "status"],
+    &["anchor", "plan"],
+    &["anchor", "run", "--once"],
+    &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"],
+];
+
+/// Settings that all belong together, to be spoilt.
+pub struct Settings {
+    dir: tempfile::TempDir,
+    pub given: Vec<(String, String)>,
+}
+
+impl Settings {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("offers")).unwrap();
+        for (name, content) in [
+            ("key", KEY),
+            ("keystore", KEYSTORE),
+            ("password", "testpassword\n"),
+            ("wrong", "no"),
+            ("empty", ""),
+        ] {
+            fs::write(dir.path().join(name), content).unwrap();
+        }
+        fs::write(dir.path().join("urls"), "http://127.0.0.1:1\n\nhttp://127.0.0.1:2\n").unwrap();
+        let mut settings = Self { dir, given: Vec::new() };
+        for (name, value) in [
+            ("--offers", "DIR/offers"),
+            ("--public-url", "https://seller.example"),
+            ("--anchor", "base-sepolia"),
+            ("--owner-id", "harbour"),
+            ("--journal", "file:DIR/journal"),
+            ("--signer", "development-key-file:DIR/key"),
+            ("--allow-development-keys", ""),
+            ("--rpc-url", "84532=http://127.0.0.1:1"),
+            ("--max-fee-gwei", "1.5"),
+            ("--daily-budget-ether", "0.01"),
+        ] {
+            settings.and(name, value);
+        }
+        settings
+    }
+
+    fn without(&mut self, name: &str) -> &mut Self {
+        self.given.retain(|(given, _)| given != name);
+        self
+    }
+
+    fn and(&mut self, name: &str, value: &str) -> &mut Self {
+        let value = value.replace("DIR", self.dir.path().to_str().unwrap());
+        self.given.push((name.to_owned(), value));
+        self
+    }
+
+    /// Sets what stands in `NAME VALUE` words: alone it is left out, with a value it takes the old one's place.
+    fn change(&mut self, changes: &[&str]) {
+        for change in changes {
+            match change.split_once(' ') {
+                None => drop(self.without(change)),
+                Some((name, value)) => match name.strip_prefix('+') {
+                    Some(name) => drop(self.and(name, value)),
+                    None => drop(self.without(name).and(name, value)),
+                },
+            }
+        }
+    }
+
+    pub fn args(&self) -> Vec<String> {
+        let words = |(name, value): &(String, String)| match value.as_str() {
+            "" => vec![name.clone()],
+            value => vec![format!("{name}={value}")],
+        };
+        self.given.iter().flat_map(words).collect()
+    }
+
+    fn run(&self, verb: &[&str]) -> Printed {
+        let args = self.args();
+        registrar(&[verb, &args.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.dir.path().join("journal")
+    }
+}
+
+/// What is wrong, the changes that make it so, and the words that tell.
+type Case = (&'static [&'static str], &'static str);
+
+/// That each is refused by every verb, named, and without a trace.
+fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
+    for (changes, told) in cases {
+        let mut settings = Settings::new();
+        settings.change(changes);
+        for verb in verbs {
+            let printed = settings.run(verb);
+            let case = format!("{verb:?} {changes:?}: {}", printed.stderr);
+            assert_eq!((printed.code, printed.stdout.as_str()), (Some(2), ""), "{case}");
+            assert!(printed.stderr.contains(told), "{told:?} is not in {case}");
+            assert!(!settings.journal().exists(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn settings_that_belong_together_are_taken() {
+    let good: [&[&str]; 16] = [
+        &[],
+        &[
+            "--signer",
+            "--allow-development-keys",
+            "--account 0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+        ],
+        &["--public-url http://127.0.0.1:8004"],
+        &["--public-url http://localhost"],
+        &["--rpc-url eip155:84532=@DIR/urls"],
+        &["+--rpc-url base-sepolia=https://user:word@node.example/key"],
+        &["+--rpc-url base=https://node.example"],
+        &[
+            "--anchor optimism-sepolia",
+            "--rpc-url 11155420=http://127.0.0.1:1",
+            "+--registry 11155420=0x1111111111111111111111111111111111111111@7",
+        ],
+        &[
+            "--anchor eip155:31337",
+            "--rpc-url 31337=http://127.0.0.1:1",
+            "+--registry 31337=0x1111111111111111111111111111111111111111",
+        ],
+        &["--max-fee-gwei base-sepolia=3", "+--max-fee-gwei 2"],
+        &["--max-fee-gwei 0.000000001", "--daily-budget-ether .000000000000000001"],
+        &["+--finality 84532=safe", "+--anchor-interval 1"],
+        &["+--finality 84532=depth:64", "+--incarnation 3", "+--mint-beside "],
+        &[
+            "+--adopt base-sepolia=0",
+            "+--adopt 84532/audit.example=7",
+            "+--anchor-host Audit.Example",
+        ],
+        &["+--former-account 0x1111111111111111111111111111111111111111"],
+        &[
+            "+--accept-registry 84532=0x0000000000000000000000000000000000000000000000000000000000000001",
+        ],
+    ];
+    for changes in good {
+        let mut settings = Settings::new();
+        settings.change(changes);
+        let printed = settings.run(&["anchor", "status"]);
+        assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""), "{changes:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
+    const TESTNET: &str = "0x8004A818BFB912233c491871b3d84c89A494BD9e";
+    let unknown_block = format!("eip155:11155420={TESTNET}@BLOCK");
+    let unknown_block: &'static str = unknown_block.leak();
+    let cases: &[Case] = &[
+        (&["--owner-id"], "--owner-id (REGISTRAR_OWNER_ID) is required"),
+        (&["--journal"], "--journal (REGISTRAR_JOURNAL) is required"),
+        (&["--journal DIR/journal"], "--journal should be file:PATH"),
+        (&["--journal file:"], "--journal should be file:PATH"),
+        (&["--signer keystore"], "--signer"),
+        (&["--signer vault:DIR/key"], "--signer should be keystore:PATH"),
+        (&["--signer development-key-file:DIR/none"], "DIR/none cannot be read: No such file"),
+        (&["--signer development-key-file:DIR/empty"], "DIR/empty holds no private key"),
+        (
+            &["--allow-development-keys"],
+            "--allow-development-keys (REGISTRAR_ALLOW_DEVELOPMENT_KEYS) is required",
+        ),
+        (
+            &["--signer keystore:DIR/keystore"],
+            "--keystore-password-file (REGISTRAR_KEYSTORE_PASSWORD_FILE) is required",
+        ),
+        (
+            &["--signer keystore:DIR/none", "+--keystore-password-file DIR/password"],
+            "--signer DIR/none cannot be read",
+        ),
+        (
+            &["--signer keystore:DIR/keystore", "+--keystore-password-file DIR/none"],
+            "--signer DIR/none cannot be read",
+        ),
+        (
+            &["--signer keystore:DIR/key", "+--keystore-password-file DIR/password"],
+            "--signer the keystore DIR/key cannot be opened",
+        ),
+        (&["--account 0x12"], "--account"),
+        (&["--rpc-url"], "--rpc-url (REGISTRAR_RPC_URL) is required: eip155:84532=URL"),
+        (
+            &["--rpc-url base=http://127.0.0.1:1"],
+            "--rpc-url (REGISTRAR_RPC_URL) is required: eip155:84532=URL",
+        ),
+        (&["--rpc-url base-sepolia"], "--rpc-url should be CHAIN=URL"),
+        (&["+--rpc-url bse=http://127.0.0.1:1"], "--rpc-url names no chain"),
+        (&["--rpc-url 84532=ftp://127.0.0.1"], "--rpc-url of eip155:84532 is no http or https URL"),
+        (&["--rpc-url 84532=127.0.0.1:8545"], "--rpc-url of eip155:84532 is no http or https URL"),
+        (&["--rpc-url 84532="], "--rpc-url of eip155:84532 is no http or https URL"),
+        (&["--rpc-url 84532=@DIR/none"], "--rpc-url DIR/none: No such file"),
+        (&["--rpc-url 84532=@DIR/empty"], "--rpc-url (REGISTRAR_RPC_URL) is required"),
+        (&["--rpc-url 84532=@DIR/wrong"], "--rpc-url of eip155:84532 is no http or https URL"),
+        (&["+--registry 84532"], "--registry \"84532\" should be CHAIN=0x…[@BLOCK]"),
+        (&["+--registry 84532=0x12"], "--registry"),
+        (&["+--registry bse=0x1111111111111111111111111111111111111111"], "--registry"),
+        (&["+--registry 84532=0x1111111111111111111111111111111111111111@latest"], "--registry"),
+        (&["+--registry 84532=0x1111111111111111111111111111111111111111@"], "--registry"),
+        (
+            &["--anchor 31337", "--rpc-url 31337=http://127.0.0.1:1"],
+            "--registry (REGISTRAR_REGISTRY) is required: eip155:31337=0x…",
+        ),
+        (&["--anchor optimism-sepolia", "--rpc-url 11155420=http://127.0.0.1:1"], unknown_block),
+        (
+            &["+--finality 84532=latest"],
+            "--finality \"latest\" should be finalized, safe or depth:N",
+        ),
+        (&["+--finality 84532=depth:"], "--finality"),
+        (&["+--finality 84532=depth:-1"], "--finality"),
+        (&["+--finality safe"], "--finality should be CHAIN=VALUE"),
+        (&["+--finality bse=safe"], "--finality \"bse\" is no chain"),
+        (&["+--accept-registry 84532=0x12"], "--accept-registry \"0x12\" is no 0x hash"),
+        (&["+--accept-registry 0x12"], "--accept-registry should be CHAIN=VALUE"),
+        (&["+--accept-registry bse=0x12"], "--accept-registry \"bse\" is no chain"),
+        (&["--max-fee-gwei"], "--max-fee-gwei (REGISTRAR_MAX_FEE_GWEI) is required"),
+        (&["--max-fee-gwei base=1"], "--max-fee-gwei (REGISTRAR_MAX_FEE_GWEI) is required"),
+        (&["--max-fee-gwei 1e3"], "--max-fee-gwei \"1e3\" is no amount"),
+        (&["--max-fee-gwei 0.0000000001"], "--max-fee-gwei"),
+        (&["--max-fee-gwei -1"], "--max-fee-gwei"),
+        (&["--max-fee-gwei ."], "--max-fee-gwei \".\" is no amount"),
+        (&["--max-fee-gwei 340282366920938463463374607432"], "--max-fee-gwei"),
+        (&["+--max-fee-gwei 84532=x"], "--max-fee-gwei \"x\" is no amount"),
+        (&["+--max-fee-gwei bse=0.1"], "--max-fee-gwei \"bse\" is no chain"),
+        (
+            &["--daily-budget-ether"],
+            "--daily-budget-ether (REGISTRAR_DAILY_BUDGET_ETHER) is required",
+        ),
+        (&["--daily-budget-ether 0,01"], "--daily-budget-ether names two amounts for one chain"),
+        (&["--daily-budget-ether 0x1"], "--daily-budget-ether"),
+        (&["+--daily-budget-ether bse=0.1"], "--daily-budget-ether \"bse\" is no chain"),
+        (&["+--daily-budget-ether 84532="], "--daily-budget-ether"),
+        (
+            &["--max-fee-gwei 84532=1", "+--max-fee-gwei base-sepolia=2"],
+            "--max-fee-gwei names two amounts",
+        ),
+        (&["+--adopt base-sepolia"], "--adopt"),
+        (&["+--adopt base-sepolia=-1"], "--adopt"),
+        (&["+--adopt bse=1"], "--adopt \"bse=1\" should be CHAIN[/HOST]=ID"),
+        (&["+--adopt 31337=1"], "--adopt"),
+        (&["+--adopt base-sepolia/no_host=1"], "--adopt"),
+        (&["--anchor bse"], "--anchor \"bse\" is no chain"),
+        (&["--anchor eip155:"], "--anchor"),
+        (&["+--anchor eip155:84532"], "--anchor names one chain twice"),
+        (&["--public-url http://seller.example"], "--public-url must be https"),
+        (&["+--anchor-interval 0"], "--anchor-interval"),
+        (&["+--anchor-interval 0s"], "--anchor-interval"),
+        (&["+--anchor-interval soon"], "--anchor-interval"),
+        (&["+--anchor-host no_host"], "--anchor-host"),
+        (&["+--former-account 0x12"], "--former-account"),
+        (&["+--incarnation -1"], "--incarnation"),
+    ];
+    // A folder of its own for each: what is told has its name where DIR stands.
+    for (changes, told) in cases {
+        let mut settings = Settings::new();
+        settings.change(changes);
+        let dir = settings.dir.path().to_str().unwrap().to_owned();
+        for verb in VERBS {
+            let printed = settings.run(verb);
+            let stderr = printed.stderr.replace(&dir, "DIR");
+            let case = format!("{verb:?} {changes:?}: {stderr}");
+            assert_eq!((printed.code, printed.stdout.as_str()), (Some(2), ""), "{case}");
+            assert!(stderr.contains(told), "{told:?} is not in {case}");
+            assert!(!settings.journal().exists(), "{case}");
+        }
+    }
+}
+
+#[test]
+fn what_only_some_verbs_need_is_asked_for_by_them() {
+    all_refused(&[(&["--public-url"], "--public-url")], &VERBS);
+    all_refused(&[(&["--signer"], "--signer (REGISTRAR_SIGNER) is required")], &VERBS[2..]);
+    all_refused(&[(&["--signer"], "--account (REGISTRAR_ACCOUNT) is required")], &VERBS[..2]);
+    all_refused(&[(&["--anchor"], "--anchor (REGISTRAR_ANCHOR) is required")], &VERBS[..3]);
+    all_refused(
+        &[(&["--anchor", "--journal journal"], "--journal should be file:PATH")],
+        &VERBS[3..],
+    );
+    let mismatch = format!("+--account {OTHER}");
+    let mut settings = Settings::new();
+    settings.change(&[&mismatch]);
+    for verb in &VERBS[2..] {
+        let printed = settings.run(verb);
+        assert_eq!(printed.code, Some(2), "{}", printed.stderr);
+        for told in ["--account", OTHER, ACCOUNT] {
+            assert!(printed.stderr.contains(told), "{told}: {}", printed.stderr);
+        }
+        assert!(!printed.stderr.contains(&KEY[2..10]), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn a_keystore_opens_with_its_password_and_with_no_other() {
+    let keystore = ["--allow-development-keys", "--signer keystore:DIR/keystore"];
+    let mut settings = Settings::new();
+    settings.change(&keystore);
+    settings.change(&["+--keystore-password-file DIR/password"]);
+    settings.and("--account", ACCOUNT);
+    // The journal is its account's: it is begun before a node is asked, and the node is not there.
+    let printed = settings.run(&["anchor", "run", "--once"]);
+    let journal = fs::read_to_string(settings.journal()).unwrap();
+    assert!(
+        journal.contains(&ACCOUNT.to_lowercase()) && journal.contains("Unreachable"),
+        "{}",
+        printed.stderr
+    );
+
+    let mut settings = Settings::new();
+    settings.change(&keystore);
+    settings.change(&["+--keystore-password-file DIR/wrong"]);
+    let printed = settings.run(&["anchor", "run", "--once"]);
+    assert_eq!(printed.code, Some(2), "{}", printed.stderr);
+    assert!(
+        printed.stderr.contains("--signer") && printed.stderr.contains("wrong password"),
+        "{}",
+        printed.stderr
+    );
+    assert!(!settings.journal().exists());
+}

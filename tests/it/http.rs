@@ -1,0 +1,3 @@
+//! Documents over HTTP, read by a real consumer.
+
+mod agent0_sdk;

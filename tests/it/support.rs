@@ -1,0 +1,10 @@
+//! What the tests run against: the binary, an EVM node, and a faulty proxy between them.
+
+pub mod anchor_key;
+pub mod chain;
+pub mod process;
+pub mod proxy;
+#[path = "../support/resource.rs"]
+#[allow(dead_code, reason = "the unit tests use the rest")]
+pub mod resource;
+pub mod stage;
