@@ -15,9 +15,9 @@ mod wanted;
 
 pub(crate) use self::{
     evidence::Accounts,
-    fees::Allowance,
+    fees::SpendLimits,
     key::{AnchoredAgent, Owner},
     plan::{Purpose, Step},
     reason::AnchorReason,
-    wanted::Anchored,
+    wanted::AnchorPolicy,
 };

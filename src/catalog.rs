@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::{
     offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
     registration::{
-        Availability, Document, Explanation, Learned, Projection, PublishedOffer, Reason,
-        RegistrationEntry, Registrations, State, entries,
+        Availability, Document, Explanation, OfferState, OnChainFacts, Projection, PublishedOffer,
+        Reason, RegistrationEntry, Registrations, entries,
     },
 };
 
@@ -71,7 +71,7 @@ pub(crate) struct ListedOffer {
     #[serde(flatten)]
     pub(crate) id: OfferId,
     /// Published or draining.
-    pub(crate) state: State,
+    pub(crate) state: OfferState,
     /// Why.
     pub(crate) reason: Reason,
     /// When it ends, if it drains.
@@ -154,7 +154,7 @@ impl Catalog {
         projection: Projection,
         public_url: &Origin,
         identity: &Registrations,
-        learned: &Learned,
+        learned: &OnChainFacts,
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
@@ -232,8 +232,10 @@ impl Catalog {
 impl ListedOffer {
     fn new(offer: &PublishedOffer, public_url: &Origin) -> Self {
         let (state, drain_ends_at) = match offer.availability {
-            Availability::Open => (State::Published, None),
-            Availability::Draining { ends_at } => (State::Draining, Some(print_seconds(ends_at))),
+            Availability::Open => (OfferState::Published, None),
+            Availability::Draining { ends_at } => {
+                (OfferState::Draining, Some(print_seconds(ends_at)))
+            }
         };
         Self {
             id: offer.id.clone(),
@@ -247,7 +249,11 @@ impl ListedOffer {
     }
 }
 
-fn agents(projection: &Projection, public_url: &Origin, learned: &Learned) -> Vec<ListedAgent> {
+fn agents(
+    projection: &Projection,
+    public_url: &Origin,
+    learned: &OnChainFacts,
+) -> Vec<ListedAgent> {
     let agent = |agent: String, origin: &str, document: &Document, offers: Vec<String>| {
         let anchored = learned.of(&agent).map(|(registry, reason)| {
             let agent_registry = registry.to_string();

@@ -13,7 +13,7 @@ use clap::{
 use self::offers::require_public_url;
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorView},
-    offers::{AccessArgs, OfferArgs, OfferConfig, Source},
+    offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
 use crate::{
     offer::{GracePeriod, Hostname, OfferId, Timestamp, parse_timestamp},
@@ -288,7 +288,7 @@ impl RenderArgs {
     pub(crate) fn resolve(self) -> (OfferConfig, Agent, Option<Timestamp>) {
         let Self { offers, at, agent } = self;
         let offers = offers.resolve();
-        if matches!(offers.source, Source::Cluster { .. }) {
+        if matches!(offers.source, OfferSource::Cluster { .. }) {
             refuse(
                 ErrorKind::MissingRequiredArgument,
                 "--offers PATH is required: render reads manifests",

@@ -14,9 +14,9 @@ use anyhow::{Context, bail};
 use clap::CommandFactory;
 
 use crate::{
-    cli::{Cli, Command, OfferConfig, Source},
+    cli::{Cli, Command, OfferConfig, OfferSource},
     offer::Origin,
-    registration::{Learned, Projection, project},
+    registration::{OnChainFacts, Projection, project},
     source::{World, cluster, files::Manifests},
 };
 
@@ -64,7 +64,7 @@ enum ReadIds {
 /// Reads a world once, for verbs that do not stay. A broken file is an error; lesser problems go to stderr.
 async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> {
     match &config.source {
-        Source::Files { root, public_url } => {
+        OfferSource::Files { root, public_url } => {
             let public_url = public_url.clone().unwrap_or_else(assumed_public_url);
             let observed = Manifests::new(root, config.scope.clone(), public_url).read()?;
             observed.problems.iter().for_each(|problem| eprintln!("registrar: {problem}"));
@@ -73,7 +73,7 @@ async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> 
             };
             Ok(world)
         }
-        Source::Cluster { access, public_url } => {
+        OfferSource::Cluster { access, public_url } => {
             let client = cluster::connect(access).await?;
             let offers = cluster::read_offers(&client, &config.scope).await?;
             let public_url = match public_url {
@@ -96,6 +96,6 @@ fn assumed_public_url() -> Origin {
 }
 
 fn project_at(world: &World, config: &OfferConfig, at: crate::offer::Timestamp) -> Projection {
-    let ids = Learned::default().ids(&world.identity.registrations);
+    let ids = OnChainFacts::default().ids(&world.identity.registrations);
     project(&world.offers, &ids, &world.public_url, &config.rules, at)
 }

@@ -28,7 +28,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-pub(crate) use self::problem::Problem;
+pub(crate) use self::problem::ProblemDetails;
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
@@ -38,13 +38,13 @@ use crate::{
 };
 
 /// How long a handler waits for the publisher after the catalog has run out.
-const PATIENCE: Duration = Duration::from_millis(100);
+const CATALOG_WAIT: Duration = Duration::from_millis(100);
 /// No handler takes this long; a request that does is answered 503.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// What handlers look things up in.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct CatalogReader {
     /// The published catalog.
     pub(crate) catalog: watch::Receiver<Shared>,
     /// What the source knows: it names what is missing.
@@ -63,13 +63,13 @@ struct Current {
     now: Timestamp,
 }
 
-impl Reader {
+impl CatalogReader {
     /// The catalog as it is true at this moment, or the problem to answer with.
     ///
     /// An answer that has run out is never given: not by a frozen process, nor under a stepped clock.
-    async fn current(&self) -> Result<Current, Problem> {
+    async fn current(&self) -> Result<Current, ProblemDetails> {
         let mut catalog = self.catalog.clone();
-        let waited = tokio::time::timeout(PATIENCE, async {
+        let waited = tokio::time::timeout(CATALOG_WAIT, async {
             loop {
                 let shared = catalog.borrow_and_update().clone();
                 let Some(shared) = shared else { return Err(self.incomplete()) };
@@ -78,17 +78,17 @@ impl Reader {
                     return Ok(Current { catalog: shared, now });
                 }
                 if catalog.changed().await.is_err() {
-                    return Err(Problem::stale());
+                    return Err(ProblemDetails::stale());
                 }
             }
         });
-        waited.await.unwrap_or_else(|_| Err(Problem::stale()))
+        waited.await.unwrap_or_else(|_| Err(ProblemDetails::stale()))
     }
 
-    fn incomplete(&self) -> Problem {
+    fn incomplete(&self) -> ProblemDetails {
         let observed = self.observed.borrow();
         let missing: Vec<String> = observed.missing.iter().map(ToString::to_string).collect();
-        Problem::incomplete(&missing)
+        ProblemDetails::incomplete(&missing)
     }
 }
 
@@ -103,12 +103,12 @@ impl Current {
 }
 
 /// The public router.
-pub(crate) fn router(reader: Reader) -> Router {
+pub(crate) fn router(reader: CatalogReader) -> Router {
     let metrics = reader.metrics.clone();
-    let rest = assemble(courteous_routes(), &metrics)
+    let rest = assemble(api_routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
-        .layer(courtesy())
+        .layer(common_layers())
         .layer(from_fn_with_state(metrics, count_misses));
     // The document paths answer for themselves, without the layers: a stock stack costs a third of their speed.
     document_routes()
@@ -121,14 +121,14 @@ pub(crate) fn router(reader: Reader) -> Router {
 /// Every path of the public router, as it is written there and in openapi.yaml.
 #[cfg(test)]
 pub(crate) fn paths() -> Vec<&'static str> {
-    let paths = document_routes().into_iter().chain(courteous_routes());
+    let paths = document_routes().into_iter().chain(api_routes());
     paths.map(|(path, _)| path).collect()
 }
 
 /// A path and what answers there.
 type Route<S> = (&'static str, MethodRouter<S>);
 
-fn document_routes() -> Vec<Route<Reader>> {
+fn document_routes() -> Vec<Route<CatalogReader>> {
     use documents::{OFFER_DOCUMENT, WELL_KNOWN, methods, offer_document, well_known};
     vec![
         (WELL_KNOWN, methods(WELL_KNOWN, well_known)),
@@ -136,7 +136,7 @@ fn document_routes() -> Vec<Route<Reader>> {
     ]
 }
 
-fn courteous_routes() -> Vec<Route<Reader>> {
+fn api_routes() -> Vec<Route<CatalogReader>> {
     let mut routes = vec![
         ("/offers", get(listings::offers)),
         ("/offers/{namespace}/{name}", get(listings::offer)),
@@ -158,7 +158,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
 }
 
 /// What every route off the hot path gets.
-fn courtesy() -> impl tower::Layer<
+fn common_layers() -> impl tower::Layer<
     axum::routing::Route,
     Service: tower::Service<
         Request,

@@ -20,10 +20,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 pub(crate) use self::{
-    claims::{Standing, hold},
+    claims::{ClaimOutcome, resolve_claims},
     drain::{Drain, WindDown},
     endpoint::{EntryCode, Service, is_image},
-    fields::{Fields, WrongType},
+    fields::{Fields, WrongTypeError},
     grace::GracePeriod,
     instant::{Timestamp, parse_timestamp, print_seconds},
     place::{Hostname, Origin, PathError, ServicePath, is_dns_name},
@@ -39,11 +39,11 @@ pub(crate) struct OfferId {
 }
 
 /// All offers seen, by id.
-pub(crate) type Offers = BTreeMap<OfferId, Arc<Seen>>;
+pub(crate) type Offers = BTreeMap<OfferId, Arc<ParsedOffer>>;
 
 /// What was seen of one resource. Even a rejected offer keeps the claims that could be read.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct ParsedOffer {
     /// When the object was created, if it says so.
     pub(crate) created: Option<Timestamp>,
     /// Whether the object is being deleted.
@@ -143,7 +143,7 @@ impl fmt::Display for OfferId {
     }
 }
 
-impl Seen {
+impl ParsedOffer {
     /// Checks a resource, or says why it can't be published.
     pub(crate) fn parse(id: &OfferId, resource: &Value) -> Self {
         let metadata = Fields::of(resource.get("metadata"), "metadata");
@@ -233,7 +233,7 @@ impl Draft {
         Self::typed(resource).map_err(|wrong| wrong.to_string())?
     }
 
-    fn typed(resource: &Value) -> Result<Result<Self, String>, WrongType> {
+    fn typed(resource: &Value) -> Result<Result<Self, String>, WrongTypeError> {
         let metadata = Fields::of(resource.get("metadata"), "metadata")?;
         if let Some(created) = metadata.text("creationTimestamp")?
             && parse_timestamp(created).is_none()
@@ -257,7 +257,7 @@ impl Draft {
     }
 }
 
-fn wind_down(spec: &Fields<'_>, notes: &mut Vec<String>) -> Result<WindDown, WrongType> {
+fn wind_down(spec: &Fields<'_>, notes: &mut Vec<String>) -> Result<WindDown, WrongTypeError> {
     let Some(at) = spec.text("drainAt")? else {
         // Without a drainAt the grace period has no effect, so a bad one is worth a word and no more.
         let usable = match spec.text("drainGracePeriod") {
@@ -277,7 +277,7 @@ fn wind_down(spec: &Fields<'_>, notes: &mut Vec<String>) -> Result<WindDown, Wro
     })
 }
 
-fn conditions(resource: &Value) -> Result<BTreeSet<String>, WrongType> {
+fn conditions(resource: &Value) -> Result<BTreeSet<String>, WrongTypeError> {
     let mut first = BTreeMap::new();
     for condition in Fields::of(resource.get("status"), "status")?.list("conditions")? {
         let condition = Fields::of(Some(condition), "status.conditions[]")?;
@@ -289,7 +289,10 @@ fn conditions(resource: &Value) -> Result<BTreeSet<String>, WrongType> {
     Ok(first.into_iter().filter_map(|(kind, holds)| holds.then_some(kind)).collect())
 }
 
-fn registration(spec: &Fields<'_>, notes: &mut Vec<String>) -> Result<Registration, WrongType> {
+fn registration(
+    spec: &Fields<'_>,
+    notes: &mut Vec<String>,
+) -> Result<Registration, WrongTypeError> {
     let fields = Fields::of(spec.raw("registration"), "spec.registration")?;
     fields.flag("enabled")?;
     let mut services = Vec::new();

@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
-    registration::{Learned, Rules, project},
+    registration::{OnChainFacts, Rules, project},
     source::Observation,
     telemetry::Metrics,
 };
@@ -18,7 +18,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// Publishes a new catalog whenever the world or the calendar changes. Ends when the source does.
 pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
-    mut learned: watch::Receiver<Learned>,
+    mut learned: watch::Receiver<OnChainFacts>,
     rules: Rules,
     clock: Clock,
     catalog: watch::Sender<Shared>,
@@ -27,7 +27,7 @@ pub(crate) async fn run(
     loop {
         let ids = learned.borrow_and_update().clone();
         let next = publish(&world.borrow_and_update().clone(), &ids, &rules, clock, &catalog);
-        metrics.beat();
+        metrics.heartbeat();
         let sleep = tokio::time::sleep_until(Instant::now() + next);
         tokio::select! {
             changed = world.changed() => if changed.is_err() { return },
@@ -41,7 +41,7 @@ pub(crate) async fn run(
 /// Publishes what is true now and says how long at most to wait before asking again.
 fn publish(
     observed: &Observation,
-    learned: &Learned,
+    learned: &OnChainFacts,
     rules: &Rules,
     clock: Clock,
     catalog: &watch::Sender<Shared>,

@@ -14,15 +14,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::document::fragment;
 pub(crate) use self::{
-    document::{Availability, Document, Entry, Face},
+    document::{AgentProfile, Availability, Document, ServiceEntry},
     identity::{
-        AgentId, AgentRegistry, Identity, Ids, Learned, LearnedAgent, LearnedId, RegistrationEntry,
-        Registrations, entries,
+        AgentId, AgentRegistry, Identity, Ids, OnChainAgent, OnChainFacts, OnChainId,
+        RegistrationEntry, Registrations, entries,
     },
     json::encode,
-    reason::{Explanation, Reason, State},
+    reason::{Explanation, OfferState, Reason},
 };
-use crate::offer::{Hostname, Offer, OfferId, Offers, Origin, Timestamp, hold};
+use crate::offer::{Hostname, Offer, OfferId, Offers, Origin, Timestamp, resolve_claims};
 
 /// What the operator decided about documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +36,14 @@ pub(crate) struct Rules {
     /// The aggregate document is cut above this many bytes.
     pub(crate) max_document_bytes: usize,
     /// What the default agent says of itself, each field on its own.
-    pub(crate) profile: Profile,
+    pub(crate) profile: ProfileOverrides,
     /// What a tombstone of the default agent is called when the profile has no name.
     pub(crate) agent_name: String,
 }
 
 /// The operator's own words for the default agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Profile {
+pub(crate) struct ProfileOverrides {
     /// The agent's name.
     pub(crate) name: Option<String>,
     /// The agent's description.
@@ -111,7 +111,7 @@ pub(crate) fn project(
     rules: &Rules,
     now: Timestamp,
 ) -> Projection {
-    let standings = hold(offers, public_url);
+    let standings = resolve_claims(offers, public_url);
     let mut explanations = BTreeMap::new();
     let mut listed: Vec<(&OfferId, &Offer, Availability)> = Vec::new();
     let mut next_change: Option<Timestamp> = None;
@@ -209,7 +209,7 @@ fn default_image(public_url: &Origin) -> String {
     format!("{public_url}/agent-icon.png")
 }
 
-fn face(id: &OfferId, offer: &Offer, public_url: &Origin) -> Face {
+fn face(id: &OfferId, offer: &Offer, public_url: &Origin) -> AgentProfile {
     let said = &offer.registration;
     let generated = || match &offer.model {
         Some(model) if offer.kind == "inference" => {
@@ -217,7 +217,7 @@ fn face(id: &OfferId, offer: &Offer, public_url: &Origin) -> Face {
         }
         Some(_) | None => format!("x402 payment-gated {} service: {}", offer.kind, id.name),
     };
-    Face {
+    AgentProfile {
         name: said.name.clone().unwrap_or_else(|| id.name.to_string()),
         description: said.description.clone().unwrap_or_else(generated),
         image: said.image.clone().unwrap_or_else(|| default_image(public_url)),
@@ -227,13 +227,13 @@ fn face(id: &OfferId, offer: &Offer, public_url: &Origin) -> Face {
     }
 }
 
-fn default_face(oldest: Option<&Face>, public_url: &Origin, rules: &Rules) -> Face {
+fn default_face(oldest: Option<&AgentProfile>, public_url: &Origin, rules: &Rules) -> AgentProfile {
     let profile = rules.profile.clone();
     let image = profile.image.unwrap_or_else(|| default_image(public_url));
     let Some(oldest) = oldest.cloned() else {
         return tombstone(profile.name.as_deref().unwrap_or(&rules.agent_name), image);
     };
-    Face {
+    AgentProfile {
         name: profile.name.unwrap_or(oldest.name),
         description: profile.description.unwrap_or(oldest.description),
         image: rules.profile.image.clone().unwrap_or(oldest.image),
@@ -243,8 +243,8 @@ fn default_face(oldest: Option<&Face>, public_url: &Origin, rules: &Rules) -> Fa
     }
 }
 
-fn tombstone(name: &str, image: String) -> Face {
-    Face {
+fn tombstone(name: &str, image: String) -> AgentProfile {
+    AgentProfile {
         name: name.to_owned(),
         description: format!("Agent {name} (deactivated)"),
         image,

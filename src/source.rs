@@ -1,8 +1,8 @@
 //! Facts in: one complete world of offers, agent ids and the public URL, and how old it is.
 
 pub(crate) mod cluster;
-mod exact;
 pub(crate) mod files;
+mod lossless_json;
 mod manifest;
 mod selector;
 
@@ -40,14 +40,14 @@ pub(crate) struct Observation {
     /// The last complete world, once there was one.
     pub(crate) world: Option<World>,
     /// What keeps the first world from being complete.
-    pub(crate) missing: Vec<Problem>,
+    pub(crate) missing: Vec<SourceProblem>,
     /// What is wrong besides, and what was kept because of it.
-    pub(crate) problems: Vec<Problem>,
+    pub(crate) problems: Vec<SourceProblem>,
 }
 
 /// Something an operator should know that belongs to no single offer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct Problem {
+pub(crate) struct SourceProblem {
     /// One word for machines, such as `BrokenFile`.
     pub(crate) code: &'static str,
     /// What it is about: a file, an object, a kind.
@@ -69,18 +69,18 @@ pub(crate) struct Scope {
 
 /// When the source last spoke and when it was last whole, for readiness pages and metrics.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Vitals(Arc<Mutex<Times>>);
+pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
 
 #[derive(Debug, Default)]
 struct Times {
-    spoke: Option<Instant>,
+    responded: Option<Instant>,
     complete: Option<Instant>,
 }
 
-impl Vitals {
+impl SourceHealth {
     /// The source gave an answer of any use.
-    pub(crate) fn spoke(&self) {
-        self.times(|times| times.spoke = Some(Instant::now()));
+    pub(crate) fn responded(&self) {
+        self.times(|times| times.responded = Some(Instant::now()));
     }
 
     /// Everything that documents are made from was seen as it stood at `instant`.
@@ -88,9 +88,9 @@ impl Vitals {
         self.times(|times| times.complete = times.complete.max(Some(instant)));
     }
 
-    /// How long ago the source last spoke.
-    pub(crate) fn since_spoke(&self) -> Option<Duration> {
-        self.times(|times| times.spoke).map(|at| at.elapsed())
+    /// How long ago the source last responded.
+    pub(crate) fn since_response(&self) -> Option<Duration> {
+        self.times(|times| times.responded).map(|at| at.elapsed())
     }
 
     /// How long ago the source was last whole.
@@ -104,7 +104,7 @@ impl Vitals {
     }
 }
 
-impl Problem {
+impl SourceProblem {
     /// A problem from its parts.
     pub(crate) fn new(
         code: &'static str,
@@ -115,19 +115,19 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for SourceProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: {}", self.code, self.about, self.message)
     }
 }
 
 /// The problems of an AgentIdentity, as problems of the source.
-fn identity_problems(scope: &Scope, identity: &Identity) -> Vec<Problem> {
+fn identity_problems(scope: &Scope, identity: &Identity) -> Vec<SourceProblem> {
     let about =
         scope.identity.iter().map(|id| format!("AgentIdentity {id}")).next().unwrap_or_default();
     identity
         .problems
         .iter()
-        .map(|problem| Problem::new(problem.code(), &about, problem.to_string()))
+        .map(|problem| SourceProblem::new(problem.code(), &about, problem.to_string()))
         .collect()
 }

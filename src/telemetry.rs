@@ -62,7 +62,7 @@ struct Inner {
     offers: Family<StateLabel, Gauge>,
     reasons: Family<ReasonLabel, Gauge>,
     problems: Family<CodeLabel, Gauge>,
-    spoke: Seconds,
+    responded: Seconds,
     complete: Seconds,
     document_age: Seconds,
     next_change: Seconds,
@@ -72,7 +72,7 @@ struct Inner {
     foreign_nonces: Family<ChainLabel, Gauge>,
     settled_nonces: Family<ChainLabel, Gauge>,
     endpoints: Family<ChainLabel, Gauge>,
-    beat: Mutex<Instant>,
+    heartbeat: Mutex<Instant>,
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
@@ -111,7 +111,7 @@ struct ChainLabel {
 
 /// How anchoring stands on one chain.
 #[derive(Clone, Debug)]
-pub(crate) struct AnchorReading {
+pub(crate) struct ChainStats {
     /// The chain, CAIP-2.
     pub(crate) chain: String,
     /// Agents by reason, every reason named.
@@ -128,15 +128,15 @@ pub(crate) struct AnchorReading {
 
 /// What is known at the moment of a scrape.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reading {
+pub(crate) struct ScrapeValues {
     /// Offers by state, every state named.
     pub(crate) states: Vec<(&'static str, usize)>,
     /// Offers by reason, every reason named.
     pub(crate) reasons: Vec<(&'static str, usize)>,
     /// Problems of the source by code.
     pub(crate) problems: Vec<(&'static str, usize)>,
-    /// How long ago the source spoke.
-    pub(crate) since_spoke: Option<Duration>,
+    /// How long ago the source responded.
+    pub(crate) since_response: Option<Duration>,
     /// How long ago the source was whole.
     pub(crate) since_complete: Option<Duration>,
     /// How long ago the default document changed, seconds.
@@ -169,11 +169,11 @@ impl Metrics {
             "Problems of the source that belong to no single offer",
             problems.clone(),
         );
-        let spoke = Seconds::default();
+        let responded = Seconds::default();
         registry.register(
             "source_silence_seconds",
             "Seconds since the source last spoke; NaN before",
-            spoke.clone(),
+            responded.clone(),
         );
         let complete = Seconds::default();
         let help =
@@ -211,13 +211,13 @@ impl Metrics {
             ("commit", env!("REGISTRAR_COMMIT")),
         ]);
         registry.register("build", "What is running", build);
-        let beat = Mutex::new(Instant::now());
+        let heartbeat = Mutex::new(Instant::now());
         let inner = Inner {
             registry,
             offers,
             reasons,
             problems,
-            spoke,
+            responded,
             complete,
             document_age,
             next_change,
@@ -227,7 +227,7 @@ impl Metrics {
             foreign_nonces,
             settled_nonces,
             endpoints,
-            beat,
+            heartbeat,
         };
         Self(Arc::new(inner))
     }
@@ -238,7 +238,7 @@ impl Metrics {
     }
 
     /// How anchoring stands on one chain.
-    pub(crate) fn anchored(&self, reading: &AnchorReading) {
+    pub(crate) fn anchored(&self, reading: &ChainStats) {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let chain = ChainLabel { chain: reading.chain.clone() };
         for (reason, agents) in &reading.reasons {
@@ -255,17 +255,17 @@ impl Metrics {
     }
 
     /// The publisher went round once.
-    pub(crate) fn beat(&self) {
-        *self.0.beat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    pub(crate) fn heartbeat(&self) {
+        *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// How long ago the publisher went round.
-    pub(crate) fn since_beat(&self) -> Duration {
-        self.0.beat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    pub(crate) fn since_heartbeat(&self) -> Duration {
+        self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// Everything in OpenMetrics text, with the readings of now.
-    pub(crate) fn scrape(&self, reading: &Reading) -> String {
+    pub(crate) fn scrape(&self, reading: &ScrapeValues) -> String {
         let inner = &self.0;
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         for (state, offers) in &reading.states {
@@ -281,7 +281,7 @@ impl Metrics {
         let seconds = |duration: Option<Duration>| {
             duration.map_or(f64::NAN, |duration| duration.as_secs_f64())
         };
-        inner.spoke.set(seconds(reading.since_spoke));
+        inner.responded.set(seconds(reading.since_response));
         inner.complete.set(seconds(reading.since_complete));
         inner.document_age.set(reading.document_age.unwrap_or(f64::NAN));
         inner.next_change.set(reading.next_change.unwrap_or(f64::NAN));

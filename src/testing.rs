@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    offer::{OfferId, Offers, Origin, Seen, Timestamp, parse_timestamp},
+    offer::{OfferId, Offers, Origin, ParsedOffer, Timestamp, parse_timestamp},
     registration::{
-        Document, Explanation, Ids, Learned, Profile, Projection, Reason, Registrations, Rules,
-        State, project,
+        Document, Explanation, Ids, OfferState, OnChainFacts, ProfileOverrides, Projection, Reason,
+        Registrations, Rules, project,
     },
 };
 use proptest::test_runner::Config as ProptestConfig;
@@ -37,8 +37,8 @@ impl Resource {
         OfferId::new(namespace, name)
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        Seen::parse(&self.id(), &self.0)
+    pub(crate) fn seen(&self) -> ParsedOffer {
+        ParsedOffer::parse(&self.id(), &self.0)
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn rules() -> Rules {
         drop_unready_drains: false,
         service_names: None,
         max_document_bytes: 1_048_576,
-        profile: Profile::default(),
+        profile: ProfileOverrides::default(),
         agent_name: "default".to_owned(),
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn said(document: &Document) -> Value {
 }
 
 /// An offer's state and reason.
-pub(crate) fn standing(projection: &Projection, id: &str) -> (State, Reason) {
+pub(crate) fn standing(projection: &Projection, id: &str) -> (OfferState, Reason) {
     let told = explanation(projection, id);
     (told.state, told.reason)
 }
@@ -104,5 +104,5 @@ pub(crate) fn law(cases: u32) -> ProptestConfig {
 
 /// The ids of documents where nothing was learned on chain.
 pub(crate) fn ids_of(registrations: &Registrations) -> Ids {
-    Learned::default().ids(registrations)
+    OnChainFacts::default().ids(registrations)
 }

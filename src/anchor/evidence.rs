@@ -113,7 +113,7 @@ pub(crate) struct View {
 
 /// Why evidence cannot be whole: nothing may be signed on it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Short {
+pub(crate) enum IncompleteEvidence {
     /// Fewer or more `Registered` than `Transfer`-from-zero events.
     #[error("{account} has {registered} Registered events, but {minted} Transfer events from zero")]
     Mints {
@@ -158,7 +158,7 @@ impl Evidence {
     /// Draws the view, if the evidence is complete.
     ///
     /// Only what an account of ours sent counts: anyone can mint our agentURI with our κ and send us the token.
-    pub(crate) fn view(&self, accounts: &Accounts) -> Result<View, Short> {
+    pub(crate) fn view(&self, accounts: &Accounts) -> Result<View, IncompleteEvidence> {
         accounts.all().try_for_each(|account| self.check(account))?;
         let ours = |owner: &Address| accounts.contains(*owner);
         let mut agents = BTreeMap::new();
@@ -167,7 +167,7 @@ impl Evidence {
             agents.entry(key).or_insert(mint.id);
         }
         for id in self.owned(accounts).into_iter().chain(agents.values().copied()) {
-            self.tokens.get(&id).ok_or(Short::Token(id))?;
+            self.tokens.get(&id).ok_or(IncompleteEvidence::Token(id))?;
         }
         let mut adopted = BTreeSet::new();
         for (id, token) in self.tokens.iter().filter(|(_, token)| ours(&token.owner)) {
@@ -179,7 +179,7 @@ impl Evidence {
                 .peekable();
             let minted = self.mints.iter().any(|mint| mint.id == *id && mint.key == Some(key));
             if told.peek().is_none() && !minted {
-                return Err(Short::Key(*id, key));
+                return Err(IncompleteEvidence::Key(*id, key));
             }
             if told.any(|adoption| ours(&adoption.sender)) {
                 agents.entry(key).or_insert(*id);
@@ -214,13 +214,13 @@ impl Evidence {
         owned
     }
 
-    fn check(&self, account: Address) -> Result<(), Short> {
+    fn check(&self, account: Address) -> Result<(), IncompleteEvidence> {
         let registered = self.mints.iter().filter(|mint| mint.owner == account).count();
         let minted =
             |transfer: &&Transfer| transfer.from == Address::ZERO && transfer.to == account;
         let minted = self.transfers.iter().filter(minted).count();
         if registered != minted {
-            return Err(Short::Mints { account, registered, minted });
+            return Err(IncompleteEvidence::Mints { account, registered, minted });
         }
         let moved = |transfer: &Transfer| {
             i128::from(transfer.to == account) - i128::from(transfer.from == account)
@@ -229,7 +229,7 @@ impl Evidence {
         let balance = self.balances.get(&account).copied().unwrap_or_default();
         match u128::try_from(summed) {
             Ok(sum) if U256::from(sum) == balance => Ok(()),
-            Ok(_) | Err(_) => Err(Short::Balance { account, summed, balance }),
+            Ok(_) | Err(_) => Err(IncompleteEvidence::Balance { account, summed, balance }),
         }
     }
 }

@@ -17,9 +17,9 @@ use alloy::{
 
 pub(super) use self::contract::calldata;
 pub(crate) use self::{
-    endpoint::{Endpoint, Unanswered},
+    endpoint::{Endpoint, RpcError},
     history::History,
-    notes::{Notes, Reading},
+    notes::{Snapshot, SnapshotCache},
 };
 use super::{
     evidence::{Accounts, Block, Evidence},
@@ -45,7 +45,7 @@ pub(crate) enum Finality {
 
 /// One chain's registry, and the nodes that are asked about it.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
+pub(crate) struct RegistryClient {
     /// Which registry.
     pub(crate) registry: AgentRegistry,
     /// The nodes; the first is asked first.
@@ -56,10 +56,10 @@ pub(crate) struct Chain {
 
 /// Why nothing was decided.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undecided {
+pub(crate) enum SnapshotError {
     /// A node gave no usable answer.
     #[error(transparent)]
-    Unanswered(#[from] Unanswered),
+    RpcError(#[from] RpcError),
     /// The nodes call no common block final.
     #[error("{agreeing} of {all} endpoints agree on a final block")]
     NoQuorum {
@@ -106,7 +106,7 @@ pub(crate) struct AtBlock<'a> {
 
 /// The head, and what a transaction would cost there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outlook {
+pub(crate) struct HeadState {
     /// Counts and base fee.
     pub(crate) head: Head,
     /// The tip that the node suggests, wei per gas.
@@ -117,23 +117,23 @@ pub(crate) struct Outlook {
 
 /// What to read besides the account's own history.
 #[derive(Clone, Debug)]
-pub(crate) struct Question<'a> {
+pub(crate) struct ReadRequest<'a> {
     /// Our accounts.
     pub(crate) accounts: &'a Accounts,
     /// Tokens that the operator or an AgentIdentity names.
     pub(crate) named: Vec<AgentId>,
 }
 
-impl Chain {
+impl RegistryClient {
     /// The final block that a majority of the nodes agree on, at a node that does.
-    pub(crate) async fn at_final(&self) -> Result<AtBlock<'_>, Undecided> {
+    pub(crate) async fn at_final(&self) -> Result<AtBlock<'_>, SnapshotError> {
         let majority = self.endpoints.len() / 2 + 1;
         let mut claims = Vec::new();
         let mut silent = None;
         for endpoint in &self.endpoints {
             match self.claim(endpoint).await {
                 Ok(block) => claims.push((endpoint, block)),
-                Err(Undecided::Unanswered(error)) => silent = Some(error),
+                Err(SnapshotError::RpcError(error)) => silent = Some(error),
                 Err(other) => return Err(other),
             }
         }
@@ -141,8 +141,8 @@ impl Chain {
         claims.sort_by_key(|(_, block)| std::cmp::Reverse(block.number));
         let Some((_, lowest)) = claims.get(majority - 1) else {
             let no_quorum =
-                Undecided::NoQuorum { agreeing: claims.len(), all: self.endpoints.len() };
-            return Err(silent.map_or(no_quorum, Undecided::from));
+                SnapshotError::NoQuorum { agreeing: claims.len(), all: self.endpoints.len() };
+            return Err(silent.map_or(no_quorum, SnapshotError::from));
         };
         let number = lowest.number;
         let mut agreeing: Vec<(&Endpoint, B256)> = Vec::new();
@@ -163,18 +163,22 @@ impl Chain {
             }),
             None => {
                 let most = agreeing.iter().map(|(_, hash)| votes(*hash)).max().unwrap_or_default();
-                Err(Undecided::NoQuorum { agreeing: most, all: self.endpoints.len() })
+                Err(SnapshotError::NoQuorum { agreeing: most, all: self.endpoints.len() })
             }
         }
     }
 
     /// What one node calls final, if it serves the right chain.
-    async fn claim(&self, endpoint: &Endpoint) -> Result<Block, Undecided> {
+    async fn claim(&self, endpoint: &Endpoint) -> Result<Block, SnapshotError> {
         let chain_id = endpoint.provider().get_chain_id().await;
         let theirs = chain_id.map_err(|error| endpoint.unanswered("eth_chainId", &error))?;
         if theirs != self.registry.chain_id {
             let ours = self.registry.chain_id;
-            return Err(Undecided::ChainMismatch { endpoint: endpoint.to_string(), theirs, ours });
+            return Err(SnapshotError::ChainMismatch {
+                endpoint: endpoint.to_string(),
+                theirs,
+                ours,
+            });
         }
         let tag = match self.finality {
             Finality::Finalized => BlockNumberOrTag::Finalized,
@@ -198,13 +202,13 @@ impl Chain {
         &self,
         at: AtBlock<'_>,
         history: &mut History,
-        notes: &mut Notes,
-        question: &Question<'_>,
-    ) -> Result<Reading, Undecided> {
+        notes: &mut SnapshotCache,
+        question: &ReadRequest<'_>,
+    ) -> Result<Snapshot, SnapshotError> {
         history.extend(&at, question.accounts).await?;
         match at.read(history, question).await {
             // The node answers, but not about this block.
-            Err(Undecided::Unanswered(Unanswered::Refused { reverted: false, .. })) => {}
+            Err(SnapshotError::RpcError(RpcError::Refused { reverted: false, .. })) => {}
             read => return read,
         }
         let newest = at.endpoint.provider().get_block_by_number(BlockNumberOrTag::Latest).await;
@@ -215,7 +219,7 @@ impl Chain {
         let mut ahead = history.clone();
         ahead.extend(&head, question.accounts).await?;
         notes.keep(head.read(&mut ahead, question).await?);
-        notes.settled(&at).await?.ok_or(Undecided::StatePruned)
+        notes.settled(&at).await?.ok_or(SnapshotError::StatePruned)
     }
 
     /// Looks at the head. Nothing here is believed, only used to tell what is worth doing.
@@ -223,7 +227,7 @@ impl Chain {
         &self,
         at: AtBlock<'_>,
         account: Address,
-    ) -> Result<Outlook, Unanswered> {
+    ) -> Result<HeadState, RpcError> {
         let endpoint = at.endpoint;
         let provider = endpoint.provider();
         let newest = provider.get_block_by_number(BlockNumberOrTag::Latest).await;
@@ -242,7 +246,7 @@ impl Chain {
         let balance = balance.map_err(|error| endpoint.unanswered("eth_getBalance", &error))?;
         // A node without an opinion gets a tip that no proposer refuses.
         let tip = provider.get_max_priority_fee_per_gas().await.unwrap_or(1_000_000_000);
-        Ok(Outlook { head, tip, balance: u128::try_from(balance).unwrap_or(u128::MAX) })
+        Ok(HeadState { head, tip, balance: u128::try_from(balance).unwrap_or(u128::MAX) })
     }
 
     /// The gas that a call needs at the head, with a quarter to spare; a revert comes back as its words.
@@ -251,7 +255,7 @@ impl Chain {
         at: AtBlock<'_>,
         from: Address,
         data: &Bytes,
-    ) -> Result<u64, Unanswered> {
+    ) -> Result<u64, RpcError> {
         let request = TransactionRequest::default()
             .from(from)
             .to(self.registry.address)
@@ -262,7 +266,7 @@ impl Chain {
     }
 
     /// Hands signed bytes to every node; what they say changes nothing here.
-    pub(crate) async fn broadcast(&self, raw: &Bytes) -> Vec<Unanswered> {
+    pub(crate) async fn broadcast(&self, raw: &Bytes) -> Vec<RpcError> {
         let mut refusals = Vec::new();
         for endpoint in &self.endpoints {
             if let Err(error) = endpoint.provider().send_raw_transaction(raw).await {
@@ -283,7 +287,7 @@ impl Chain {
     }
 
     /// Whether a settled transaction succeeded; `None` when no node knows such a one. One may lag, so each is asked.
-    pub(crate) async fn outcome(&self, hash: B256) -> Result<Option<bool>, Unanswered> {
+    pub(crate) async fn outcome(&self, hash: B256) -> Result<Option<bool>, RpcError> {
         for endpoint in &self.endpoints {
             let receipt = endpoint.provider().get_transaction_receipt(hash).await;
             let receipt = receipt
@@ -296,7 +300,7 @@ impl Chain {
     }
 }
 
-async fn hash_at(endpoint: &Endpoint, number: u64) -> Result<B256, Unanswered> {
+async fn hash_at(endpoint: &Endpoint, number: u64) -> Result<B256, RpcError> {
     let block = endpoint.provider().get_block_by_number(BlockNumberOrTag::Number(number)).await;
     let block = block.map_err(|error| endpoint.unanswered("a block", &error))?;
     Ok(block.ok_or_else(|| endpoint.missing("a block"))?.header.hash)
@@ -304,7 +308,7 @@ async fn hash_at(endpoint: &Endpoint, number: u64) -> Result<B256, Unanswered> {
 
 impl AtBlock<'_> {
     /// Whether a block that was final before is in this block's chain.
-    pub(crate) async fn stands_on(&self, earlier: Block) -> Result<bool, Unanswered> {
+    pub(crate) async fn stands_on(&self, earlier: Block) -> Result<bool, RpcError> {
         if earlier.number > self.block.number {
             return Err(self
                 .endpoint
@@ -317,20 +321,20 @@ impl AtBlock<'_> {
     async fn read(
         &self,
         history: &mut History,
-        question: &Question<'_>,
-    ) -> Result<Reading, Undecided> {
+        question: &ReadRequest<'_>,
+    ) -> Result<Snapshot, SnapshotError> {
         let code = self.check(question.accounts.current).await?;
-        Ok(Reading { code, evidence: self.evidence(history, question).await? })
+        Ok(Snapshot { code, evidence: self.evidence(history, question).await? })
     }
 
     /// Checks the registry and the account, and says which code answers for the registry.
-    async fn check(&self, account: Address) -> Result<CodeHashes, Undecided> {
+    async fn check(&self, account: Address) -> Result<CodeHashes, SnapshotError> {
         let code = self.code(self.registry).await?;
         if code.is_empty() || self.version().await?.is_none() {
-            return Err(Undecided::RegistryMissing(self.registry));
+            return Err(SnapshotError::RegistryMissing(self.registry));
         }
         if !self.code(account).await?.is_empty() {
-            return Err(Undecided::AccountHasCode(account));
+            return Err(SnapshotError::AccountHasCode(account));
         }
         let provider = self.endpoint.provider();
         let slot = provider
@@ -350,7 +354,7 @@ impl AtBlock<'_> {
         BlockId::hash(self.block.hash)
     }
 
-    async fn code(&self, address: Address) -> Result<Bytes, Unanswered> {
+    async fn code(&self, address: Address) -> Result<Bytes, RpcError> {
         let code = self.endpoint.provider().get_code_at(address).block_id(self.id()).await;
         code.map_err(|error| self.endpoint.unanswered("eth_getCode", &error))
     }
@@ -359,8 +363,8 @@ impl AtBlock<'_> {
     async fn evidence(
         &self,
         history: &mut History,
-        question: &Question<'_>,
-    ) -> Result<Evidence, Unanswered> {
+        question: &ReadRequest<'_>,
+    ) -> Result<Evidence, RpcError> {
         let account = question.accounts.current;
         let count =
             self.endpoint.provider().get_transaction_count(account).block_id(self.id()).await;
@@ -383,7 +387,7 @@ impl AtBlock<'_> {
         Ok(evidence)
     }
 
-    async fn balance_of(&self, account: Address) -> Result<U256, Unanswered> {
+    async fn balance_of(&self, account: Address) -> Result<U256, RpcError> {
         let answered =
             self.ask(contract::IdentityRegistry::balanceOfCall { owner: account }).await?;
         answered.ok_or_else(|| self.endpoint.missing("balanceOf"))

@@ -6,12 +6,12 @@ use super::{
     evidence::{Accounts, View},
     journal::{IdNote, Journal},
     key::AnchoredAgent,
-    plan::Wanted,
+    plan::DesiredAgent,
 };
-use crate::registration::{AgentId, AgentRegistry, Learned, LearnedAgent, LearnedId};
+use crate::registration::{AgentId, AgentRegistry, OnChainAgent, OnChainFacts, OnChainId};
 
 /// What a journal remembers of ids.
-pub(crate) fn learned(journal: &Journal) -> Learned {
+pub(crate) fn learned(journal: &Journal) -> OnChainFacts {
     let mut learned = BTreeMap::new();
     // After a change of key two lanes speak of one agent: the last that was decided wins.
     let mut lanes: Vec<_> = journal.lanes.iter().collect();
@@ -22,21 +22,21 @@ pub(crate) fn learned(journal: &Journal) -> Learned {
         let Some(registry) = named else { continue };
         for (agent, note) in &notes.agents {
             let id = match &note.id {
-                IdNote::Ours(id) => AgentId::parse(id).map_or(LearnedId::Unknown, LearnedId::Own),
-                IdNote::Lost | IdNote::Refuted => LearnedId::Withheld,
-                IdNote::Unknown => LearnedId::Unknown,
+                IdNote::Ours(id) => AgentId::parse(id).map_or(OnChainId::Unknown, OnChainId::Own),
+                IdNote::Lost | IdNote::Refuted => OnChainId::Withheld,
+                IdNote::Unknown => OnChainId::Unknown,
             };
             learned.insert(
                 (agent.clone(), registry),
-                LearnedAgent { id, reason: note.reason.as_str() },
+                OnChainAgent { id, reason: note.reason.as_str() },
             );
         }
     }
-    Learned(learned)
+    OnChainFacts(learned)
 }
 
 /// What a complete view says of one agent's id.
-pub(crate) fn note(wanted: &Wanted, view: &View, accounts: &Accounts) -> IdNote {
+pub(crate) fn note(wanted: &DesiredAgent, view: &View, accounts: &Accounts) -> IdNote {
     if let Some(id) = view.agents.get(&wanted.key) {
         let ours = view.tokens.get(id).is_some_and(|token| accounts.contains(token.owner));
         return if ours { IdNote::Ours(id.to_string()) } else { IdNote::Lost };

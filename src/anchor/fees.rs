@@ -4,7 +4,7 @@ use super::reason::AnchorReason;
 
 /// What the operator allows on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Allowance {
+pub(crate) struct SpendLimits {
     /// `--max-fee-gwei`, wei per gas.
     pub(crate) max_fee: u128,
     /// `--daily-budget-ether`, wei.
@@ -22,7 +22,7 @@ pub(crate) struct Fees {
 
 /// What a price is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Market {
+pub(crate) struct FeeInputs {
     /// The newest block's base fee, wei per gas.
     pub(crate) base_fee: u128,
     /// The tip that the node suggests, wei per gas.
@@ -36,11 +36,11 @@ pub(crate) struct Market {
 /// The fees for a call of `gas`, or why it is not signed now.
 ///
 /// A replacement pays at least one eighth more in both fields than `last`, which every known client accepts.
-pub(crate) fn price(
+pub(crate) fn compute_fees(
     gas: u64,
     last: Option<Fees>,
-    market: &Market,
-    allowed: &Allowance,
+    market: &FeeInputs,
+    allowed: &SpendLimits,
 ) -> Result<Fees, AnchorReason> {
     // A base fee rises by an eighth a block at most: twice of it lasts for six blocks.
     let wanted = market.base_fee.saturating_mul(2).saturating_add(market.tip);

@@ -26,17 +26,17 @@ pub(crate) struct Journal {
     /// Whose it is: `--owner-id`.
     pub(crate) owner_id: String,
     /// One lane for each chain, registry and account, by [`lane_key`].
-    pub(crate) lanes: BTreeMap<String, Lane>,
+    pub(crate) lanes: BTreeMap<String, AccountState>,
 }
 
 /// One account's work on one registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Lane {
+pub(crate) struct AccountState {
     /// The account that signs.
     pub(crate) account: Address,
     /// What is signed and not settled.
-    pub(crate) slot: Option<OpenSlot>,
+    pub(crate) slot: Option<InFlight>,
     /// Decisions that an unknown pending transaction has been waited for.
     pub(crate) waited: u32,
     /// What was signed today.
@@ -64,7 +64,7 @@ pub(crate) struct Lane {
 /// One nonce, one call, one or more signatures.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OpenSlot {
+pub(crate) struct InFlight {
     /// The nonce.
     pub(crate) nonce: u64,
     /// For which agent.
@@ -145,7 +145,7 @@ pub(crate) enum IdNote {
 
 /// Why a journal is not used. It is never overwritten.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum JournalError {
     /// The file cannot be read or written.
     #[error("the journal {path} cannot be {act}")]
     Io {
@@ -220,13 +220,13 @@ pub(crate) fn lane_key(registry: &AgentRegistry, account: Address) -> String {
 }
 
 /// Reads a journal that another process may be writing. `None` when there is none yet.
-pub(crate) fn read(path: &Path) -> Result<Option<Journal>, Refused> {
+pub(crate) fn read(path: &Path) -> Result<Option<Journal>, JournalError> {
     let named = || path.display().to_string();
-    let corrupt = |what: String| Refused::Corrupt { path: named(), what };
+    let corrupt = |what: String| JournalError::Corrupt { path: named(), what };
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(Refused::Io { path: named(), act: "read", source }),
+        Err(source) => return Err(JournalError::Io { path: named(), act: "read", source }),
     };
     let envelope: Envelope =
         serde_json::from_slice(&bytes).map_err(|error| corrupt(error.to_string()))?;
@@ -234,7 +234,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Journal>, Refused> {
         return Err(corrupt(format!("its format is {:?}", envelope.format)));
     }
     if envelope.version > VERSION {
-        return Err(Refused::Newer { path: named(), version: envelope.version });
+        return Err(JournalError::Newer { path: named(), version: envelope.version });
     }
     if checksum(&envelope.content) != envelope.checksum {
         return Err(corrupt("its checksum does not match its content".to_owned()));
@@ -245,7 +245,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Journal>, Refused> {
 impl Journal {
     /// One lane as it stands. An account that is new to a registry begins with what the last one knew of its agents, so
     /// that a replaced key takes no id out of a document.
-    pub(crate) fn lane(&self, key: &str) -> Lane {
+    pub(crate) fn lane(&self, key: &str) -> AccountState {
         let mut lane = self.lanes.get(key).cloned().unwrap_or_default();
         if lane.agents.is_empty() {
             let beside = self.lanes.iter().filter(|(name, _)| is_beside(name, key));
@@ -255,7 +255,7 @@ impl Journal {
     }
 
     /// Takes a lane in. A registry's agents are noted in the lane that was decided last, and in no other.
-    pub(crate) fn put(&mut self, key: &str, lane: Lane) {
+    pub(crate) fn put(&mut self, key: &str, lane: AccountState) {
         for (_, beside) in self.lanes.iter_mut().filter(|(name, _)| is_beside(name, key)) {
             beside.agents.clear();
         }
@@ -275,18 +275,18 @@ impl JournalFile {
         path: &Path,
         owner_id: &str,
         accounts: &Accounts,
-    ) -> Result<(Self, Journal), Refused> {
+    ) -> Result<(Self, Journal), JournalError> {
         let named = || path.display().to_string();
         let beside = beside(path, ".lock");
         let failed =
-            |act| move |source| Refused::Io { path: path.display().to_string(), act, source };
+            |act| move |source| JournalError::Io { path: path.display().to_string(), act, source };
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .open(beside)
             .map_err(failed("locked"))?;
-        lock.try_lock().map_err(|_| Refused::Locked(named()))?;
+        lock.try_lock().map_err(|_| JournalError::Locked(named()))?;
         let file = Self { path: path.to_owned(), _lock: lock };
         let Some(journal) = read(path)? else {
             let journal = Journal { owner_id: owner_id.to_owned(), lanes: BTreeMap::new() };
@@ -294,7 +294,7 @@ impl JournalFile {
             return Ok((file, journal));
         };
         if journal.owner_id != owner_id {
-            return Err(Refused::ForeignOwner {
+            return Err(JournalError::ForeignOwner {
                 path: named(),
                 theirs: journal.owner_id,
                 ours: owner_id.to_owned(),
@@ -302,14 +302,14 @@ impl JournalFile {
         }
         match journal.lanes.values().find(|lane| !accounts.contains(lane.account)) {
             Some(foreign) => {
-                Err(Refused::ForeignAccount { path: named(), account: foreign.account })
+                Err(JournalError::ForeignAccount { path: named(), account: foreign.account })
             }
             None => Ok((file, journal)),
         }
     }
 
     /// Replaces the journal whole: after a crash the old one stands or the new one, never a part.
-    pub(crate) fn write(&self, journal: &Journal) -> Result<(), Refused> {
+    pub(crate) fn write(&self, journal: &Journal) -> Result<(), JournalError> {
         let content = serde_json::to_value(journal).expect("a journal has text keys");
         let envelope = Envelope {
             format: FORMAT.to_owned(),
@@ -327,7 +327,7 @@ impl JournalFile {
             let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
         });
-        written.map_err(|source| Refused::Io {
+        written.map_err(|source| JournalError::Io {
             path: self.path.display().to_string(),
             act: "written",
             source,

@@ -4,44 +4,45 @@ use alloy::primitives::{B256, Bytes, U256, keccak256};
 use chrono::{DateTime, Utc};
 
 use super::{
-    evidence::{Accounts, Short, View},
+    evidence::{Accounts, IncompleteEvidence, View},
     evm::{
-        AtBlock, Chain, History, Notes, Outlook, Question, Reading, Unanswered, Undecided, calldata,
+        AtBlock, HeadState, History, ReadRequest, RegistryClient, RpcError, Snapshot,
+        SnapshotCache, SnapshotError, calldata,
     },
     facts,
-    fees::{Allowance, Fees, Market, price},
-    journal::{AgentNote, Attempt, CodeHashes, IdNote, Lane, OpenSlot, Spent},
+    fees::{FeeInputs, Fees, SpendLimits, compute_fees},
+    journal::{AccountState, AgentNote, Attempt, CodeHashes, IdNote, InFlight, Spent},
     key::AnchoredAgent,
-    plan::{Call, Decision, Intent, Purpose, Reservation, Slot, Step, Wanted, next},
+    plan::{Call, Decision, DesiredAgent, DesiredState, Purpose, Reservation, Slot, Step, next},
     reason::AnchorReason,
     signer::{Signer, Unsigned},
 };
-use crate::telemetry::AnchorReading;
+use crate::telemetry::ChainStats;
 
 /// One chain that is anchored on.
 #[derive(Debug)]
-pub(crate) struct Anchorage {
+pub(crate) struct ChainTarget {
     /// The chain's registry and nodes.
-    pub(crate) chain: Chain,
+    pub(crate) chain: RegistryClient,
     /// What may be spent there.
-    pub(crate) allowance: Allowance,
+    pub(crate) allowance: SpendLimits,
     /// The code that the operator accepts in place of what was first noted: [`code_hash`].
     pub(crate) accepted: Option<B256>,
     /// What was read of its events.
     pub(crate) history: History,
     /// What was read at heads, for nodes that prune.
-    pub(crate) notes: Notes,
+    pub(crate) notes: SnapshotCache,
 }
 
 /// Why a round ended without a decision.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Held {
+pub(crate) enum BlockedError {
     /// The chain could not be read.
     #[error(transparent)]
-    Undecided(#[from] Undecided),
+    SnapshotError(#[from] SnapshotError),
     /// The evidence is not complete.
     #[error(transparent)]
-    Short(#[from] Short),
+    IncompleteEvidence(#[from] IncompleteEvidence),
     /// The registry's code is not what it was.
     #[error(
         "the registry's code changed: accept it with --accept-registry eip155:{chain_id}={hash}"
@@ -54,25 +55,25 @@ pub(crate) enum Held {
     },
 }
 
-impl From<Unanswered> for Held {
-    fn from(error: Unanswered) -> Self {
-        Self::Undecided(error.into())
+impl From<RpcError> for BlockedError {
+    fn from(error: RpcError) -> Self {
+        Self::SnapshotError(error.into())
     }
 }
 
-impl Held {
+impl BlockedError {
     /// The reason that every agent of the chain gets.
     pub(crate) fn reason(&self) -> AnchorReason {
         match self {
-            Self::Undecided(Undecided::Unanswered(_)) => AnchorReason::Unreachable,
-            Self::Undecided(Undecided::NoQuorum { .. }) => AnchorReason::NoQuorum,
-            Self::Undecided(Undecided::ChainMismatch { .. } | Undecided::Rewritten(_)) => {
-                AnchorReason::ChainMismatch
-            }
-            Self::Undecided(Undecided::StatePruned) => AnchorReason::StatePruned,
-            Self::Undecided(Undecided::RegistryMissing(_)) => AnchorReason::RegistryMissing,
-            Self::Undecided(Undecided::AccountHasCode(_)) => AnchorReason::AccountHasCode,
-            Self::Short(_) => AnchorReason::ViewShort,
+            Self::SnapshotError(SnapshotError::RpcError(_)) => AnchorReason::Unreachable,
+            Self::SnapshotError(SnapshotError::NoQuorum { .. }) => AnchorReason::NoQuorum,
+            Self::SnapshotError(
+                SnapshotError::ChainMismatch { .. } | SnapshotError::Rewritten(_),
+            ) => AnchorReason::ChainMismatch,
+            Self::SnapshotError(SnapshotError::StatePruned) => AnchorReason::StatePruned,
+            Self::SnapshotError(SnapshotError::RegistryMissing(_)) => AnchorReason::RegistryMissing,
+            Self::SnapshotError(SnapshotError::AccountHasCode(_)) => AnchorReason::AccountHasCode,
+            Self::IncompleteEvidence(_) => AnchorReason::ViewShort,
             Self::RegistryChanged { .. } => AnchorReason::RegistryChanged,
         }
     }
@@ -86,15 +87,15 @@ pub(crate) struct Look<'a> {
     /// The complete view.
     pub(crate) view: View,
     /// The head.
-    pub(crate) outlook: Outlook,
+    pub(crate) outlook: HeadState,
     /// What is wanted.
-    pub(crate) intent: Intent,
+    pub(crate) intent: DesiredState,
     /// The step, and each agent's reason.
     pub(crate) decision: Decision,
     code: CodeHashes,
 }
 
-/// A call with its price, ready to be signed.
+/// A call with its compute_fees, ready to be signed.
 #[derive(Clone, Debug)]
 pub(crate) struct Priced {
     /// For which agent.
@@ -110,15 +111,15 @@ pub(crate) fn code_hash(code: &CodeHashes) -> B256 {
     keccak256([code.proxy.as_slice(), code.implementation.as_slice()].concat())
 }
 
-impl Anchorage {
+impl ChainTarget {
     /// Looks at the chain and decides. Nothing is written and nothing sent.
     pub(crate) async fn look(
         &mut self,
-        lane: &Lane,
-        mut wanted: Vec<Wanted>,
+        lane: &AccountState,
+        mut wanted: Vec<DesiredAgent>,
         accounts: &Accounts,
         mint_beside: bool,
-    ) -> Result<Look<'_>, Held> {
+    ) -> Result<Look<'_>, BlockedError> {
         for wanted in &mut wanted {
             wanted.failed =
                 lane.agents.get(&wanted.agent.to_string()).map_or(0, |note| note.reverts);
@@ -128,16 +129,16 @@ impl Anchorage {
         if let Some(checkpoint) = lane.checkpoint
             && !at.stands_on(checkpoint).await?
         {
-            return Err(Undecided::Rewritten(checkpoint.number).into());
+            return Err(SnapshotError::Rewritten(checkpoint.number).into());
         }
         let named =
             wanted.iter().flat_map(|wanted| wanted.adopt.into_iter().chain(wanted.known)).collect();
-        let question = Question { accounts, named };
-        let Reading { code, evidence } = chain.read(at, history, notes, &question).await?;
+        let question = ReadRequest { accounts, named };
+        let Snapshot { code, evidence } = chain.read(at, history, notes, &question).await?;
         let known =
             lane.code.is_none_or(|noted| noted == code) || *accepted == Some(code_hash(&code));
         if !known {
-            return Err(Held::RegistryChanged {
+            return Err(BlockedError::RegistryChanged {
                 chain_id: chain.registry.chain_id,
                 hash: code_hash(&code),
             });
@@ -146,16 +147,16 @@ impl Anchorage {
         history.judged(view.is_ok());
         let view = view?;
         let outlook = chain.outlook(at, accounts.current).await?;
-        let intent = Intent { account: accounts.current, agents: wanted, mint_beside };
-        let slot = lane.slot.as_ref().map(OpenSlot::as_slot);
+        let intent = DesiredState { account: accounts.current, agents: wanted, mint_beside };
+        let slot = lane.slot.as_ref().map(InFlight::as_slot);
         let decision = next(&intent, slot.as_ref(), &view, &outlook.head, lane.waited);
         Ok(Look { at, view, outlook, intent, decision, code })
     }
 }
 
 impl Look<'_> {
-    /// Notes what was seen and how each agent stands.
-    pub(crate) fn note(&self, lane: &mut Lane, accounts: &Accounts, now: DateTime<Utc>) {
+    /// SnapshotCache what was seen and how each agent stands.
+    pub(crate) fn note(&self, lane: &mut AccountState, accounts: &Accounts, now: DateTime<Utc>) {
         lane.account = accounts.current;
         // The slot's own nonce is counted when it closes; others that were settled since, nobody here signed for.
         if !lane.decided_at.is_empty() {
@@ -190,13 +191,13 @@ impl Look<'_> {
     /// Finds out what a call costs, or why it is not signed now.
     pub(crate) async fn price(
         &self,
-        chain: &Chain,
-        lane: &Lane,
+        chain: &RegistryClient,
+        lane: &AccountState,
         reservation: &Reservation,
-        allowance: &Allowance,
+        allowance: &SpendLimits,
         now: DateTime<Utc>,
     ) -> Result<Priced, AnchorReason> {
-        let market = Market {
+        let market = FeeInputs {
             base_fee: self.outlook.head.base_fee,
             tip: self.outlook.tip,
             balance: self.outlook.balance,
@@ -225,26 +226,26 @@ impl Look<'_> {
                 (agent.to_string(), call.to_string(), data, None, gas)
             }
         };
-        let fees = price(gas, last, &market, allowance)?;
+        let fees = compute_fees(gas, last, &market, allowance)?;
         let (chain_id, to) = (chain.registry.chain_id, chain.registry.address);
         Ok(Priced { agent, call, unsigned: Unsigned { chain_id, to, data, gas, fees } })
     }
 }
 
 /// A call that the registry refuses must not be paid for; one that could not be asked about must not either.
-fn refusal(error: &Unanswered) -> AnchorReason {
+fn refusal(error: &RpcError) -> AnchorReason {
     match error {
-        Unanswered::Refused { message, .. }
+        RpcError::Refused { message, .. }
             if message.to_lowercase().contains("insufficient funds") =>
         {
             AnchorReason::NoFunds
         }
-        Unanswered::Refused { reverted: true, .. } => AnchorReason::WouldRevert,
-        Unanswered::Refused { .. } | Unanswered::Unreadable { .. } => AnchorReason::Unreachable,
+        RpcError::Refused { reverted: true, .. } => AnchorReason::WouldRevert,
+        RpcError::Refused { .. } | RpcError::Unreadable { .. } => AnchorReason::Unreachable,
     }
 }
 
-impl Lane {
+impl AccountState {
     /// Signs at the reserved nonce and takes the bytes in: they are sent only after this lane is written down.
     pub(crate) fn sign(
         &mut self,
@@ -260,7 +261,7 @@ impl Lane {
         let Unsigned { to, data, gas, fees, .. } = priced.unsigned;
         let cost = |fee: u128| fee.saturating_mul(u128::from(gas));
         let before =
-            self.slot.as_ref().and_then(OpenSlot::last_fees).map_or(0, |last| cost(last.max_fee));
+            self.slot.as_ref().and_then(InFlight::last_fees).map_or(0, |last| cost(last.max_fee));
         self.spent.add(cost(fees.max_fee).saturating_sub(before), now);
         let attempt = Attempt {
             hash: signed.hash,
@@ -277,7 +278,7 @@ impl Lane {
                 let (nonce, attempts) = (reservation.nonce(), vec![attempt]);
                 let (agent, call) = (priced.agent, priced.call);
                 self.slot =
-                    Some(OpenSlot { nonce, agent, call, to, data, gas, decisions: 0, attempts });
+                    Some(InFlight { nonce, agent, call, to, data, gas, decisions: 0, attempts });
             }
         }
         self.waited = 0;
@@ -285,7 +286,7 @@ impl Lane {
     }
 
     /// Closes the slot: its nonce is settled. Says whose transaction used it, and counts.
-    pub(crate) async fn close(&mut self, chain: &Chain) -> Result<(), Held> {
+    pub(crate) async fn close(&mut self, chain: &RegistryClient) -> Result<(), BlockedError> {
         let Some(slot) = &self.slot else { return Ok(()) };
         let mut ours = None;
         for attempt in &slot.attempts {
@@ -302,7 +303,7 @@ impl Lane {
     }
 }
 
-impl OpenSlot {
+impl InFlight {
     /// What the decision needs of it.
     pub(crate) fn as_slot(&self) -> Slot {
         let max_fee = self.last_fees().map_or(0, |fees| fees.max_fee);
@@ -344,10 +345,10 @@ impl Step {
     /// The step in a word.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Rest => "rest",
+            Self::Wait => "rest",
             Self::Sign(_) => "sign",
             Self::Broadcast => "broadcast",
-            Self::Forget => "forget",
+            Self::Release => "forget",
         }
     }
 }
@@ -364,14 +365,14 @@ impl std::fmt::Display for Call {
 }
 
 /// How many days a balance lasts at a day's budget.
-pub(crate) fn days_of_funds(balance: u128, allowance: &Allowance) -> f64 {
+pub(crate) fn days_of_funds(balance: u128, allowance: &SpendLimits) -> f64 {
     let (balance, budget) = (U256::from(balance), U256::from(allowance.daily_budget.max(1)));
     f64::from(balance) / f64::from(budget)
 }
 
 /// The reasons of a chain on which nothing could be decided.
 pub(crate) fn held_reasons(
-    lane: &mut Lane,
+    lane: &mut AccountState,
     agents: impl Iterator<Item = AnchoredAgent>,
     reason: AnchorReason,
 ) {
@@ -381,10 +382,10 @@ pub(crate) fn held_reasons(
 }
 
 /// How a chain stands, for metrics.
-pub(crate) fn reading(lane: &Lane, anchorage: &Anchorage) -> AnchorReading {
+pub(crate) fn reading(lane: &AccountState, anchorage: &ChainTarget) -> ChainStats {
     let count =
         |reason: AnchorReason| lane.agents.values().filter(|note| note.reason == reason).count();
-    AnchorReading {
+    ChainStats {
         chain: format!("eip155:{}", anchorage.chain.registry.chain_id),
         reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
         days_of_funds: days_of_funds(

@@ -16,24 +16,24 @@ use super::{
 use crate::registration::AgentId;
 
 /// How many decisions an unknown pending transaction is waited for, and a known one before its fee is raised.
-pub(crate) const PATIENCE: u32 = 10;
+pub(crate) const BUMP_AFTER_DECISIONS: u32 = 10;
 /// How many failed calls are paid for before a person has to look.
 pub(crate) const PAID_FAILURES: u32 = 3;
 
 /// What the operator and the catalog want on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Intent {
+pub(crate) struct DesiredState {
     /// The account that signs.
     pub(crate) account: Address,
     /// The agents, in the order in which they are served.
-    pub(crate) agents: Vec<Wanted>,
+    pub(crate) agents: Vec<DesiredAgent>,
     /// Whether to mint although an id is known already.
     pub(crate) mint_beside: bool,
 }
 
 /// One agent that should be on chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct DesiredAgent {
     /// The agent.
     pub(crate) agent: AnchoredAgent,
     /// Its κ there.
@@ -43,7 +43,7 @@ pub(crate) struct Wanted {
     /// Its document's URL.
     pub(crate) uri: String,
     /// Whether it may be minted.
-    pub(crate) readiness: Readiness,
+    pub(crate) readiness: MintReadiness,
     /// The token that the operator names for it.
     pub(crate) adopt: Option<AgentId>,
     /// The token that an AgentIdentity names for it.
@@ -54,7 +54,7 @@ pub(crate) struct Wanted {
 
 /// Whether an agent may be minted. An agent that is on chain stays there whatever this says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Readiness {
+pub(crate) enum MintReadiness {
     /// It sells.
     Ready,
     /// Nothing of it is published.
@@ -153,13 +153,13 @@ impl Reservation {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Nothing now.
-    Rest,
+    Wait,
     /// Sign, write it down, and send it in a later step.
     Sign(Reservation),
     /// Send the slot's bytes again.
     Broadcast,
     /// The slot's nonce is settled, whoever used it: forget the slot.
-    Forget,
+    Release,
 }
 
 /// A step, and how each agent stands.
@@ -173,14 +173,14 @@ pub(crate) struct Decision {
 
 /// Decides. `waited` counts the decisions that an unknown pending transaction has been waited for.
 pub(crate) fn next(
-    intent: &Intent,
+    intent: &DesiredState,
     slot: Option<&Slot>,
     view: &View,
     head: &Head,
     waited: u32,
 ) -> Decision {
-    let needs: Vec<(&Wanted, Need)> =
-        intent.agents.iter().map(|wanted| (wanted, affordable(intent, wanted, view))).collect();
+    let needs: Vec<(&DesiredAgent, Need)> =
+        intent.agents.iter().map(|wanted| (wanted, capped_need(intent, wanted, view))).collect();
     let mut agents: BTreeMap<AnchoredAgent, AnchorReason> =
         needs.iter().map(|(wanted, need)| (wanted.agent.clone(), need.reason())).collect();
     let first = needs.into_iter().find_map(|(wanted, need)| match need {
@@ -188,24 +188,24 @@ pub(crate) fn next(
         Need::None(_) => None,
     });
     let step = match slot {
-        Some(slot) if slot.nonce < view.count => Step::Forget,
+        Some(slot) if slot.nonce < view.count => Step::Release,
         // A final count never falls: this view is older than the one that the slot was signed on.
-        Some(slot) if slot.nonce > view.count => Step::Rest,
-        Some(slot) if slot.nonce < head.mined => Step::Rest,
-        Some(slot) if slot.decisions >= PATIENCE || head.base_fee > slot.max_fee => {
+        Some(slot) if slot.nonce > view.count => Step::Wait,
+        Some(slot) if slot.nonce < head.mined => Step::Wait,
+        Some(slot) if slot.decisions >= BUMP_AFTER_DECISIONS || head.base_fee > slot.max_fee => {
             Step::Sign(Reservation { nonce: slot.nonce, purpose: Purpose::Bump })
         }
         Some(_) => Step::Broadcast,
         None => match first {
-            None => Step::Rest,
+            None => Step::Wait,
             // Mined but not final: signing at the final count now would only fail.
             Some((agent, _)) if head.mined > view.count => {
                 agents.insert(agent, AnchorReason::WaitingForFinality);
-                Step::Rest
+                Step::Wait
             }
-            Some((agent, _)) if head.pending > view.count && waited < PATIENCE => {
+            Some((agent, _)) if head.pending > view.count && waited < BUMP_AFTER_DECISIONS => {
                 agents.insert(agent, AnchorReason::PendingUnknown);
-                Step::Rest
+                Step::Wait
             }
             Some((agent, call)) => Step::Sign(Reservation {
                 nonce: view.count,
@@ -231,7 +231,7 @@ impl Need {
 }
 
 /// What is done for one agent: what it needs, unless that was paid for and failed often enough.
-fn affordable(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
+fn capped_need(intent: &DesiredState, wanted: &DesiredAgent, view: &View) -> Need {
     match need(intent, wanted, view) {
         Need::Call(_) if wanted.failed >= PAID_FAILURES => Need::None(AnchorReason::Reverted),
         need @ (Need::Call(_) | Need::None(_)) => need,
@@ -239,7 +239,7 @@ fn affordable(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
 }
 
 /// What one agent needs on chain, by the view alone.
-fn need(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
+fn need(intent: &DesiredState, wanted: &DesiredAgent, view: &View) -> Need {
     if let Some(id) = view.agents.get(&wanted.key) {
         return match view.tokens.get(id) {
             Some(token) if token.owner != intent.account => Need::None(AnchorReason::NotOwner),
@@ -264,14 +264,14 @@ fn need(intent: &Intent, wanted: &Wanted, view: &View) -> Need {
         return Need::None(AnchorReason::AdoptFirst);
     }
     match wanted.readiness {
-        Readiness::Ready => Need::Call(Call::Mint { uri: wanted.uri.clone(), key: wanted.key }),
-        Readiness::Tombstone => Need::None(AnchorReason::Tombstone),
-        Readiness::Draining => Need::None(AnchorReason::Draining),
+        MintReadiness::Ready => Need::Call(Call::Mint { uri: wanted.uri.clone(), key: wanted.key }),
+        MintReadiness::Tombstone => Need::None(AnchorReason::Tombstone),
+        MintReadiness::Draining => Need::None(AnchorReason::Draining),
     }
 }
 
 /// Whether an id is known for the agent that is not ours to decide about: it must be adopted or waived first.
-fn is_held(wanted: &Wanted, view: &View) -> bool {
+fn is_held(wanted: &DesiredAgent, view: &View) -> bool {
     let earlier =
         |id: &AgentId| wanted.earlier_keys.iter().any(|key| view.agents.get(key) == Some(id));
     let unkeyed = view.unkeyed.get(&wanted.uri);

@@ -6,20 +6,20 @@ use tokio::sync::{Mutex, watch};
 
 use super::{
     evidence::Accounts,
-    evm::Chain,
+    evm::RegistryClient,
     facts::learned,
-    journal::{Journal, JournalFile, Lane, Refused, lane_key},
+    journal::{AccountState, Journal, JournalError, JournalFile, lane_key},
     key::AnchoredAgent,
-    lane::{Anchorage, Held, held_reasons, reading},
-    plan::{PATIENCE, Purpose, Reservation, Step, Wanted},
+    lane::{BlockedError, ChainTarget, held_reasons, reading},
+    plan::{BUMP_AFTER_DECISIONS, DesiredAgent, Purpose, Reservation, Step},
     reason::AnchorReason,
     signer::Signer,
-    wanted::Anchored,
+    wanted::AnchorPolicy,
 };
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
-    registration::Learned,
+    registration::OnChainFacts,
     telemetry::Metrics,
 };
 
@@ -27,9 +27,9 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Anchoring {
     /// The chains.
-    pub(crate) chains: Vec<Anchorage>,
+    pub(crate) chains: Vec<ChainTarget>,
     /// Which agents, as whom.
-    pub(crate) anchored: Anchored,
+    pub(crate) anchored: AnchorPolicy,
     /// Our accounts.
     pub(crate) accounts: Accounts,
     /// The key.
@@ -51,25 +51,29 @@ pub(crate) struct Sources {
 
 /// The journal and the facts that come from it, shared by all chains of this process.
 #[derive(Clone, Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct SharedJournal {
     state: Arc<Mutex<(JournalFile, Journal)>>,
-    facts: watch::Sender<Learned>,
+    facts: watch::Sender<OnChainFacts>,
 }
 
-impl Ledger {
+impl SharedJournal {
     /// A ledger over an open journal. What it remembers is told at once.
-    pub(crate) fn new(file: JournalFile, journal: Journal, facts: watch::Sender<Learned>) -> Self {
+    pub(crate) fn new(
+        file: JournalFile,
+        journal: Journal,
+        facts: watch::Sender<OnChainFacts>,
+    ) -> Self {
         facts.send_replace(learned(&journal));
         Self { state: Arc::new(Mutex::new((file, journal))), facts }
     }
 
     /// One lane as it stands.
-    pub(crate) async fn lane(&self, key: &str) -> Lane {
+    pub(crate) async fn lane(&self, key: &str) -> AccountState {
         self.state.lock().await.1.lane(key)
     }
 
     /// Writes a lane down, and tells what it means.
-    async fn write(&self, key: &str, lane: &Lane) -> Result<(), Refused> {
+    async fn write(&self, key: &str, lane: &AccountState) -> Result<(), JournalError> {
         let mut state = self.state.lock().await;
         let (file, journal) = &mut *state;
         let mut changed = journal.clone();
@@ -82,7 +86,7 @@ impl Ledger {
 }
 
 /// Tells what was learned, if it is news: each telling renders every document again.
-pub(crate) fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
+pub(crate) fn tell(sender: &watch::Sender<OnChainFacts>, learned: OnChainFacts) {
     sender.send_if_modified(|last| {
         let changed = *last != learned;
         if changed {
@@ -93,7 +97,11 @@ pub(crate) fn tell(sender: &watch::Sender<Learned>, learned: Learned) {
 }
 
 /// Anchors until the process ends; returns only when the journal can no longer be written, with the words for it.
-pub(crate) async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Ledger) -> String {
+pub(crate) async fn run(
+    anchoring: &mut Anchoring,
+    sources: Sources,
+    ledger: SharedJournal,
+) -> String {
     let Anchoring { chains, anchored, accounts, signer, interval } = anchoring;
     let rounds = chains.iter_mut().map(|anchorage| {
         let (mut sources, ledger) = (sources.clone(), ledger.clone());
@@ -135,13 +143,13 @@ pub(crate) async fn run(anchoring: &mut Anchoring, sources: Sources, ledger: Led
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round<'a> {
     /// Which agents, as whom.
-    pub(crate) anchored: &'a Anchored,
+    pub(crate) anchored: &'a AnchorPolicy,
     /// Our accounts.
     pub(crate) accounts: &'a Accounts,
     /// The key.
     pub(crate) signer: &'a Signer,
     /// The journal.
-    pub(crate) ledger: &'a Ledger,
+    pub(crate) ledger: &'a SharedJournal,
     /// The time.
     pub(crate) clock: Clock,
 }
@@ -150,9 +158,9 @@ impl Round<'_> {
     /// Looks, decides, writes down and acts; `true` when another round has something to do at once.
     pub(crate) async fn once(
         &self,
-        anchorage: &mut Anchorage,
+        anchorage: &mut ChainTarget,
         catalog: &Catalog,
-    ) -> Result<bool, Refused> {
+    ) -> Result<bool, JournalError> {
         let registry = anchorage.chain.registry;
         let key = lane_key(&registry, self.accounts.current);
         let mut lane = self.ledger.lane(&key).await;
@@ -173,11 +181,11 @@ impl Round<'_> {
 
     async fn act(
         &self,
-        anchorage: &mut Anchorage,
-        lane: &mut Lane,
+        anchorage: &mut ChainTarget,
+        lane: &mut AccountState,
         key: &str,
-        wanted: Vec<Wanted>,
-    ) -> Result<Result<bool, Held>, Refused> {
+        wanted: Vec<DesiredAgent>,
+    ) -> Result<Result<bool, BlockedError>, JournalError> {
         let (chain, allowance) = (anchorage.chain.clone(), anchorage.allowance);
         let now = self.clock.now();
         let look =
@@ -188,11 +196,11 @@ impl Round<'_> {
         look.note(lane, self.accounts, now);
         let chain_id = chain.registry.chain_id;
         let again = match &look.decision.step {
-            Step::Rest => {
+            Step::Wait => {
                 lane.waited = if lane.slot.is_none() { lane.waited.saturating_add(1) } else { 0 };
                 false
             }
-            Step::Forget => {
+            Step::Release => {
                 if let Err(held) = lane.close(&chain).await {
                     return Ok(Err(held));
                 }
@@ -235,14 +243,14 @@ impl Round<'_> {
         Ok(Ok(again))
     }
 
-    fn hold(&self, lane: &mut Lane, agent: Option<String>, reason: AnchorReason) {
+    fn hold(&self, lane: &mut AccountState, agent: Option<String>, reason: AnchorReason) {
         if let Some(note) = agent.and_then(|agent| lane.agents.get_mut(&agent)) {
             note.reason = reason;
         }
     }
 
     /// Sends the slot's bytes, unless a node has them already. Whatever comes back frees nothing.
-    async fn broadcast(&self, chain: &Chain, lane: &mut Lane) {
+    async fn broadcast(&self, chain: &RegistryClient, lane: &mut AccountState) {
         let Some(slot) = &mut lane.slot else { return };
         slot.decisions = slot.decisions.saturating_add(1);
         let Some((hash, raw)) = slot.raw().map(|(hash, raw)| (*hash, raw.clone())) else { return };
@@ -252,7 +260,7 @@ impl Round<'_> {
         for refusal in chain.broadcast(&raw).await {
             // The one thing that an error's words are good for: paying more at the same nonce.
             if refusal.to_string().to_lowercase().contains("underpriced") {
-                slot.decisions = slot.decisions.max(PATIENCE);
+                slot.decisions = slot.decisions.max(BUMP_AFTER_DECISIONS);
             }
             tracing::info!(chain.id = chain.registry.chain_id, tx.hash = %hash, "{refusal}");
         }

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{
     key::{AnchorKey, AnchoredAgent, Owner},
-    plan::{Readiness, Wanted},
+    plan::{DesiredAgent, MintReadiness},
 };
 use crate::{
     catalog::{Catalog, ListedOffer},
     offer::Hostname,
-    registration::{AgentId, AgentRegistry, Registrations, State},
+    registration::{AgentId, AgentRegistry, OfferState, Registrations},
 };
 
 /// Which agents the operator anchors, and as whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Anchored {
+pub(crate) struct AnchorPolicy {
     /// Whose keys they are.
     pub(crate) owner: Owner,
     /// Hosts that are anchored besides the default agent.
@@ -28,9 +28,9 @@ pub(crate) struct Anchored {
 /// How many earlier incarnations are looked for; more were never asked for by anybody.
 const EARLIER: u64 = 64;
 
-impl Anchored {
+impl AnchorPolicy {
     /// The agents that should be in one registry.
-    pub(crate) fn wanted(&self, registry: &AgentRegistry, catalog: &Catalog) -> Vec<Wanted> {
+    pub(crate) fn wanted(&self, registry: &AgentRegistry, catalog: &Catalog) -> Vec<DesiredAgent> {
         let (public_url, identity) = (&catalog.public_url, &catalog.identity);
         let all: Vec<&ListedOffer> = catalog.listed.iter().collect();
         let mut wanted = vec![self.agent(
@@ -63,13 +63,13 @@ impl Anchored {
         registry: &AgentRegistry,
         agent: AnchoredAgent,
         origin: &str,
-        readiness: Readiness,
+        readiness: MintReadiness,
         identity: &Registrations,
-    ) -> Wanted {
+    ) -> DesiredAgent {
         let incarnation = self.owner.incarnation;
         let earlier = (incarnation.saturating_sub(EARLIER)..incarnation)
             .map(|incarnation| Owner { incarnation, ..self.owner.clone() });
-        Wanted {
+        DesiredAgent {
             key: AnchorKey::derive(registry, &self.owner, &agent),
             earlier_keys: earlier
                 .map(|owner| AnchorKey::derive(registry, &owner, &agent))
@@ -84,12 +84,12 @@ impl Anchored {
     }
 }
 
-fn readiness(offers: &[&ListedOffer]) -> Readiness {
+fn readiness(offers: &[&ListedOffer]) -> MintReadiness {
     if offers.is_empty() {
-        Readiness::Tombstone
-    } else if offers.iter().all(|offer| offer.state == State::Draining) {
-        Readiness::Draining
+        MintReadiness::Tombstone
+    } else if offers.iter().all(|offer| offer.state == OfferState::Draining) {
+        MintReadiness::Draining
     } else {
-        Readiness::Ready
+        MintReadiness::Ready
     }
 }

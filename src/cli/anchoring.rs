@@ -14,9 +14,9 @@ use url::Url;
 use super::{refuse, seconds, without_urls};
 use crate::{
     anchor::{
-        Accounts, Allowance, Anchored, AnchoredAgent, Owner,
-        evm::{Chain, Endpoint, Finality, History, Notes},
-        lane::Anchorage,
+        Accounts, AnchorPolicy, AnchoredAgent, Owner, SpendLimits,
+        evm::{Endpoint, Finality, History, RegistryClient, SnapshotCache},
+        lane::ChainTarget,
         run::Anchoring,
         signer::{KeySource, Signer},
     },
@@ -147,9 +147,9 @@ pub(crate) enum AnchorConfig {
 #[derive(Debug)]
 pub(crate) struct AnchorView {
     /// The chains.
-    pub(crate) chains: Vec<Anchorage>,
+    pub(crate) chains: Vec<ChainTarget>,
     /// Which agents, as whom.
-    pub(crate) anchored: Anchored,
+    pub(crate) anchored: AnchorPolicy,
     /// Our accounts.
     pub(crate) accounts: Accounts,
     /// The journal.
@@ -202,7 +202,7 @@ impl AnchorArgs {
         let journal =
             journal(&self.journal.clone().unwrap_or_else(|| missing("--journal", "file:PATH")));
         let known = self.known_chains();
-        let chains: Vec<Anchorage> =
+        let chains: Vec<ChainTarget> =
             self.anchors.iter().map(|name| self.anchorage(name, &known)).collect();
         let listed: BTreeSet<u64> =
             chains.iter().map(|anchorage| anchorage.chain.registry.chain_id).collect();
@@ -212,7 +212,7 @@ impl AnchorArgs {
         let adopt = self.adopt.iter().map(|text| adoption(text, &known)).collect();
         AnchorView {
             chains,
-            anchored: Anchored {
+            anchored: AnchorPolicy {
                 owner: Owner { id, incarnation: self.incarnation },
                 hosts: self.hosts,
                 adopt,
@@ -277,7 +277,7 @@ impl AnchorArgs {
         known
     }
 
-    fn anchorage(&self, name: &str, known: &BTreeMap<u64, (Address, Option<u64>)>) -> Anchorage {
+    fn anchorage(&self, name: &str, known: &BTreeMap<u64, (Address, Option<u64>)>) -> ChainTarget {
         let id =
             chain_id(name).unwrap_or_else(|| bad("--anchor", &format!("{name:?} is no chain")));
         let Some((address, from_block)) = known.get(&id) else {
@@ -320,18 +320,18 @@ impl AnchorArgs {
                 .unwrap_or_else(|| missing(name, "an amount; spending has no default"));
             decimal(text, decimals).unwrap_or_else(|| bad(name, &format!("{text:?} is no amount")))
         };
-        let allowance = Allowance {
+        let allowance = SpendLimits {
             max_fee: amount(&self.max_fees, "--max-fee-gwei", GWEI),
             daily_budget: amount(&self.daily_budgets, "--daily-budget-ether", ETHER),
         };
         let registry = AgentRegistry { chain_id: id, address: *address };
-        let chain = Chain { registry, endpoints, finality };
-        Anchorage {
+        let chain = RegistryClient { registry, endpoints, finality };
+        ChainTarget {
             chain,
             allowance,
             accepted,
             history: History::since(from_block),
-            notes: Notes::default(),
+            notes: SnapshotCache::default(),
         }
     }
 

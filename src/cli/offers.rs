@@ -11,7 +11,7 @@ use kube::core::Selector;
 use super::refuse;
 use crate::{
     offer::{Fields, OfferId, Origin, is_dns_name, is_image},
-    registration::{Profile, Rules},
+    registration::{ProfileOverrides, Rules},
     source::{Scope, cluster::Access, parse_selector, parse_yaml},
 };
 
@@ -41,7 +41,7 @@ pub(crate) struct OfferArgs {
     /// A YAML file with name, description, image, supportedTrust, metadata and provenance of the default agent, each on
     /// its own; what it leaves out comes from the oldest published offer
     #[arg(long, value_name = "FILE", env = "REGISTRAR_PROFILE", value_parser = profile)]
-    profile: Option<Profile>,
+    profile: Option<ProfileOverrides>,
     /// Condition types that must be True, or none; default in a cluster ModelReady, UpstreamHealthy, PaymentGateReady
     /// and RoutePublished, for files none
     #[arg(long, value_name = "A,B", env = "REGISTRAR_REQUIRED_CONDITIONS", value_delimiter = ',',
@@ -79,7 +79,7 @@ pub(crate) struct AccessArgs {
 
 /// Where offers come from.
 #[derive(Clone, Debug)]
-pub(crate) enum Source {
+pub(crate) enum OfferSource {
     /// Manifests, and the public URL that they need.
     Files {
         /// A file or a folder.
@@ -100,14 +100,14 @@ pub(crate) enum Source {
 #[derive(Clone, Debug)]
 pub(crate) struct OfferConfig {
     /// Where offers come from.
-    pub(crate) source: Source,
+    pub(crate) source: OfferSource,
     /// Which of them exist for us.
     pub(crate) scope: Scope,
     /// How they become documents.
     pub(crate) rules: Rules,
 }
 
-impl Source {
+impl OfferSource {
     /// The public URL, if it was given.
     pub(crate) fn public_url(&self) -> Option<&Origin> {
         match self {
@@ -139,8 +139,8 @@ impl OfferArgs {
         let default_conditions =
             || default_conditions.iter().map(|&condition| condition.to_owned()).collect();
         let source = match offers {
-            Some(root) => Source::Files { root, public_url },
-            None => Source::Cluster { access: access.resolve(), public_url },
+            Some(root) => OfferSource::Files { root, public_url },
+            None => OfferSource::Cluster { access: access.resolve(), public_url },
         };
         OfferConfig {
             source,
@@ -164,8 +164,8 @@ impl AccessArgs {
     }
 }
 
-pub(super) fn require_public_url(source: &Source) {
-    if let Source::Files { public_url: None, .. } = source {
+pub(super) fn require_public_url(source: &OfferSource) {
+    if let OfferSource::Files { public_url: None, .. } = source {
         refuse(
             ErrorKind::MissingRequiredArgument,
             "--public-url URL (REGISTRAR_PUBLIC_URL) is required with --offers: documents name it everywhere",
@@ -208,7 +208,7 @@ fn origin(text: &str) -> Result<Origin, String> {
     Origin::parse(text).map_err(|error| error.to_string())
 }
 
-fn profile(path: &str) -> Result<Profile, String> {
+fn profile(path: &str) -> Result<ProfileOverrides, String> {
     let text = std::fs::read_to_string(Path::new(path)).map_err(|error| error.to_string())?;
     let documents = parse_yaml(&text).map_err(|error| error.to_string())?;
     let [document] = documents.as_slice() else {
@@ -238,7 +238,7 @@ fn profile(path: &str) -> Result<Profile, String> {
     if image.as_deref().is_some_and(|image| !is_image(image)) {
         return Err("image is no public https URL, ipfs:// or data:image/".to_owned());
     }
-    Ok(Profile {
+    Ok(ProfileOverrides {
         name: text("name")?,
         description: text("description")?,
         image,

@@ -9,19 +9,19 @@ use tokio::task::JoinSet;
 use super::{
     ReadIds, project_at, read_once,
     signals::Signals,
-    world::{Ended, Watched, first_to_end, supervised, watch_world},
+    world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
 };
 use crate::{
     anchor::{
         AnchorReason,
         facts::learned,
         journal::{self, Journal, JournalFile},
-        run::{self, Anchoring, Ledger, Round, Sources},
+        run::{self, Anchoring, Round, SharedJournal, Sources},
     },
     catalog::Catalog,
     cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, OfferConfig},
     clock::Clock,
-    registration::{Learned, LearnedAgent, LearnedId},
+    registration::{OnChainAgent, OnChainFacts, OnChainId},
     telemetry::log_to_stderr,
 };
 
@@ -39,7 +39,11 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
-pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &mut JoinSet<Ended>) {
+pub(super) fn start_anchoring(
+    config: AnchorConfig,
+    watched: &WatchedWorld,
+    tasks: &mut JoinSet<Ended>,
+) {
     let sources = sources(watched);
     let sender = watched.learned.clone();
     match config {
@@ -69,7 +73,7 @@ pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &m
                 loop {
                     let ended = match open(&journal, &anchoring) {
                         Ok((file, remembered)) => {
-                            let ledger = Ledger::new(file, remembered, sender.clone());
+                            let ledger = SharedJournal::new(file, remembered, sender.clone());
                             run::run(&mut anchoring, sources.clone(), ledger).await
                         }
                         Err(error) => format!("{error:#}"),
@@ -86,7 +90,7 @@ pub(super) fn start_anchoring(config: AnchorConfig, watched: &Watched, tasks: &m
 }
 
 /// What anchoring needs of a world that is watched.
-fn sources(watched: &Watched) -> Sources {
+fn sources(watched: &WatchedWorld) -> Sources {
     Sources {
         catalog: watched.catalog.clone(),
         clock: watched.clock,
@@ -95,13 +99,13 @@ fn sources(watched: &Watched) -> Sources {
 }
 
 /// Says of every agent that the journal is refused; what was learned of its id stays.
-fn refuse(learned: &mut Learned, anchoring: &Anchoring) {
+fn refuse(learned: &mut OnChainFacts, anchoring: &Anchoring) {
     let reason = AnchorReason::JournalRefused.as_str();
     learned.0.values_mut().for_each(|agent| agent.reason = reason);
     for anchorage in &anchoring.chains {
         let hosts = anchoring.anchored.hosts.iter().map(|host| format!("host:{host}"));
         for agent in std::iter::once("default".to_owned()).chain(hosts) {
-            let unknown = LearnedAgent { id: LearnedId::Unknown, reason };
+            let unknown = OnChainAgent { id: OnChainId::Unknown, reason };
             learned.0.entry((agent, anchorage.chain.registry)).or_insert(unknown);
         }
     }
@@ -120,8 +124,8 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     let (file, remembered) = open(&journal, &anchoring)?;
     if once {
         let catalog = publish_once(&offers).await?;
-        let (sender, _receiver) = tokio::sync::watch::channel(Learned::default());
-        let ledger = Ledger::new(file, remembered, sender);
+        let (sender, _receiver) = tokio::sync::watch::channel(OnChainFacts::default());
+        let ledger = SharedJournal::new(file, remembered, sender);
         let clock = Clock::system();
         for anchorage in &mut anchoring.chains {
             let round = Round {
@@ -139,7 +143,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let watched = watch_world(offers, &mut tasks).await?;
     let sources = sources(&watched);
-    let ledger = Ledger::new(file, remembered, watched.learned.clone());
+    let ledger = SharedJournal::new(file, remembered, watched.learned.clone());
     let anchored = async move { run::run(&mut anchoring, sources, ledger).await };
     tasks.spawn(supervised("anchoring", anchored));
     tokio::select! {
@@ -161,7 +165,7 @@ async fn publish_once(offers: &OfferConfig) -> anyhow::Result<Catalog> {
         projection,
         &world.public_url,
         &world.identity.registrations,
-        &Learned::default(),
+        &OnChainFacts::default(),
         None,
         now,
     );

@@ -11,7 +11,7 @@ use crate::{
     cli::{DrainArgs, UndrainArgs},
     clock::Clock,
     offer::{Drain, GracePeriod, OfferId, print_seconds},
-    source::cluster::{self, Access, Undecoded},
+    source::cluster::{self, Access, RawObject},
 };
 
 const DEFAULT_GRACE: &str = "1h";
@@ -19,7 +19,7 @@ const NO_GRACE: &str = "0s";
 
 pub(super) async fn drain(args: DrainArgs) -> anyhow::Result<ExitCode> {
     let grace = if args.force { NO_GRACE } else { args.grace.as_deref().unwrap_or(DEFAULT_GRACE) };
-    let offer = Target::read(&args.access(), &args.offer).await?;
+    let offer = DrainTarget::read(&args.access(), &args.offer).await?;
     if let Some(at) = offer.drain_at()
         && !args.restart
     {
@@ -46,7 +46,7 @@ pub(super) async fn drain(args: DrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) async fn undrain(args: UndrainArgs) -> anyhow::Result<ExitCode> {
-    let offer = Target::read(&args.access(), &args.offer).await?;
+    let offer = DrainTarget::read(&args.access(), &args.offer).await?;
     if offer.drain_at().is_none() {
         return print(
             format!("{} has no drainAt in {}: nothing to do\n", offer.id, offer.context).as_bytes(),
@@ -58,14 +58,14 @@ pub(super) async fn undrain(args: UndrainArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// An offer as it stands in the cluster.
-struct Target {
+struct DrainTarget {
     id: OfferId,
     context: String,
-    api: kube::Api<Undecoded>,
-    object: Undecoded,
+    api: kube::Api<RawObject>,
+    object: RawObject,
 }
 
-impl Target {
+impl DrainTarget {
     async fn read(access: &Access, id: &OfferId) -> anyhow::Result<Self> {
         let context = cluster::whoami(access).await?;
         let api = cluster::offers_api(cluster::connect(access).await?, Some(&id.namespace));

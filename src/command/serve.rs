@@ -18,11 +18,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use super::{
     anchor::start_anchoring,
     signals::{Ending, Signals},
-    world::{Ended, Watched, first_to_end, supervised, watch_world},
+    world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
 };
 use crate::{
     cli::ServeConfig,
-    http::{self, Reader, admin::Admin},
+    http::{self, CatalogReader, admin::Admin},
     telemetry::log_to_stderr,
 };
 
@@ -50,8 +50,8 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let public = bind(listen).await?;
     let admin = bind(admin_listen).await?;
     announce(&public, &admin)?;
-    let Watched { catalog, observed, learned: _learned, vitals, metrics, clock } = watched;
-    let reader = Reader { catalog, observed, clock, max_age, metrics };
+    let WatchedWorld { catalog, observed, learned: _learned, vitals, metrics, clock } = watched;
+    let reader = CatalogReader { catalog, observed, clock, max_age, metrics };
     let admin_router = http::admin::router(Admin {
         reader: reader.clone(),
         vitals,

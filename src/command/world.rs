@@ -8,12 +8,12 @@ use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
     catalog::Shared,
-    cli::{OfferConfig, Source},
+    cli::{OfferConfig, OfferSource},
     clock::Clock,
     publish,
-    registration::Learned,
+    registration::OnChainFacts,
     source::{
-        Observation, Vitals, cluster,
+        Observation, SourceHealth, cluster,
         files::{self, Manifests},
     },
     telemetry::Metrics,
@@ -23,11 +23,11 @@ use crate::{
 pub(super) type Ended = (&'static str, String);
 
 /// A world that is watched and published.
-pub(super) struct Watched {
+pub(super) struct WatchedWorld {
     pub(super) catalog: watch::Receiver<Shared>,
     pub(super) observed: watch::Receiver<Observation>,
-    pub(super) learned: watch::Sender<Learned>,
-    pub(super) vitals: Vitals,
+    pub(super) learned: watch::Sender<OnChainFacts>,
+    pub(super) vitals: SourceHealth,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -36,13 +36,13 @@ pub(super) struct Watched {
 pub(super) async fn watch_world(
     offers: OfferConfig,
     tasks: &mut JoinSet<Ended>,
-) -> anyhow::Result<Watched> {
+) -> anyhow::Result<WatchedWorld> {
     let (observed_sender, observed) = watch::channel(Observation::default());
     let (catalog_sender, catalog) = watch::channel(None);
-    let (learned, learned_receiver) = watch::channel(Learned::default());
-    let (metrics, vitals, clock) = (Metrics::new(), Vitals::default(), Clock::system());
+    let (learned, learned_receiver) = watch::channel(OnChainFacts::default());
+    let (metrics, vitals, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
     match offers.source {
-        Source::Files { root, public_url } => {
+        OfferSource::Files { root, public_url } => {
             let public_url = public_url.context("--public-url is required with --offers")?;
             let mut manifests = Manifests::new(&root, offers.scope, public_url);
             // A path that does not exist is a bad setting; what breaks later is reported and waited out.
@@ -53,7 +53,7 @@ pub(super) async fn watch_world(
                 watched.map(|()| "the files are no longer read".to_owned()),
             ));
         }
-        Source::Cluster { access, public_url } => {
+        OfferSource::Cluster { access, public_url } => {
             cluster::connect(&access).await?;
             let watched =
                 cluster::watch(access, offers.scope, public_url, observed_sender, vitals.clone());
@@ -69,7 +69,7 @@ pub(super) async fn watch_world(
         metrics.clone(),
     );
     tasks.spawn(supervised("publisher", published.map(|()| "the source is gone".to_owned())));
-    Ok(Watched { catalog, observed, learned, vitals, metrics, clock })
+    Ok(WatchedWorld { catalog, observed, learned, vitals, metrics, clock })
 }
 
 /// Runs a task under its name, so that its end can be told, a panic's too.

@@ -19,27 +19,29 @@ use serde::Serialize;
 use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
-use super::{Reader, Route, assemble, count_misses, courtesy, problem, problem::Problem};
+use super::{
+    CatalogReader, Route, assemble, common_layers, count_misses, problem, problem::ProblemDetails,
+};
 use crate::{
     catalog::ListedAgent,
     offer::print_seconds,
-    registration::{Explanation, Reason, State as OfferState, encode},
-    source::{self, Vitals},
-    telemetry::Reading,
+    registration::{Explanation, OfferState, Reason, encode},
+    source::{self, SourceHealth},
+    telemetry::ScrapeValues,
 };
 
 /// What is said here is true now only.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A publisher that is silent for longer cannot do its job any more: it goes round every 30 s at least.
-const BEAT_LIMIT: Duration = Duration::from_secs(120);
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(120);
 
 /// What the admin listener can see.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
     /// What the public listener serves from.
-    pub(crate) reader: Reader,
+    pub(crate) reader: CatalogReader,
     /// How the source is.
-    pub(crate) vitals: Vitals,
+    pub(crate) vitals: SourceHealth,
     /// Set when the process is about to end.
     pub(crate) stopping: Arc<AtomicBool>,
 }
@@ -51,7 +53,7 @@ pub(crate) fn router(admin: Admin) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
-        .layer(courtesy())
+        .layer(common_layers())
         .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
         .with_state(admin)
 }
@@ -73,9 +75,9 @@ fn routes() -> Vec<Route<Admin>> {
 }
 
 /// Whether the process can still do its job.
-async fn livez(State(admin): State<Admin>) -> Result<&'static str, Problem> {
-    let silent = admin.reader.metrics.since_beat();
-    if silent > BEAT_LIMIT { Err(Problem::stuck(silent.as_secs())) } else { Ok("ok\n") }
+async fn livez(State(admin): State<Admin>) -> Result<&'static str, ProblemDetails> {
+    let silent = admin.reader.metrics.since_heartbeat();
+    if silent > HEARTBEAT_LIMIT { Err(ProblemDetails::stuck(silent.as_secs())) } else { Ok("ok\n") }
 }
 
 /// Settings are read and both listeners bound. A source that is missing restarts nothing.
@@ -85,12 +87,12 @@ async fn startupz() -> &'static str {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Readiness {
+struct ReadinessReport {
     ready: bool,
     /// What keeps the first world from being complete.
-    missing: Vec<source::Problem>,
+    missing: Vec<source::SourceProblem>,
     /// What is wrong besides, and what was kept because of it.
-    problems: Vec<source::Problem>,
+    problems: Vec<source::SourceProblem>,
     source_silence_seconds: Option<f64>,
     source_incomplete_seconds: Option<f64>,
     public_url: Option<String>,
@@ -115,7 +117,7 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     let verbose = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .any(|(name, _)| name == "verbose");
     let problem = if admin.stopping.load(Ordering::Relaxed) {
-        Some(Problem::stopping())
+        Some(ProblemDetails::stopping())
     } else {
         admin.reader.catalog.borrow().is_none().then(|| admin.reader.incomplete())
     };
@@ -132,26 +134,26 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
 }
 
 /// What is wrong besides single offers: with the source, and with documents that some readers will not take.
-fn problems(admin: &Admin) -> Vec<source::Problem> {
+fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     let mut problems = admin.reader.observed.borrow().problems.clone();
     let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());
     problems.extend(large.into_iter().flatten().map(|(agent, bytes)| {
         let message = format!("{bytes} bytes; some readers take no more than 65,536. Publish fewer or shorter entries.");
-        source::Problem::new("LargeDocument", format!("the document of {agent}"), message)
+        source::SourceProblem::new("LargeDocument", format!("the document of {agent}"), message)
     }));
     problems
 }
 
-fn readiness(admin: &Admin, ready: bool) -> Readiness {
+fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
     let observed = admin.reader.observed.borrow().clone();
     let catalog = admin.reader.catalog.borrow().clone();
     let explanations =
         catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
-    Readiness {
+    ReadinessReport {
         ready,
         missing: observed.missing,
         problems: problems(admin),
-        source_silence_seconds: admin.vitals.since_spoke().map(|silence| silence.as_secs_f64()),
+        source_silence_seconds: admin.vitals.since_response().map(|silence| silence.as_secs_f64()),
         source_incomplete_seconds: admin
             .vitals
             .since_complete()
@@ -199,11 +201,11 @@ async fn scrape(State(admin): State<Admin>) -> Response {
         *problems.entry(problem.code).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
-    let reading = Reading {
+    let reading = ScrapeValues {
         states: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state),
         reasons: count_by(explanations, Reason::ALL, Reason::as_str, |told| told.reason),
         problems: problems.into_iter().collect(),
-        since_spoke: admin.vitals.since_spoke(),
+        since_response: admin.vitals.since_response(),
         since_complete: admin.vitals.since_complete(),
         document_age: catalog.as_ref().map(|catalog| seconds(now - catalog.changed_at)),
         next_change: catalog
@@ -218,11 +220,11 @@ async fn scrape(State(admin): State<Admin>) -> Response {
 #[derive(Serialize)]
 struct Debug<'a> {
     offers: &'a [Explanation],
-    problems: Vec<source::Problem>,
+    problems: Vec<source::SourceProblem>,
 }
 
 /// Every offer seen, and what is wrong besides.
-async fn debug_offers(State(admin): State<Admin>) -> Result<Response, Problem> {
+async fn debug_offers(State(admin): State<Admin>) -> Result<Response, ProblemDetails> {
     let current = admin.reader.current().await?;
     let offers = &current.catalog.explanations;
     Ok(json(&Debug { offers, problems: problems(&admin) }))

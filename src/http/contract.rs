@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 
-use super::{Reader, Route, conditional, problem::not_found};
+use super::{CatalogReader, Route, conditional, problem::not_found};
 use crate::{catalog::Page, registration::encode, source::parse_yaml};
 
 /// The HTTP contract.
@@ -42,7 +42,7 @@ static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
     LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.into()))).into());
 
 /// The routes of everything that is built in.
-pub(super) fn routes() -> Vec<Route<Reader>> {
+pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
         let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);
         (*path, get(answer))

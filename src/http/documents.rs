@@ -9,8 +9,8 @@ use axum::{
 };
 
 use super::{
-    Reader, conditional,
-    problem::{METHODS, Problem, method_not_allowed},
+    CatalogReader, conditional,
+    problem::{METHODS, ProblemDetails, method_not_allowed},
 };
 use crate::{
     catalog::Page,
@@ -27,18 +27,19 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The methods of a document path. They say and count for themselves what layers do elsewhere.
 pub(super) fn methods<T: 'static>(
     route: &'static str,
-    handler: impl Handler<T, Reader>,
-) -> MethodRouter<Reader> {
-    let refuse = async move |State(reader): State<Reader>| {
+    handler: impl Handler<T, CatalogReader>,
+) -> MethodRouter<CatalogReader> {
+    let refuse = async move |State(reader): State<CatalogReader>| {
         finish(&reader, route, method_not_allowed().await)
     };
-    let preflight = async move |State(reader): State<Reader>| finish(&reader, route, preflight());
+    let preflight =
+        async move |State(reader): State<CatalogReader>| finish(&reader, route, preflight());
     get(handler).options(preflight).fallback(refuse)
 }
 
 /// The document of the agent that the request's host names.
 pub(super) async fn well_known(
-    State(reader): State<Reader>,
+    State(reader): State<CatalogReader>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -54,7 +55,7 @@ pub(super) async fn well_known(
 
 /// One offer's document.
 pub(super) async fn offer_document(
-    State(reader): State<Reader>,
+    State(reader): State<CatalogReader>,
     OfferPath(id): OfferPath,
     headers: HeaderMap,
 ) -> Response {
@@ -72,10 +73,12 @@ pub(super) async fn offer_document(
 }
 
 /// Says why an offer is not there, as far as the public may know.
-pub(super) fn miss(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> Problem {
+pub(super) fn miss(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> ProblemDetails {
     let explained =
         id.and_then(|id| catalog.explanation(id)).filter(|explanation| explanation.enabled);
-    explained.map_or_else(Problem::no_such_offer, Problem::unpublished)
+    explained.map_or_else(ProblemDetails::no_such_offer, |explanation| {
+        ProblemDetails::unpublished(explanation.reason)
+    })
 }
 
 /// The offer that a path names; `None` when it can name none.
@@ -110,7 +113,7 @@ fn preflight() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-fn finish(reader: &Reader, route: &'static str, response: Response) -> Response {
+fn finish(reader: &CatalogReader, route: &'static str, response: Response) -> Response {
     reader.metrics.answered(route, response.status().as_u16());
     shared(response)
 }

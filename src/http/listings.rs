@@ -12,9 +12,9 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::{
-    Current, Reader, conditional,
+    CatalogReader, Current, conditional,
     documents::{OfferPath, miss},
-    problem::Problem,
+    problem::ProblemDetails,
 };
 use crate::{catalog::Representation, offer::OfferId, registration::encode};
 
@@ -30,10 +30,10 @@ struct List<'a, T> {
 
 /// `GET /offers`
 pub(super) async fn offers(
-    State(reader): State<Reader>,
+    State(reader): State<CatalogReader>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDetails> {
     let slice = Slice::parse(query.as_deref(), OfferId::parse)?;
     let current = reader.current().await?;
     let body = slice.of(&current.catalog.listed, |listed| listed.id.clone());
@@ -42,10 +42,10 @@ pub(super) async fn offers(
 
 /// `GET /offers/{namespace}/{name}`
 pub(super) async fn offer(
-    State(reader): State<Reader>,
+    State(reader): State<CatalogReader>,
     OfferPath(id): OfferPath,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDetails> {
     let current = reader.current().await?;
     let listed = id.as_ref().and_then(|id| current.catalog.listed(id));
     let listed = listed.ok_or_else(|| miss(&current.catalog, id.as_ref()))?;
@@ -54,17 +54,17 @@ pub(super) async fn offer(
 
 /// `GET /agents`
 pub(super) async fn agents(
-    State(reader): State<Reader>,
+    State(reader): State<CatalogReader>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ProblemDetails> {
     let slice = Slice::parse(query.as_deref(), |key| Some(key.to_owned()))?;
     let current = reader.current().await?;
     let body = slice.of(&current.catalog.agents, |agent| agent.agent.clone());
     Ok(json(&reader, &current, &headers, body))
 }
 
-fn json(reader: &Reader, current: &Current, headers: &HeaderMap, body: Vec<u8>) -> Response {
+fn json(reader: &CatalogReader, current: &Current, headers: &HeaderMap, body: Vec<u8>) -> Response {
     let media_type = HeaderValue::from_static("application/json");
     let cache_control = current.cache_control(reader.max_age);
     conditional::representation(&Representation::new(body), headers, media_type, cache_control)
@@ -78,15 +78,18 @@ struct Slice<K> {
 }
 
 impl<K: Ord + Display> Slice<K> {
-    fn parse(query: Option<&str>, read: impl Fn(&str) -> Option<K>) -> Result<Self, Problem> {
+    fn parse(
+        query: Option<&str>,
+        read: impl Fn(&str) -> Option<K>,
+    ) -> Result<Self, ProblemDetails> {
         let mut slice = Self { limit: DEFAULT_LIMIT, after: None };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "limit" => {
                     let limit =
                         value.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
-                    slice.limit =
-                        limit.ok_or_else(|| Problem::invalid_query(format!("limit={value}")))?;
+                    slice.limit = limit
+                        .ok_or_else(|| ProblemDetails::invalid_query(format!("limit={value}")))?;
                 }
                 "cursor" => {
                     let bytes = hex::decode(value.as_bytes()).ok();
@@ -94,7 +97,9 @@ impl<K: Ord + Display> Slice<K> {
                         .and_then(|bytes| String::from_utf8(bytes).ok())
                         .and_then(|key| read(&key));
                     slice.after =
-                        Some(key.ok_or_else(|| Problem::invalid_query(format!("cursor={value}")))?);
+                        Some(key.ok_or_else(|| {
+                            ProblemDetails::invalid_query(format!("cursor={value}"))
+                        })?);
                 }
                 _ => {}
             }

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::{Serialize, Serializer};
 
-use crate::registration::{Explanation, Reason, encode};
+use crate::registration::{Reason, encode};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -15,7 +15,7 @@ pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIO
 
 /// One problem, as clients read it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Problem {
+pub(crate) struct ProblemDetails {
     r#type: &'static str,
     title: &'static str,
     status: u16,
@@ -85,7 +85,7 @@ impl Serialize for Code {
     }
 }
 
-impl Problem {
+impl ProblemDetails {
     fn new(
         status: StatusCode,
         code: Code,
@@ -162,30 +162,13 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such offer is published.", fix)
     }
 
-    /// An enabled offer that is not published: its reason is told, the names of others are not.
-    pub(crate) fn unpublished(explanation: &Explanation) -> Self {
-        let detail = match explanation.reason {
-            Reason::HostConflict => "An older offer holds the same host.".to_owned(),
-            Reason::PathConflict => "An older offer holds the same path.".to_owned(),
-            Reason::Deleting
-            | Reason::Undecodable
-            | Reason::InvalidPath
-            | Reason::InvalidHostname
-            | Reason::ReservedPath
-            | Reason::ReservedHost
-            | Reason::InvalidDrain
-            | Reason::Disabled
-            | Reason::Drained
-            | Reason::ConditionMissing
-            | Reason::DocumentFull
-            | Reason::Draining
-            | Reason::Published => explanation.message.clone(),
-        };
-        Self::new(StatusCode::NOT_FOUND, Code::Offer(explanation.reason), detail, explanation.fix)
+    /// An enabled offer that is not published. Only fixed sentences are public: what an offer says may be internal.
+    pub(crate) fn unpublished(reason: Reason) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::Offer(reason), reason.meaning(), reason.fix())
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ProblemDetails {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, encode(&self)).into_response();
@@ -200,8 +183,8 @@ impl IntoResponse for Problem {
 }
 
 /// The answer for a path that does not exist.
-pub(super) async fn not_found() -> Problem {
-    Problem::new(
+pub(super) async fn not_found() -> ProblemDetails {
+    ProblemDetails::new(
         StatusCode::NOT_FOUND,
         Code::NotFound,
         "Nothing is at this path.",
@@ -212,7 +195,7 @@ pub(super) async fn not_found() -> Problem {
 /// The answer for a method that a path does not know.
 pub(super) async fn method_not_allowed() -> Response {
     let fix = "Use GET, HEAD or OPTIONS.";
-    let problem = Problem::new(
+    let problem = ProblemDetails::new(
         StatusCode::METHOD_NOT_ALLOWED,
         Code::MethodNotAllowed,
         "Everything here is read-only.",
@@ -234,9 +217,9 @@ pub(super) async fn explain_bare_errors(mut response: Response) -> Response {
     }
     let detail = "The request could not be answered.";
     let fix = "Check the request; ask again later.";
-    let problem = Problem {
+    let problem = ProblemDetails {
         retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1"),
-        ..Problem::new(status, Code::RequestFailed, detail, fix)
+        ..ProblemDetails::new(status, Code::RequestFailed, detail, fix)
     };
     let mut explanation = problem.into_response();
     // What marks the answer as counted stays with it.

@@ -6,7 +6,7 @@ use super::{Hostname, OfferId, Offers, Origin};
 
 /// How one offer's claims fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum ClaimOutcome {
     /// It holds all that it claims.
     Holds,
     /// Its host is the public URL's own.
@@ -25,9 +25,9 @@ pub(crate) enum Standing {
 
 /// The claims of all offers, settled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Standings {
+pub(crate) struct ResolvedClaims {
     /// Every offer that claims, that is every one that is not being deleted.
-    pub(crate) offers: BTreeMap<OfferId, Standing>,
+    pub(crate) offers: BTreeMap<OfferId, ClaimOutcome>,
     /// Who holds each claimed host.
     pub(crate) hosts: BTreeMap<Hostname, OfferId>,
 }
@@ -35,27 +35,27 @@ pub(crate) struct Standings {
 /// Settles all claims: earliest first by creation time, then namespace, then name; those without a time last.
 ///
 /// A host that is the public URL's own is held by nobody; its offer still holds its path.
-pub(crate) fn hold(offers: &Offers, public_url: &Origin) -> Standings {
+pub(crate) fn resolve_claims(offers: &Offers, public_url: &Origin) -> ResolvedClaims {
     let mut claimants: Vec<_> = offers.iter().filter(|(_, seen)| !seen.deleting).collect();
     claimants.sort_by_key(|(id, seen)| seen.age(id));
-    let mut standings = Standings::default();
+    let mut standings = ResolvedClaims::default();
     let mut paths: BTreeMap<&str, &OfferId> = BTreeMap::new();
     for (id, seen) in claimants {
         let path = seen.claims.path.as_ref().map(|path| path.key());
         let reserved = seen.claims.host.as_ref().filter(|host| public_url.is_at(host));
         let host = seen.claims.host.as_ref().filter(|host| !public_url.is_at(host));
         let standing = if let Some(holder) = host.and_then(|host| standings.hosts.get(host)) {
-            Standing::HostConflict { holder: holder.clone() }
+            ClaimOutcome::HostConflict { holder: holder.clone() }
         } else if let Some(holder) = path.and_then(|path| paths.get(path)) {
             // Of the two reasons the reserved host is named first.
             match reserved {
-                Some(host) => Standing::ReservedHost(host.clone()),
-                None => Standing::PathConflict { holder: (*holder).clone() },
+                Some(host) => ClaimOutcome::ReservedHost(host.clone()),
+                None => ClaimOutcome::PathConflict { holder: (*holder).clone() },
             }
         } else {
             paths.extend(path.map(|path| (path, id)));
             standings.hosts.extend(host.map(|host| (host.clone(), id.clone())));
-            reserved.map_or(Standing::Holds, |host| Standing::ReservedHost(host.clone()))
+            reserved.map_or(ClaimOutcome::Holds, |host| ClaimOutcome::ReservedHost(host.clone()))
         };
         standings.offers.insert(id.clone(), standing);
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// A field that holds another JSON type than its own.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field} should be {expected}, but is {found}")]
-pub(crate) struct WrongType {
+pub(crate) struct WrongTypeError {
     /// Where, such as `spec.registration.enabled`.
     pub(crate) field: String,
     /// What it should be, such as `a text`.
@@ -26,11 +26,11 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads `value` as an object found at `path`.
-    pub(crate) fn of(value: Option<&'a Value>, path: &'a str) -> Result<Self, WrongType> {
+    pub(crate) fn of(value: Option<&'a Value>, path: &'a str) -> Result<Self, WrongTypeError> {
         match value {
             None | Some(Value::Null) => Ok(Self { path, members: None }),
             Some(Value::Object(members)) => Ok(Self { path, members: Some(members) }),
-            Some(other) => Err(WrongType {
+            Some(other) => Err(WrongTypeError {
                 field: path.to_owned(),
                 expected: "an object",
                 found: type_of(other),
@@ -44,21 +44,21 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that is a text.
-    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, WrongType> {
+    pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, WrongTypeError> {
         self.raw(key)
             .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value)))
             .transpose()
     }
 
     /// A member that is true or false.
-    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, WrongType> {
+    pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, WrongTypeError> {
         self.raw(key)
             .map(|value| value.as_bool().ok_or_else(|| self.wrong(key, "true or false", value)))
             .transpose()
     }
 
     /// A member that is a list; empty when it is not set.
-    pub(crate) fn list(&self, key: &str) -> Result<&'a [Value], WrongType> {
+    pub(crate) fn list(&self, key: &str) -> Result<&'a [Value], WrongTypeError> {
         match self.raw(key) {
             None => Ok(&[]),
             Some(Value::Array(items)) => Ok(items),
@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A member that is a list of texts; empty when it is not set.
-    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, WrongType> {
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, WrongTypeError> {
         let items = self.list(key)?.iter();
         let text = |item: &Value| {
             item.as_str().map(str::to_owned).ok_or_else(|| self.wrong(key, "a list of texts", item))
@@ -77,7 +77,7 @@ impl<'a> Fields<'a> {
 
     /// A member that maps texts to texts, cleaned: keys and values trimmed, blank ones dropped; of keys that collide
     /// after trimming the first by the bytes of the raw key.
-    pub(crate) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongType> {
+    pub(crate) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongTypeError> {
         let mut entries = Vec::new();
         match self.raw(key) {
             None => {}
@@ -93,8 +93,8 @@ impl<'a> Fields<'a> {
         Ok(clean_map(entries))
     }
 
-    fn wrong(&self, key: &str, expected: &'static str, found: &Value) -> WrongType {
-        WrongType { field: format!("{}.{key}", self.path), expected, found: type_of(found) }
+    fn wrong(&self, key: &str, expected: &'static str, found: &Value) -> WrongTypeError {
+        WrongTypeError { field: format!("{}.{key}", self.path), expected, found: type_of(found) }
     }
 }
 

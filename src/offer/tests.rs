@@ -1,7 +1,7 @@
 //! One resource in, what was seen of it out: wrong types, absent fields, conditions, maps, and what a rejection keeps.
 
 use crate::{
-    offer::{Offer, OfferId, Rejection, Seen},
+    offer::{Offer, OfferId, ParsedOffer, Rejection},
     testing::{Resource, at, law, offer},
 };
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ fn a_wrong_json_type_is_undecodable_and_names_the_field() {
         ("status.conditions[].status", condition(json!({ "type": "ModelReady", "status": true }))),
     ];
     for (field, resource) in cases {
-        match Seen::parse(&OfferId::new("llm", "chat"), &resource.0).verdict {
+        match ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource.0).verdict {
             Err(Rejection::Undecodable(why)) => {
                 assert!(why.starts_with(&format!("{field} ")), "{field} is not named by {why:?}");
             }
@@ -173,7 +173,7 @@ fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
     ];
     for (case, resource, path, host) in cases {
         let id = OfferId::new("llm", "chat");
-        let claims = Seen::parse(&id, &resource.0).claims;
+        let claims = ParsedOffer::parse(&id, &resource.0).claims;
         assert_eq!(claims.path.as_ref().map(|path| path.as_str()), path, "{case}");
         assert_eq!(claims.host.as_ref().map(|host| host.as_str()), host, "{case}");
     }
@@ -184,11 +184,12 @@ fn a_name_that_no_cluster_would_take_is_undecodable() {
     let names =
         [("llm", "Chat"), ("llm", "chat_1"), ("LLM", "chat"), ("llm", "-chat"), ("llm", "chat-")];
     for (namespace, name) in names.into_iter().chain([("llm", ""), ("", "chat"), ("llm", "a..b")]) {
-        let seen = Seen::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
+        let seen = ParsedOffer::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
         assert!(matches!(seen.verdict, Err(Rejection::Undecodable(_))), "{namespace}/{name}");
     }
     let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
-    let seen = |name: &str| Seen::parse(&OfferId::new("llm", name), &offer("llm/chat").0).verdict;
+    let seen =
+        |name: &str| ParsedOffer::parse(&OfferId::new("llm", name), &offer("llm/chat").0).verdict;
     assert!(seen(&longest).is_ok());
     assert!(seen(&format!("{longest}e")).is_err(), "254 bytes");
     assert!(seen(&"a".repeat(64)).is_err(), "a label of 64 bytes");
@@ -323,7 +324,7 @@ proptest! {
 
     #[test]
     fn any_json_is_an_offer_or_a_rejection_with_its_claims(resource in arbitrary_json()) {
-        let seen = Seen::parse(&OfferId::new("llm", "chat"), &resource);
+        let seen = ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource);
         if let Ok(offer) = seen.verdict {
             prop_assert_eq!(seen.claims.path, Some(offer.path));
             prop_assert_eq!(seen.claims.host, offer.host);

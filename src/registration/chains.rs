@@ -12,7 +12,7 @@ pub(crate) const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c49187
 
 /// One deployment of the identity registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Chain {
+pub(crate) struct Deployment {
     /// The EIP-155 chain id.
     pub(crate) id: u64,
     /// The identity registry's address there.
@@ -23,22 +23,22 @@ pub(crate) struct Chain {
     pub(crate) deployed: Option<u64>,
 }
 
-const fn main(id: u64, aliases: &'static [&'static str]) -> Chain {
-    Chain { id, registry: MAINNET_REGISTRY, aliases, deployed: None }
+const fn main(id: u64, aliases: &'static [&'static str]) -> Deployment {
+    Deployment { id, registry: MAINNET_REGISTRY, aliases, deployed: None }
 }
 
-const fn test(id: u64, aliases: &'static [&'static str]) -> Chain {
-    Chain { id, registry: TESTNET_REGISTRY, aliases, deployed: None }
+const fn test(id: u64, aliases: &'static [&'static str]) -> Deployment {
+    Deployment { id, registry: TESTNET_REGISTRY, aliases, deployed: None }
 }
 
-impl Chain {
+impl Deployment {
     const fn since(self, block: u64) -> Self {
         Self { deployed: Some(block), ..self }
     }
 }
 
 /// Every known deployment, by chain id.
-pub(crate) const CHAINS: &[Chain] = &[
+pub(crate) const CHAINS: &[Deployment] = &[
     main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339924),
     main(10, &["optimism", "optimism-mainnet"]),
     main(56, &["bsc", "bnb"]).since(79031671),
@@ -95,7 +95,7 @@ pub(crate) const CHAINS: &[Chain] = &[
 ];
 
 /// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias; trimmed, upper and lower case alike.
-pub(crate) fn find(name: &str) -> Option<&'static Chain> {
+pub(crate) fn find(name: &str) -> Option<&'static Deployment> {
     let name = name.trim().to_lowercase();
     let digits = name.strip_prefix("eip155:").unwrap_or(&name);
     if digits.bytes().all(|b| b.is_ascii_digit()) {

@@ -28,7 +28,7 @@ pub(crate) enum Availability {
 
 /// One entry of `services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ServiceEntry {
     /// `web`, `A2A`, `MCP`, `OASF`, `ENS`, `DID`, `email`, or the operator's own.
     pub(crate) name: String,
     /// Where the service is.
@@ -43,10 +43,10 @@ pub(crate) struct Entry {
     pub(crate) availability: Availability,
 }
 
-impl Serialize for Entry {
+impl Serialize for ServiceEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // JSON serializers of serde_json ignore the announced length.
-        let mut entry = serializer.serialize_struct("Entry", 7)?;
+        let mut entry = serializer.serialize_struct("ServiceEntry", 7)?;
         entry.serialize_field("name", &self.name)?;
         entry.serialize_field("endpoint", &self.endpoint)?;
         if !self.version.is_empty() {
@@ -70,14 +70,14 @@ impl Serialize for Entry {
 pub(crate) type Fragment = Arc<[u8]>;
 
 /// Renders one offer's entries.
-pub(crate) fn fragment(entries: &[Entry]) -> Fragment {
+pub(crate) fn fragment(entries: &[ServiceEntry]) -> Fragment {
     let list = encode(entries);
     list[1..list.len() - 1].into()
 }
 
 /// What a document says of its agent, besides services and ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Face {
+pub(crate) struct AgentProfile {
     /// The agent's name.
     pub(crate) name: String,
     /// The agent's description.
@@ -96,7 +96,7 @@ pub(crate) struct Face {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
     /// Name, description, image and the optional members.
-    pub(crate) face: Face,
+    pub(crate) face: AgentProfile,
     /// One fragment an offer; none in a tombstone.
     pub(crate) services: Vec<Fragment>,
     /// `active` and `x402Support`: whether an offer is published.
@@ -106,7 +106,7 @@ pub(crate) struct Document {
 }
 
 #[derive(Serialize)]
-struct Head<'a> {
+struct DocumentPrefix<'a> {
     r#type: &'static str,
     name: &'a str,
     description: &'a str,
@@ -115,7 +115,7 @@ struct Head<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Tail<'a> {
+struct DocumentSuffix<'a> {
     #[serde(rename = "x402Support")]
     x402_support: bool,
     active: bool,
@@ -165,12 +165,13 @@ impl Document {
 
     /// The bytes before the first service and after the last.
     fn frame(&self) -> (Vec<u8>, Vec<u8>) {
-        let Face { name, description, image, supported_trust, metadata, provenance } = &self.face;
-        let mut head = encode(&Head { r#type: DOCUMENT_TYPE, name, description, image });
+        let AgentProfile { name, description, image, supported_trust, metadata, provenance } =
+            &self.face;
+        let mut head = encode(&DocumentPrefix { r#type: DOCUMENT_TYPE, name, description, image });
         head.pop();
         head.extend_from_slice(b",\"services\":[");
         let registrations = entries(&self.registrations);
-        let members = encode(&Tail {
+        let members = encode(&DocumentSuffix {
             x402_support: self.active,
             active: self.active,
             registrations,

@@ -1,6 +1,6 @@
 //! The service entries of one offer: generated ones first, then its own that pass the checks.
 
-use super::{Availability, Entry, Rules, reason::DroppedService};
+use super::{Availability, Rules, ServiceEntry, reason::DroppedService};
 use crate::offer::{EntryCode, Hostname, Offer, Origin, Service};
 
 /// Five readers refuse an OASF entry without an endpoint; this one they all accept.
@@ -13,7 +13,7 @@ pub(super) fn at_public_url(
     public_url: &Origin,
     availability: Availability,
     rules: &Rules,
-) -> Vec<Entry> {
+) -> Vec<ServiceEntry> {
     let own =
         offer.registration.services.iter().filter(|service| service.refusal.is_none()).cloned();
     assemble(offer, web_endpoint(offer, public_url), own, availability, rules)
@@ -25,7 +25,7 @@ pub(super) fn at_host(
     host: &Hostname,
     availability: Availability,
     rules: &Rules,
-) -> Vec<Entry> {
+) -> Vec<ServiceEntry> {
     let own = offer.registration.services.iter().filter_map(|service| service.at_host(host));
     assemble(offer, host.origin(), own, availability, rules)
 }
@@ -62,8 +62,8 @@ fn assemble(
     own: impl Iterator<Item = Service>,
     availability: Availability,
     rules: &Rules,
-) -> Vec<Entry> {
-    let plain = |name: String, endpoint: String, version: String| Entry {
+) -> Vec<ServiceEntry> {
+    let plain = |name: String, endpoint: String, version: String| ServiceEntry {
         name,
         endpoint,
         version,
@@ -73,7 +73,7 @@ fn assemble(
     };
     let mut entries = vec![plain("web".to_owned(), web, String::new())];
     if has_oasf(offer) {
-        entries.push(Entry {
+        entries.push(ServiceEntry {
             skills: offer.registration.skills.clone(),
             domains: offer.registration.domains.clone(),
             // The taxonomy is no service: it is never marked.

@@ -6,7 +6,7 @@ use alloy::primitives::{Address, U256};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
-use super::chains::{self, Chain};
+use super::chains::{self, Deployment};
 use crate::offer::Fields;
 
 /// An ERC-721 token id in an identity registry. 0 is a real id; absence is `Option`.
@@ -36,20 +36,20 @@ pub(crate) struct Ids {
 
 /// What anchoring knows, by agent (`default` or `host:NAME`) and registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Learned(pub(crate) BTreeMap<(String, AgentRegistry), LearnedAgent>);
+pub(crate) struct OnChainFacts(pub(crate) BTreeMap<(String, AgentRegistry), OnChainAgent>);
 
 /// What anchoring knows of one agent in one registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LearnedAgent {
+pub(crate) struct OnChainAgent {
     /// Its id, by final evidence.
-    pub(crate) id: LearnedId,
+    pub(crate) id: OnChainId,
     /// Why it is where it is, from the closed list of anchoring's reasons.
     pub(crate) reason: &'static str,
 }
 
 /// What final chain evidence says of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LearnedId {
+pub(crate) enum OnChainId {
     /// Nothing yet: the id that an AgentIdentity names stands.
     Unknown,
     /// Our own.
@@ -58,7 +58,7 @@ pub(crate) enum LearnedId {
     Withheld,
 }
 
-impl Learned {
+impl OnChainFacts {
     /// The ids that documents print, with those that an AgentIdentity names.
     ///
     /// In a registry that we anchor our own final id stands; until there is one, the AgentIdentity's.
@@ -66,12 +66,12 @@ impl Learned {
         let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
         for ((agent, registry), learned) in &self.0 {
             match (agent.strip_prefix("host:"), learned.id) {
-                (None, LearnedId::Own(id)) => drop(ids.default.insert(*registry, id)),
-                (None, LearnedId::Withheld) => drop(ids.default.remove(registry)),
-                (Some(host), LearnedId::Own(id)) => {
+                (None, OnChainId::Own(id)) => drop(ids.default.insert(*registry, id)),
+                (None, OnChainId::Withheld) => drop(ids.default.remove(registry)),
+                (Some(host), OnChainId::Own(id)) => {
                     ids.hosts.entry(host.to_owned()).or_default().insert(*registry, id);
                 }
-                (_, LearnedId::Unknown) | (Some(_), LearnedId::Withheld) => {}
+                (_, OnChainId::Unknown) | (Some(_), OnChainId::Withheld) => {}
             }
         }
         ids
@@ -170,8 +170,8 @@ impl AgentRegistry {
     }
 }
 
-impl From<&Chain> for AgentRegistry {
-    fn from(chain: &Chain) -> Self {
+impl From<&Deployment> for AgentRegistry {
+    fn from(chain: &Deployment) -> Self {
         Self { chain_id: chain.id, address: chain.registry }
     }
 }
@@ -211,7 +211,7 @@ impl Identity {
         {
             Ok(list) => {
                 for entry in list {
-                    match Entry::read(entry) {
+                    match IdentityEntry::read(entry) {
                         Ok(entry) => entries.push(entry),
                         Err(problem) => identity.problems.push(problem),
                     }
@@ -220,13 +220,15 @@ impl Identity {
             Err(wrong) => identity.problems.push(IdentityProblem::Undecodable(wrong.to_string())),
         }
         // Stable: of entries with the same chain text the first in the list comes first.
-        entries.sort_by(|a: &Entry, b: &Entry| a.chain.as_bytes().cmp(b.chain.as_bytes()));
+        entries.sort_by(|a: &IdentityEntry, b: &IdentityEntry| {
+            a.chain.as_bytes().cmp(b.chain.as_bytes())
+        });
         entries.into_iter().for_each(|entry| identity.take(entry));
         identity
     }
 
-    fn take(&mut self, entry: Entry) {
-        let Entry { chain, id } = entry;
+    fn take(&mut self, entry: IdentityEntry) {
+        let IdentityEntry { chain, id } = entry;
         let Some(known) = chains::find(&chain) else {
             return self.problems.push(IdentityProblem::UnknownChain(chain));
         };
@@ -240,15 +242,15 @@ impl Identity {
     }
 }
 
-struct Entry {
+struct IdentityEntry {
     chain: String,
     id: String,
 }
 
-impl Entry {
+impl IdentityEntry {
     fn read(entry: &Value) -> Result<Self, IdentityProblem> {
         let undecodable =
-            |wrong: crate::offer::WrongType| IdentityProblem::Undecodable(wrong.to_string());
+            |wrong: crate::offer::WrongTypeError| IdentityProblem::Undecodable(wrong.to_string());
         let fields = Fields::of(Some(entry), "status.registrations[]").map_err(undecodable)?;
         let chain = fields.text("chain").map_err(undecodable)?.unwrap_or_default().to_owned();
         // A number keeps its digits as written, so an integer id of any size is read exactly.

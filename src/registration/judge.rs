@@ -1,13 +1,14 @@
 //! One offer's state and reason at one instant.
 
-use super::{Availability, Explanation, Reason, Rules, State, entries};
+use super::{Availability, Explanation, OfferState, Reason, Rules, entries};
 use crate::offer::{
-    Drain, OfferId, Origin, Rejection, Seen, Standing, Timestamp, WindDown, print_seconds,
+    ClaimOutcome, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp, WindDown,
+    print_seconds,
 };
 
 /// What was decided about one offer.
 pub(super) struct Judged {
-    state: State,
+    state: OfferState,
     reason: Reason,
     message: String,
     /// How documents list it, if they do.
@@ -18,14 +19,14 @@ pub(super) struct Judged {
 
 impl Judged {
     fn refused(reason: Reason, message: String) -> Self {
-        Self { state: State::Unpublished, reason, message, listed: None, until: None }
+        Self { state: OfferState::Unpublished, reason, message, listed: None, until: None }
     }
 }
 
 /// Decides, by the first reason that applies. `standing` is `None` only for an offer that is being deleted.
 pub(super) fn judge(
-    seen: &Seen,
-    standing: Option<&Standing>,
+    seen: &ParsedOffer,
+    standing: Option<&ClaimOutcome>,
     rules: &Rules,
     now: Timestamp,
 ) -> Judged {
@@ -38,20 +39,20 @@ pub(super) fn judge(
         Err(rejection) => return reject(rejection),
     };
     match standing {
-        Standing::Holds => {}
-        Standing::ReservedHost(host) => {
+        ClaimOutcome::Holds => {}
+        ClaimOutcome::ReservedHost(host) => {
             return refused(
                 Reason::ReservedHost,
                 format!("The host {host} is the public URL's own."),
             );
         }
-        Standing::HostConflict { holder } => {
+        ClaimOutcome::HostConflict { holder } => {
             return refused(
                 Reason::HostConflict,
                 format!("The older offer {holder} holds the same host."),
             );
         }
-        Standing::PathConflict { holder } => {
+        ClaimOutcome::PathConflict { holder } => {
             return refused(
                 Reason::PathConflict,
                 format!("The older offer {holder} holds the same path."),
@@ -72,7 +73,7 @@ pub(super) fn judge(
         rules.required_conditions.difference(&offer.conditions).map(String::as_str).collect();
     match drain {
         Some(drain) if now >= drain.ends_at() => Judged {
-            state: State::Drained,
+            state: OfferState::Drained,
             ..refused(
                 Reason::Drained,
                 format!("The drain ended at {}.", print_seconds(drain.ends_at())),
@@ -89,7 +90,7 @@ pub(super) fn judge(
             )
         },
         Some(_) | None => Judged {
-            state: State::Published,
+            state: OfferState::Published,
             reason: Reason::Published,
             message: "The offer is published.".to_owned(),
             listed: Some(Availability::Open),
@@ -105,7 +106,7 @@ fn draining(drain: Drain, missing: &[&str]) -> Judged {
         message += &format!(" Its upstream is not ready: {} not True.", missing.join(", "));
     }
     Judged {
-        state: State::Draining,
+        state: OfferState::Draining,
         reason: Reason::Draining,
         message,
         listed: Some(Availability::Draining { ends_at }),
@@ -134,7 +135,7 @@ fn reject(rejection: &Rejection) -> Judged {
 /// Says it for people, with what was left out of the offer's documents.
 pub(super) fn explain(
     id: &OfferId,
-    seen: &Seen,
+    seen: &ParsedOffer,
     judged: Judged,
     rules: &Rules,
     public_url: &Origin,

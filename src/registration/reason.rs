@@ -8,7 +8,7 @@ use crate::offer::{EntryCode, OfferId, Timestamp, print_seconds};
 
 /// How an offer stands. Published and draining offers are listed in documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum State {
+pub(crate) enum OfferState {
     /// Listed, taking work.
     Published,
     /// Listed with `available: false` until its end.
@@ -54,7 +54,7 @@ pub(crate) enum Reason {
     Published,
 }
 
-impl State {
+impl OfferState {
     /// All states.
     pub(crate) const ALL: [Self; 4] =
         [Self::Published, Self::Draining, Self::Drained, Self::Unpublished];
@@ -66,6 +66,16 @@ impl State {
             Self::Draining => "draining",
             Self::Drained => "drained",
             Self::Unpublished => "unpublished",
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Published => "Listed in documents and taking work.",
+            Self::Draining => "Listed in documents with available: false until its drain ends.",
+            Self::Drained => "Its drain has ended. Not listed.",
+            Self::Unpublished => "Not listed, for the reason given.",
         }
     }
 
@@ -117,6 +127,30 @@ impl Reason {
         }
     }
 
+    /// What is the case, as one fixed sentence that repeats nothing an offer says: documentation and public answers
+    /// carry it.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Deleting => "The object is being deleted.",
+            Self::Undecodable => "A field of the object has the wrong type.",
+            Self::InvalidPath => "spec.path is not a valid path.",
+            Self::InvalidHostname => "spec.hostname is not a public DNS name.",
+            Self::ReservedPath => "spec.path is reserved for the service itself.",
+            Self::ReservedHost => "spec.hostname is the public URL's own host.",
+            Self::HostConflict => "An older offer holds the same host.",
+            Self::PathConflict => "An older offer holds the same path.",
+            Self::InvalidDrain => "spec.drainAt or spec.drainGracePeriod cannot be read.",
+            Self::Disabled => "spec.registration.enabled is not true.",
+            Self::Drained => "The drain has ended.",
+            Self::ConditionMissing => "A required condition is not True.",
+            Self::DocumentFull => {
+                "The offer is published, but the aggregate document is full and does not list it."
+            }
+            Self::Draining => "The offer is draining.",
+            Self::Published => "The offer is published.",
+        }
+    }
+
     /// What the operator can do about it.
     pub(crate) fn fix(self) -> &'static str {
         match self {
@@ -163,7 +197,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for OfferState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -175,7 +209,7 @@ impl fmt::Display for Reason {
     }
 }
 
-impl Serialize for State {
+impl Serialize for OfferState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
     }
@@ -195,7 +229,7 @@ pub(crate) struct Explanation {
     #[serde(flatten)]
     pub(crate) id: OfferId,
     /// How it stands.
-    pub(crate) state: State,
+    pub(crate) state: OfferState,
     /// The first reason that applies.
     pub(crate) reason: Reason,
     /// What is the case, in sentences.

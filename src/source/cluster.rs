@@ -14,15 +14,15 @@ use tokio::{
 };
 
 pub(crate) use self::access::{
-    Access, Undecoded, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
+    Access, RawObject, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
 };
 use self::{
     cache::Cache,
-    watching::{Report, Target, Watched},
+    watching::{Report, WatchTarget, WatchUpdate},
 };
-use super::{Observation, Problem, Scope, Vitals, World, identity_problems};
+use super::{Observation, Scope, SourceHealth, SourceProblem, World, identity_problems};
 use crate::{
-    offer::{OfferId, Offers, Origin, Seen},
+    offer::{OfferId, Offers, Origin, ParsedOffer},
     registration::Identity,
 };
 
@@ -34,15 +34,15 @@ pub(crate) const TUNNEL: (&str, &str, &str) = ("obol-frontend", "obol-stack-conf
 const BATCH: usize = 4_096;
 
 /// Everything that one cluster has told us.
-struct State {
+struct ClusterState {
     scope: Scope,
     /// One cache a watched namespace; a single one for all of them.
-    offers: BTreeMap<Option<String>, Cache<Arc<Seen>>>,
+    offers: BTreeMap<Option<String>, Cache<Arc<ParsedOffer>>>,
     identity: Option<Cache<Arc<Identity>>>,
     public_url: PublicUrl,
     /// What last went wrong with each watch, until it speaks again.
-    interruptions: BTreeMap<Target, String>,
-    heard: BTreeMap<Target, Instant>,
+    interruptions: BTreeMap<WatchTarget, String>,
+    heard: BTreeMap<WatchTarget, Instant>,
     world: Option<World>,
 }
 
@@ -57,9 +57,9 @@ pub(crate) async fn watch(
     scope: Scope,
     public_url: Option<Origin>,
     sender: watch::Sender<Observation>,
-    vitals: Vitals,
+    vitals: SourceHealth,
 ) -> String {
-    let mut state = State::new(scope, public_url);
+    let mut state = ClusterState::new(scope, public_url);
     let (reports, mut inbox) = mpsc::channel(256);
     let mut watches = JoinSet::new();
     for target in state.targets() {
@@ -100,7 +100,7 @@ pub(crate) async fn watch(
     }
 }
 
-impl State {
+impl ClusterState {
     fn new(scope: Scope, public_url: Option<Origin>) -> Self {
         let namespaces: Vec<Option<String>> = match scope.namespaces.is_empty() {
             true => vec![None],
@@ -120,35 +120,36 @@ impl State {
         }
     }
 
-    fn targets(&self) -> Vec<Target> {
-        let mut targets: Vec<_> = self.offers.keys().cloned().map(Target::Offers).collect();
-        targets.extend(self.identity.is_some().then_some(Target::Identity));
-        targets
-            .extend(matches!(self.public_url, PublicUrl::Tunnel { .. }).then_some(Target::Tunnel));
+    fn targets(&self) -> Vec<WatchTarget> {
+        let mut targets: Vec<_> = self.offers.keys().cloned().map(WatchTarget::Offers).collect();
+        targets.extend(self.identity.is_some().then_some(WatchTarget::Identity));
+        targets.extend(
+            matches!(self.public_url, PublicUrl::Tunnel { .. }).then_some(WatchTarget::Tunnel),
+        );
         targets
     }
 
     fn take(&mut self, report: Report) {
         let Report { target, at, watched } = report;
         match watched {
-            Watched::Interrupted(why) => {
+            WatchUpdate::Interrupted(why) => {
                 self.interruptions.insert(target, why);
                 return;
             }
-            Watched::Spoke => {}
-            Watched::Offer(event) => {
-                if let Target::Offers(namespace) = &target
+            WatchUpdate::Responded => {}
+            WatchUpdate::Offer(event) => {
+                if let WatchTarget::Offers(namespace) = &target
                     && let Some(cache) = self.offers.get_mut(namespace)
                 {
                     cache.take(event);
                 }
             }
-            Watched::Identity(event) => {
+            WatchUpdate::Identity(event) => {
                 if let Some(cache) = &mut self.identity {
                     cache.take(event);
                 }
             }
-            Watched::Tunnel(event) => {
+            WatchUpdate::Tunnel(event) => {
                 if let PublicUrl::Tunnel { cache, last } = &mut self.public_url {
                     cache.take(event);
                     let said = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
@@ -175,27 +176,27 @@ impl State {
         let mut missing = Vec::new();
         let mut problems = Vec::new();
         for (target, why) in &self.interruptions {
-            problems.push(Problem::new(
+            problems.push(SourceProblem::new(
                 "WatchInterrupted",
                 target,
                 format!("{why}. What was last seen stays."),
             ));
         }
-        let unseen = |target: Target| {
+        let unseen = |target: WatchTarget| {
             let why = self.interruptions.get(&target).cloned();
             let why = why.unwrap_or_else(|| "has not been listed yet".to_owned());
-            Problem::new("NotListed", &target, why)
+            SourceProblem::new("NotListed", &target, why)
         };
         for (namespace, _) in self.offers.iter().filter(|(_, cache)| cache.whole().is_none()) {
-            missing.push(unseen(Target::Offers(namespace.clone())));
+            missing.push(unseen(WatchTarget::Offers(namespace.clone())));
         }
         if self.identity.as_ref().is_some_and(|cache| cache.whole().is_none()) {
-            missing.push(unseen(Target::Identity));
+            missing.push(unseen(WatchTarget::Identity));
         }
         let public_url = match &self.public_url {
             PublicUrl::Given(origin) => Some(origin.clone()),
             PublicUrl::Tunnel { cache, .. } if cache.whole().is_none() => {
-                missing.push(unseen(Target::Tunnel));
+                missing.push(unseen(WatchTarget::Tunnel));
                 None
             }
             PublicUrl::Tunnel { cache, last } => {
@@ -245,12 +246,12 @@ fn tunnel_text(cache: &Cache<Option<String>>) -> Option<&str> {
     Some(text.trim()).filter(|text| !text.is_empty())
 }
 
-fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<Problem> {
+fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<SourceProblem> {
     let (namespace, name, key) = TUNNEL;
     let about = format!("ConfigMap {namespace}/{name}");
     let hint = "The last known public URL stays, if there was one; --public-url does without the ConfigMap.";
     let problem =
-        |what: String| Some(Problem::new("NoPublicUrl", &about, format!("{what}. {hint}")));
+        |what: String| Some(SourceProblem::new("NoPublicUrl", &about, format!("{what}. {hint}")));
     match tunnel_text(cache) {
         None => problem(format!("has no {key}")),
         Some(text) => match Origin::parse(text) {
@@ -261,7 +262,7 @@ fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<Problem> {
 }
 
 /// The id of a watched object.
-fn id_of(object: &Undecoded) -> OfferId {
+fn id_of(object: &RawObject) -> OfferId {
     OfferId::new(object.namespace(), object.name())
 }
 

@@ -13,12 +13,12 @@ use serde_json::Value;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    Observation, Problem, Scope, Vitals, World, identity_problems,
+    Observation, Scope, SourceHealth, SourceProblem, World, identity_problems,
     manifest::{SyntaxError, parse_json, parse_yaml},
     selector::selects,
 };
 use crate::{
-    offer::{Fields, OfferId, Offers, Origin, Seen},
+    offer::{Fields, OfferId, Offers, Origin, ParsedOffer},
     registration::Identity,
 };
 
@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Why the manifests cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path}")]
-pub(crate) struct Unreadable {
+pub(crate) struct ReadError {
     /// Which file or folder.
     pub(crate) path: String,
     /// What the system said.
@@ -68,7 +68,7 @@ struct Stamp {
 
 #[derive(Debug)]
 enum Object {
-    Offer(OfferId, Arc<Seen>),
+    Offer(OfferId, Arc<ParsedOffer>),
     Identity(OfferId, Identity),
     /// Something that is no object of a known kind: it costs only itself.
     Refused(String),
@@ -81,7 +81,7 @@ impl Manifests {
     }
 
     /// Reads what changed and says what is known.
-    pub(crate) fn read(&mut self) -> Result<Observation, Unreadable> {
+    pub(crate) fn read(&mut self) -> Result<Observation, ReadError> {
         let mut found = BTreeMap::new();
         walk(&self.root, &mut Vec::new(), &mut found)?;
         self.files.retain(|path, _| found.contains_key(path));
@@ -111,14 +111,22 @@ impl Manifests {
             if let Some(error) = &file.broken {
                 let kept =
                     if file.objects.is_some() { " Its last good content stays." } else { "" };
-                broken.push(Problem::new("BrokenFile", path.display(), format!("{error}.{kept}")));
+                broken.push(SourceProblem::new(
+                    "BrokenFile",
+                    path.display(),
+                    format!("{error}.{kept}"),
+                ));
             }
             for object in file.objects.iter().flat_map(|objects| objects.iter()) {
                 let (is_offer, id) = match object {
                     Object::Offer(id, _) => (true, id),
                     Object::Identity(id, _) => (false, id),
                     Object::Refused(why) => {
-                        problems.push(Problem::new("RefusedObject", path.display(), why.as_str()));
+                        problems.push(SourceProblem::new(
+                            "RefusedObject",
+                            path.display(),
+                            why.as_str(),
+                        ));
                         continue;
                     }
                 };
@@ -128,7 +136,11 @@ impl Manifests {
                             "{id} also stands in {}, which is used.",
                             first.get().display()
                         );
-                        problems.push(Problem::new("DuplicateObject", path.display(), message));
+                        problems.push(SourceProblem::new(
+                            "DuplicateObject",
+                            path.display(),
+                            message,
+                        ));
                         continue;
                     }
                     Entry::Vacant(slot) => slot.insert(path),
@@ -156,7 +168,7 @@ impl Manifests {
 pub(crate) async fn watch(
     mut manifests: Manifests,
     sender: watch::Sender<Observation>,
-    vitals: Vitals,
+    vitals: SourceHealth,
 ) {
     while !sender.is_closed() {
         let began = Instant::now();
@@ -169,7 +181,7 @@ pub(crate) async fn watch(
         manifests = returned;
         let observation = match observed {
             Ok(observation) => {
-                vitals.spoke();
+                vitals.responded();
                 if observation.problems.iter().all(|problem| problem.code != "BrokenFile") {
                     vitals.complete_at(began);
                 }
@@ -178,7 +190,7 @@ pub(crate) async fn watch(
             Err(error) => {
                 let cause =
                     std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                let problem = Problem::new(
+                let problem = SourceProblem::new(
                     "UnreadablePath",
                     &error.path,
                     format!("{cause}. The last good world stays."),
@@ -210,8 +222,8 @@ fn walk(
     path: &Path,
     above: &mut Vec<PathBuf>,
     found: &mut BTreeMap<PathBuf, Stamp>,
-) -> Result<(), Unreadable> {
-    let failed = |source: io::Error| Unreadable { path: path.display().to_string(), source };
+) -> Result<(), ReadError> {
+    let failed = |source: io::Error| ReadError { path: path.display().to_string(), source };
     let target = path.canonicalize().map_err(failed)?;
     let about = fs::metadata(&target).map_err(failed)?;
     if !about.is_dir() {
@@ -305,7 +317,7 @@ fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
     let chosen = scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace);
     let selected = scope.selector.as_ref().is_none_or(|selector| selects(selector, &labels));
     (chosen && selected).then(|| {
-        let seen = Arc::new(Seen::parse(&id, document));
+        let seen = Arc::new(ParsedOffer::parse(&id, document));
         Object::Offer(id, seen)
     })
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use serde_json::{Map, Number, Value};
 
-use super::exact::Exact;
+use super::lossless_json::LosslessJson;
 
 /// The most nodes that one file may hold with its aliases expanded.
 const NODE_LIMIT: usize = 5_000_000;
@@ -25,9 +25,9 @@ pub(crate) struct SyntaxError {
 /// Reads every document of a JSON text.
 pub(crate) fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let documents = serde_json::Deserializer::from_str(text).into_iter::<Exact>();
+    let documents = serde_json::Deserializer::from_str(text).into_iter::<LosslessJson>();
     documents
-        .map(|document| document.map(|Exact(value)| value))
+        .map(|document| document.map(|LosslessJson(value)| value))
         .collect::<Result<_, _>>()
         .map_err(|error| SyntaxError { line: error.line(), what: error.to_string() })
 }
@@ -38,7 +38,8 @@ pub(crate) fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
 /// time stays a text. A key given twice is an error.
 pub(crate) fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
+    let mut reader =
+        YamlReader { events: Parser::new_from_str(text), anchors: Vec::new(), nodes: 0 };
     let mut documents = Vec::new();
     loop {
         match reader.next()? {
@@ -58,14 +59,14 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
     }
 }
 
-struct Reader<'a> {
+struct YamlReader<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
     /// Anchored nodes of the document at hand, each with its size.
     anchors: Vec<(usize, Value, usize)>,
     nodes: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> YamlReader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
         let broken = |error: ScanError| SyntaxError {
             line: error.marker().line(),

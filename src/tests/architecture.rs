@@ -324,7 +324,6 @@ fn a_breach_is_found_however_it_is_spelled() {
     for (case, module, source) in innocent {
         assert_eq!(violations(source, &[module]), Vec::<String>::new(), "{case}");
     }
-    let nested =
-        "use super::{super::catalog::Page, document::Face}; use super::super::offer::Drain;";
+    let nested = "use super::{super::catalog::Page, document::AgentProfile}; use super::super::offer::Drain;";
     assert_eq!(violations(nested, &["registration", "judge"]), ["crate::catalog::Page"]);
 }

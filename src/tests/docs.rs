@@ -8,7 +8,7 @@ use crate::{
     anchor::AnchorReason,
     cli::Cli,
     offer::EntryCode,
-    registration::{Reason, State},
+    registration::{OfferState, Reason},
 };
 
 fn root() -> &'static Path {
@@ -104,12 +104,12 @@ fn the_verbs_table_is_every_verb_with_its_usage() {
 
 #[test]
 fn states_reasons_and_codes_are_the_closed_lists() {
-    assert_eq!(first_column("state"), State::ALL.map(State::as_str));
+    assert_eq!(first_column("state"), OfferState::ALL.map(OfferState::as_str));
     assert_eq!(first_column("reason"), Reason::ALL.map(Reason::as_str));
     assert_eq!(first_column("code"), EntryCode::ALL.map(EntryCode::as_str));
     let anchored: Vec<&str> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
     assert_eq!(first_column("anchoring"), anchored);
-    let states: BTreeSet<&str> = State::ALL.map(State::as_str).into();
+    let states: BTreeSet<&str> = OfferState::ALL.map(OfferState::as_str).into();
     for row in table(&readme(), "reason") {
         assert!(row[1].split(" or ").all(|state| states.contains(code(state))), "{row:?}");
     }

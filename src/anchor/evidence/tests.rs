@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::anchor::evidence::{Evidence, Short, Transfer};
+use crate::anchor::evidence::{Evidence, IncompleteEvidence, Transfer};
 use alloy::primitives::{Address, U256};
 
 mod laws;
@@ -149,55 +149,55 @@ fn evidence_with_a_hole_is_short_and_says_where() {
         change(&mut registry.told);
         registry.view().unwrap_err()
     };
-    type Case = (&'static str, fn(&mut Evidence), Short);
+    type Case = (&'static str, fn(&mut Evidence), IncompleteEvidence);
     let cases: [Case; 12] = [
         (
             "a Registered is missing",
             |e| drop(e.mints.remove(0)),
-            Short::Mints { account: US, registered: 1, minted: 2 },
+            IncompleteEvidence::Mints { account: US, registered: 1, minted: 2 },
         ),
         (
             "a former account's Registered is missing",
             |e| drop(e.mints.remove(1)),
-            Short::Mints { account: FORMER, registered: 0, minted: 1 },
+            IncompleteEvidence::Mints { account: FORMER, registered: 0, minted: 1 },
         ),
         (
             "a Transfer from zero is missing",
             |e| {
                 e.transfers.remove(0);
             },
-            Short::Mints { account: US, registered: 2, minted: 1 },
+            IncompleteEvidence::Mints { account: US, registered: 2, minted: 1 },
         ),
         (
             "both events of a mint are missing",
             |e| drop((e.transfers.remove(0), e.mints.remove(0))),
-            Short::Balance { account: US, summed: 1, balance: U256::from(2) },
+            IncompleteEvidence::Balance { account: US, summed: 1, balance: U256::from(2) },
         ),
         (
             "all of a former account's are missing",
             |e| drop((e.transfers.remove(1), e.mints.remove(1))),
-            Short::Balance { account: FORMER, summed: 0, balance: U256::ONE },
+            IncompleteEvidence::Balance { account: FORMER, summed: 0, balance: U256::ONE },
         ),
         (
             "the balance is higher",
             |e| {
                 e.balances.insert(US, U256::from(3));
             },
-            Short::Balance { account: US, summed: 2, balance: U256::from(3) },
+            IncompleteEvidence::Balance { account: US, summed: 2, balance: U256::from(3) },
         ),
         (
             "the balance is lower",
             |e| {
                 e.balances.insert(US, U256::from(1));
             },
-            Short::Balance { account: US, summed: 2, balance: U256::from(1) },
+            IncompleteEvidence::Balance { account: US, summed: 2, balance: U256::from(1) },
         ),
         (
             "the balance was not read",
             |e| {
                 e.balances.remove(&US);
             },
-            Short::Balance { account: US, summed: 2, balance: U256::ZERO },
+            IncompleteEvidence::Balance { account: US, summed: 2, balance: U256::ZERO },
         ),
         (
             "more went out than came in",
@@ -205,18 +205,22 @@ fn evidence_with_a_hole_is_short_and_says_where() {
                 e.transfers.extend([Transfer { id: id(9), from: FORMER, to: STRANGER }; 2]);
                 e.balances.insert(FORMER, U256::MAX);
             },
-            Short::Balance { account: FORMER, summed: -1, balance: U256::MAX },
+            IncompleteEvidence::Balance { account: FORMER, summed: -1, balance: U256::MAX },
         ),
-        ("a token was not read", |e| drop(e.tokens.remove(&id(0))), Short::Token(id(0))),
+        (
+            "a token was not read",
+            |e| drop(e.tokens.remove(&id(0))),
+            IncompleteEvidence::Token(id(0)),
+        ),
         (
             "κ stands on a token, and no event says who set it",
             |e| e.adoptions.retain(|adoption| adoption.id != id(2)),
-            Short::Key(id(2), key(3)),
+            IncompleteEvidence::Key(id(2), key(3)),
         ),
         (
             "another κ than any event says",
             |e| e.tokens.get_mut(&id(0)).unwrap().key = Some(key(4)),
-            Short::Key(id(0), key(4)),
+            IncompleteEvidence::Key(id(0), key(4)),
         ),
     ];
     for (name, change, expected) in cases {
@@ -229,7 +233,7 @@ fn a_mint_of_ours_that_went_away_must_have_been_looked_at_too() {
     let mut registry = Registry::new().mint(US, "a", Some(key(1))).transfer(0, STRANGER);
     assert!(registry.view().is_ok());
     registry.told.tokens.clear();
-    assert_eq!(registry.view(), Err(Short::Token(id(0))));
+    assert_eq!(registry.view(), Err(IncompleteEvidence::Token(id(0))));
 }
 
 #[test]

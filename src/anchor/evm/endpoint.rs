@@ -6,7 +6,7 @@ use alloy::{
     network::Ethereum,
     providers::{Provider, ProviderBuilder, RootProvider},
     rpc::client::RpcClient,
-    transports::{RpcError, TransportErrorKind},
+    transports::TransportError,
 };
 use url::Url;
 
@@ -27,7 +27,7 @@ pub(crate) struct Endpoint {
 
 /// Why a node gave no usable answer. It never means that something did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unanswered {
+pub(crate) enum RpcError {
     /// The node said no.
     #[error("{endpoint} refuses {what}: {message}")]
     Refused {
@@ -73,28 +73,24 @@ impl Endpoint {
     }
 
     /// Turns a failed request into words without its URL.
-    pub(super) fn unanswered(
-        &self,
-        what: &'static str,
-        error: &RpcError<TransportErrorKind>,
-    ) -> Unanswered {
+    pub(super) fn unanswered(&self, what: &'static str, error: &TransportError) -> RpcError {
         let endpoint = self.name.clone();
         match error.as_error_resp() {
             Some(payload) => {
                 let reverted = payload.code == 3 || payload.message.contains("revert");
                 let message = redact(&payload.message, &self.secrets);
-                Unanswered::Refused { endpoint, what, message, reverted }
+                RpcError::Refused { endpoint, what, message, reverted }
             }
             None => {
                 let message = redact(&with_causes(error), &self.secrets);
-                Unanswered::Unreadable { endpoint, what, message }
+                RpcError::Unreadable { endpoint, what, message }
             }
         }
     }
 
     /// An answer that should not be missing.
-    pub(super) fn missing(&self, what: &'static str) -> Unanswered {
-        Unanswered::Unreadable {
+    pub(super) fn missing(&self, what: &'static str) -> RpcError {
+        RpcError::Unreadable {
             endpoint: self.name.clone(),
             what,
             message: "the answer is empty".to_owned(),
@@ -102,8 +98,8 @@ impl Endpoint {
     }
 
     /// An answer that cannot be true.
-    pub(super) fn wrong(&self, what: &'static str, message: impl Into<String>) -> Unanswered {
-        Unanswered::Unreadable { endpoint: self.name.clone(), what, message: message.into() }
+    pub(super) fn wrong(&self, what: &'static str, message: impl Into<String>) -> RpcError {
+        RpcError::Unreadable { endpoint: self.name.clone(), what, message: message.into() }
     }
 }
 

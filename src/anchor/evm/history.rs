@@ -9,7 +9,7 @@ use alloy::{
     sol_types::SolEvent,
 };
 
-use super::{AtBlock, Unanswered, contract::IdentityRegistry, hash_at};
+use super::{AtBlock, RpcError, contract::IdentityRegistry, hash_at};
 use crate::{
     anchor::{
         evidence::{Accounts, Adoption, Block, Evidence, Mint, Transfer},
@@ -59,7 +59,7 @@ impl History {
         &mut self,
         at: &AtBlock<'_>,
         accounts: &Accounts,
-    ) -> Result<(), Unanswered> {
+    ) -> Result<(), RpcError> {
         if let Some(last) = self.last
             && !at.stands_on(last).await?
         {
@@ -93,7 +93,7 @@ impl History {
         at: &AtBlock<'_>,
         accounts: &Accounts,
         to: u64,
-    ) -> Result<(), Unanswered> {
+    ) -> Result<(), RpcError> {
         let ours: Vec<B256> = accounts.all().map(|account| account.into_word()).collect();
         let filter = |topic: B256| {
             Filter::new()
@@ -163,7 +163,7 @@ impl History {
         &mut self,
         at: &AtBlock<'_>,
         owned: &BTreeSet<AgentId>,
-    ) -> Result<Vec<Adoption>, Unanswered> {
+    ) -> Result<Vec<Adoption>, RpcError> {
         let mut adoptions = Vec::new();
         for (id, key, hash) in self.keys.iter().filter(|(id, _, _)| owned.contains(id)) {
             let sender = match self.senders.get(hash) {
@@ -184,7 +184,7 @@ fn position(log: &Log) -> (Option<u64>, Option<u64>) {
     (log.block_number, log.log_index)
 }
 
-async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, Unanswered> {
+async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, RpcError> {
     let found = at.endpoint.provider().get_logs(&filter).await;
     let found = found.map_err(|error| at.endpoint.unanswered("eth_getLogs", &error))?;
     match found.iter().find(|log| log.address() != at.registry || log.removed) {
@@ -195,14 +195,14 @@ async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, Unanswered> 
     }
 }
 
-fn decode<E: SolEvent>(at: &AtBlock<'_>, log: &Log) -> Result<E, Unanswered> {
+fn decode<E: SolEvent>(at: &AtBlock<'_>, log: &Log) -> Result<E, RpcError> {
     let decoded =
         log.log_decode::<E>().map_err(|error| at.endpoint.wrong("a log", error.to_string()))?;
     Ok(decoded.inner.data)
 }
 
 /// A mint with κ as its own receipt has it.
-async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, Unanswered> {
+async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, RpcError> {
     let event = decode::<IdentityRegistry::Registered>(at, log)?;
     let hash = log.transaction_hash.ok_or_else(|| at.endpoint.missing("a log's transaction"))?;
     let receipt = at.endpoint.provider().get_transaction_receipt(hash).await;
@@ -221,7 +221,7 @@ async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, Unanswered> {
     Ok(Mint { id: AgentId::new(event.agentId), owner: event.owner, uri: event.agentURI, key })
 }
 
-async fn sender(at: &AtBlock<'_>, hash: B256) -> Result<Address, Unanswered> {
+async fn sender(at: &AtBlock<'_>, hash: B256) -> Result<Address, RpcError> {
     use alloy::network::TransactionResponse;
     let transaction = at.endpoint.provider().get_transaction_by_hash(hash).await;
     let transaction =

@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 
-use super::{AtBlock, Unanswered};
+use super::{AtBlock, RpcError};
 use crate::anchor::{evidence::Evidence, journal::CodeHashes};
 
 /// Everything that a decision needs of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
+pub(crate) struct Snapshot {
     /// Which code answers for the registry.
     pub(crate) code: CodeHashes,
     /// The account and the registry.
@@ -16,15 +16,15 @@ pub(crate) struct Reading {
 
 /// Readings of blocks that were the head, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Notes(VecDeque<Reading>);
+pub(crate) struct SnapshotCache(VecDeque<Snapshot>);
 
-impl Notes {
+impl SnapshotCache {
     /// A decision every 12 s for three hours: finality takes less on every known chain.
     const MOST: usize = 900;
 
     /// Keeps what was read at the head.
-    pub(super) fn keep(&mut self, reading: Reading) {
-        let newer = |last: &Reading| last.evidence.block.number >= reading.evidence.block.number;
+    pub(super) fn keep(&mut self, reading: Snapshot) {
+        let newer = |last: &Snapshot| last.evidence.block.number >= reading.evidence.block.number;
         while self.0.back().is_some_and(newer) {
             self.0.pop_back();
         }
@@ -35,10 +35,7 @@ impl Notes {
     }
 
     /// The newest reading whose block stands in the final chain; older ones are forgotten.
-    pub(super) async fn settled(
-        &mut self,
-        at: &AtBlock<'_>,
-    ) -> Result<Option<Reading>, Unanswered> {
+    pub(super) async fn settled(&mut self, at: &AtBlock<'_>) -> Result<Option<Snapshot>, RpcError> {
         let due =
             self.0.iter().take_while(|note| note.evidence.block.number <= at.block.number).count();
         for place in (0..due).rev() {

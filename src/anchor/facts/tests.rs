@@ -8,14 +8,14 @@ use crate::{
         facts::note,
         journal::IdNote,
         key::{AnchorKey, AnchoredAgent, Owner},
-        plan::{Readiness, Wanted},
+        plan::{DesiredAgent, MintReadiness},
         reason::AnchorReason,
-        wanted::Anchored,
+        wanted::AnchorPolicy,
     },
     catalog::Catalog,
     offer::Hostname,
     registration::{
-        AgentId, AgentRegistry, Ids, Learned, LearnedAgent, LearnedId, Registrations, chains,
+        AgentId, AgentRegistry, Ids, OnChainAgent, OnChainFacts, OnChainId, Registrations, chains,
         project,
     },
     testing::{NOON, Resource, at, offer, offers, public_url, rules, said},
@@ -39,11 +39,11 @@ fn host(name: &str) -> Hostname {
     Hostname::parse(name).unwrap()
 }
 
-fn learned(rows: &[(&str, u64, LearnedId)]) -> Learned {
-    let row = |(agent, chain, id): &(&str, u64, LearnedId)| {
-        (((*agent).to_owned(), on(*chain)), LearnedAgent { id: *id, reason: "Anchored" })
+fn learned(rows: &[(&str, u64, OnChainId)]) -> OnChainFacts {
+    let row = |(agent, chain, id): &(&str, u64, OnChainId)| {
+        (((*agent).to_owned(), on(*chain)), OnChainAgent { id: *id, reason: "Anchored" })
     };
-    Learned(rows.iter().map(row).collect())
+    OnChainFacts(rows.iter().map(row).collect())
 }
 
 fn named(rows: &[(u64, u64)]) -> Registrations {
@@ -52,9 +52,9 @@ fn named(rows: &[(u64, u64)]) -> Registrations {
 
 #[test]
 fn our_own_final_id_stands_before_the_one_that_an_identity_names() {
-    use LearnedId::{Own, Unknown, Withheld};
+    use OnChainId::{Own, Unknown, Withheld};
     type Rows<'a> = &'a [(u64, u64)];
-    type Case<'a> = (&'a str, Rows<'a>, &'a [(&'a str, u64, LearnedId)], Rows<'a>);
+    type Case<'a> = (&'a str, Rows<'a>, &'a [(&'a str, u64, OnChainId)], Rows<'a>);
     let cases: [Case; 8] = [
         ("nothing is anchored", &[(1, 5)], &[], &[(1, 5)]),
         ("ours wins", &[(1, 5)], &[("default", 1, Own(id(0)))], &[(1, 0)]),
@@ -82,7 +82,7 @@ fn our_own_final_id_stands_before_the_one_that_an_identity_names() {
 
 #[test]
 fn a_host_shows_only_its_own_ids_and_without_any_the_default_agents() {
-    use LearnedId::{Own, Unknown, Withheld};
+    use OnChainId::{Own, Unknown, Withheld};
     let rows = [
         ("default", 1, Own(id(0))),
         ("host:a.example", 2, Own(id(7))),
@@ -101,7 +101,7 @@ fn a_host_shows_only_its_own_ids_and_without_any_the_default_agents() {
 fn catalog(
     resources: &[Resource],
     identity: &Registrations,
-    learned: &Learned,
+    learned: &OnChainFacts,
     now: &str,
 ) -> Catalog {
     let ids = learned.ids(identity);
@@ -112,8 +112,8 @@ fn catalog(
 #[test]
 fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
     let learned = learned(&[
-        ("host:gone.example", 1, LearnedId::Own(id(3))),
-        ("host:lost.example", 1, LearnedId::Withheld),
+        ("host:gone.example", 1, OnChainId::Own(id(3))),
+        ("host:lost.example", 1, OnChainId::Withheld),
     ]);
     let projection = project(
         &offers(&[offer("llm/chat")]),
@@ -136,10 +136,10 @@ fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
 #[test]
 fn rows_of_agents_say_how_each_stands_on_chain() {
     let mut learned = learned(&[
-        ("default", 1, LearnedId::Own(id(0))),
-        ("host:gone.example", 1, LearnedId::Own(id(3))),
+        ("default", 1, OnChainId::Own(id(0))),
+        ("host:gone.example", 1, OnChainId::Own(id(3))),
     ]);
-    let held = LearnedAgent { id: LearnedId::Unknown, reason: "AdoptFirst" };
+    let held = OnChainAgent { id: OnChainId::Unknown, reason: "AdoptFirst" };
     learned.0.insert(("default".to_owned(), on(2)), held);
     let resources = [offer("llm/chat"), offer("llm/audit").path("/a").host("audit.example")];
     let catalog = catalog(&resources, &named(&[(2, 5)]), &learned, NOON);
@@ -171,7 +171,7 @@ fn owner(incarnation: u64) -> Owner {
 #[test]
 fn what_is_wanted_is_the_default_agent_and_the_hosts_that_are_named() {
     let agent = AnchoredAgent::Host(host("audit.example"));
-    let anchored = Anchored {
+    let anchored = AnchorPolicy {
         owner: owner(2),
         hosts: vec![host("audit.example"), host("empty.example")],
         adopt: BTreeMap::from([((1, AnchoredAgent::Default), id(4)), ((2, agent.clone()), id(5))]),
@@ -183,7 +183,7 @@ fn what_is_wanted_is_the_default_agent_and_the_hosts_that_are_named() {
         offer("llm/audit").path("/a").host("audit.example").draining(drain[0], drain[1]),
         offer("llm/other").path("/b").host("other.example"),
     ];
-    let published = catalog(&resources, &named(&[(1, 9)]), &Learned::default(), NOON);
+    let published = catalog(&resources, &named(&[(1, 9)]), &OnChainFacts::default(), NOON);
     let wanted = anchored.wanted(&on(1), &published);
     let summary: Vec<_> = wanted
         .iter()
@@ -196,9 +196,30 @@ fn what_is_wanted_is_the_default_agent_and_the_hosts_that_are_named() {
     assert_eq!(
         summary,
         [
-            ("default".to_owned(), default.as_str(), Readiness::Ready, Some(id(4)), Some(id(9)), 0),
-            ("host:audit.example".to_owned(), audit.as_str(), Readiness::Draining, None, None, 0),
-            ("host:empty.example".to_owned(), empty.as_str(), Readiness::Tombstone, None, None, 0),
+            (
+                "default".to_owned(),
+                default.as_str(),
+                MintReadiness::Ready,
+                Some(id(4)),
+                Some(id(9)),
+                0
+            ),
+            (
+                "host:audit.example".to_owned(),
+                audit.as_str(),
+                MintReadiness::Draining,
+                None,
+                None,
+                0
+            ),
+            (
+                "host:empty.example".to_owned(),
+                empty.as_str(),
+                MintReadiness::Tombstone,
+                None,
+                None,
+                0
+            ),
         ]
     );
     let key =
@@ -211,33 +232,33 @@ fn what_is_wanted_is_the_default_agent_and_the_hosts_that_are_named() {
         (None, None, Some(id(5)))
     );
 
-    let first = Anchored { owner: owner(0), ..anchored.clone() };
+    let first = AnchorPolicy { owner: owner(0), ..anchored.clone() };
     assert_eq!(first.wanted(&on(1), &published)[0].earlier_keys, []);
-    let far = Anchored { owner: owner(1_000_000), ..anchored.clone() };
+    let far = AnchorPolicy { owner: owner(1_000_000), ..anchored.clone() };
     let earlier = far.wanted(&on(1), &published).remove(0).earlier_keys;
     assert_eq!((earlier.len(), earlier[63]), (64, key(999_999, &AnchoredAgent::Default)));
 
     // The default agent winds down only when all of it does, and an ended drain leaves a tombstone.
     let readiness = |resources: &[Resource], now: &str| {
-        let catalog = catalog(resources, &named(&[]), &Learned::default(), now);
+        let catalog = catalog(resources, &named(&[]), &OnChainFacts::default(), now);
         anchored.wanted(&on(1), &catalog)[0].readiness
     };
     let draining = [offer("llm/chat").draining(drain[0], drain[1])];
-    assert_eq!(readiness(&draining, NOON), Readiness::Draining);
-    assert_eq!(readiness(&draining, "2026-05-24T12:30:00Z"), Readiness::Tombstone);
-    assert_eq!(readiness(&[], NOON), Readiness::Tombstone);
+    assert_eq!(readiness(&draining, NOON), MintReadiness::Draining);
+    assert_eq!(readiness(&draining, "2026-05-24T12:30:00Z"), MintReadiness::Tombstone);
+    assert_eq!(readiness(&[], NOON), MintReadiness::Tombstone);
 }
 
 #[test]
 fn what_a_view_says_of_an_id_is_noted() {
     let key = AnchorKey::from_metadata(&[1; 20]).unwrap();
     let uri = "https://seller.example/a";
-    let wanted = |agent: AnchoredAgent, known: Option<u64>| Wanted {
+    let wanted = |agent: AnchoredAgent, known: Option<u64>| DesiredAgent {
         agent,
         key,
         earlier_keys: Vec::new(),
         uri: uri.to_owned(),
-        readiness: Readiness::Ready,
+        readiness: MintReadiness::Ready,
         adopt: None,
         known: known.map(id),
         failed: 0,

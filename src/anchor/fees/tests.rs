@@ -2,15 +2,15 @@
 
 use crate::{
     anchor::{
-        fees::{Allowance, Fees, Market, price},
+        fees::{FeeInputs, Fees, SpendLimits, compute_fees},
         reason::AnchorReason,
     },
     testing::law,
 };
 use proptest::prelude::*;
 
-const PLENTY: Allowance = Allowance { max_fee: 1_000, daily_budget: 10_000_000 };
-const MARKET: Market = Market { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
+const PLENTY: SpendLimits = SpendLimits { max_fee: 1_000, daily_budget: 10_000_000 };
+const MARKET: FeeInputs = FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
 
 fn fees(max_fee: u128, tip: u128) -> Fees {
     Fees { max_fee, tip }
@@ -19,12 +19,12 @@ fn fees(max_fee: u128, tip: u128) -> Fees {
 #[test]
 fn a_price_keeps_to_the_ceiling_the_budget_and_the_funds() {
     use AnchorReason::{BudgetSpent, FeeTooHigh, NoFunds};
-    let market = |change: fn(&mut Market)| {
+    let market = |change: fn(&mut FeeInputs)| {
         let mut market = MARKET;
         change(&mut market);
         market
     };
-    let allowed = |max_fee, daily_budget| Allowance { max_fee, daily_budget };
+    let allowed = |max_fee, daily_budget| SpendLimits { max_fee, daily_budget };
     let cases = [
         ("twice the base fee and the tip", None, MARKET, PLENTY, Ok(fees(203, 3))),
         ("no more than the ceiling", None, MARKET, allowed(150, 10_000_000), Ok(fees(150, 3))),
@@ -105,24 +105,24 @@ fn a_price_keeps_to_the_ceiling_the_budget_and_the_funds() {
         ),
     ];
     for (name, last, market, allowed, expected) in cases {
-        assert_eq!(price(1_000, last, &market, &allowed), expected, "{name}");
+        assert_eq!(compute_fees(1_000, last, &market, &allowed), expected, "{name}");
     }
 }
 
 #[test]
 fn the_largest_numbers_never_overflow_into_a_low_price() {
     const MAX: u128 = u128::MAX;
-    let boundless = Allowance { max_fee: MAX, daily_budget: MAX };
-    let market = Market { base_fee: MAX, tip: MAX, balance: MAX, spent: 0 };
-    assert_eq!(price(u64::MAX, None, &market, &boundless), Ok(fees(MAX, MAX)));
-    let spent = Market { spent: MAX, ..market };
-    let limited = Allowance { max_fee: MAX, daily_budget: MAX - 1 };
-    assert_eq!(price(1, None, &spent, &limited), Err(AnchorReason::BudgetSpent));
-    let poor = Market { balance: MAX - 1, ..market };
-    assert_eq!(price(u64::MAX, None, &poor, &boundless), Err(AnchorReason::NoFunds));
+    let boundless = SpendLimits { max_fee: MAX, daily_budget: MAX };
+    let market = FeeInputs { base_fee: MAX, tip: MAX, balance: MAX, spent: 0 };
+    assert_eq!(compute_fees(u64::MAX, None, &market, &boundless), Ok(fees(MAX, MAX)));
+    let spent = FeeInputs { spent: MAX, ..market };
+    let limited = SpendLimits { max_fee: MAX, daily_budget: MAX - 1 };
+    assert_eq!(compute_fees(1, None, &spent, &limited), Err(AnchorReason::BudgetSpent));
+    let poor = FeeInputs { balance: MAX - 1, ..market };
+    assert_eq!(compute_fees(u64::MAX, None, &poor, &boundless), Err(AnchorReason::NoFunds));
     // Nothing is an eighth more than the most.
     for last in [fees(MAX, 1), fees(MAX - 1, 1), fees(1, MAX)] {
-        let refused = price(1, Some(last), &market, &boundless);
+        let refused = compute_fees(1, Some(last), &market, &boundless);
         assert_eq!(refused, Err(AnchorReason::FeeTooHigh), "{last:?}");
     }
 }
@@ -144,8 +144,8 @@ proptest! {
         let [base_fee, tip, balance, spent] = market;
         let [ceiling, daily_budget] = allowed;
         let last = last.map(|(max_fee, tip)| fees(max_fee, tip));
-        let market = Market { base_fee, tip, balance, spent };
-        let Ok(paid) = price(gas, last, &market, &Allowance { max_fee: ceiling, daily_budget }) else {
+        let market = FeeInputs { base_fee, tip, balance, spent };
+        let Ok(paid) = compute_fees(gas, last, &market, &SpendLimits { max_fee: ceiling, daily_budget }) else {
             return Ok(());
         };
         prop_assert!(paid.tip <= paid.max_fee && base_fee <= paid.max_fee && paid.max_fee <= ceiling);

@@ -7,12 +7,12 @@ use crate::{
         evidence::{Accounts, Block},
         facts::learned,
         journal::{
-            AgentNote, Attempt, CodeHashes, IdNote, Journal, JournalFile, Lane, OpenSlot, Refused,
-            Spent, lane_key, read,
+            AccountState, AgentNote, Attempt, CodeHashes, IdNote, InFlight, Journal, JournalError,
+            JournalFile, Spent, lane_key, read,
         },
         reason::AnchorReason,
     },
-    registration::{AgentId, AgentRegistry, LearnedAgent, LearnedId},
+    registration::{AgentId, AgentRegistry, OnChainAgent, OnChainId},
 };
 use alloy::primitives::{Address, B256};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn note(reason: AnchorReason, id: IdNote) -> AgentNote {
 }
 
 /// A lane in which every field says something.
-fn lane(account: Address) -> Lane {
+fn lane(account: Address) -> AccountState {
     let attempt = |number: u8, fee: &str| Attempt {
         hash: B256::repeat_byte(number),
         raw: vec![2, number].into(),
@@ -51,9 +51,9 @@ fn lane(account: Address) -> Lane {
         ("host:c.example", note(AnchorReason::Pending, IdNote::Unknown)),
         ("host:d.example", note(AnchorReason::Anchored, IdNote::Ours("seven".to_owned()))),
     ];
-    Lane {
+    AccountState {
         account,
-        slot: Some(OpenSlot {
+        slot: Some(InFlight {
             nonce: 5,
             agent: "default".to_owned(),
             call: "register(…)".to_owned(),
@@ -97,12 +97,12 @@ fn written() -> (tempfile::TempDir, std::path::PathBuf) {
     (dir, path)
 }
 
-fn open(path: &Path) -> Result<Journal, Refused> {
+fn open(path: &Path) -> Result<Journal, JournalError> {
     JournalFile::open(path, "harbour", &ours()).map(|(_, journal)| journal)
 }
 
 /// That nobody can use this content, whoever asks, and that it stays as it is.
-fn refused(path: &Path, content: &[u8]) -> Refused {
+fn refused(path: &Path, content: &[u8]) -> JournalError {
     fs::write(path, content).unwrap();
     assert!(read(path).is_err(), "{}", String::from_utf8_lossy(content));
     let refused = open(path).unwrap_err();
@@ -178,7 +178,7 @@ fn one_changed_byte_is_noticed_wherever_it_stands() {
         bytes[at] ^= [0x01, 0x20, 0x80][at % 3];
         fs::write(&path, &bytes).unwrap();
         match read(&path) {
-            Err(Refused::Corrupt { .. } | Refused::Newer { .. }) => {}
+            Err(JournalError::Corrupt { .. } | JournalError::Newer { .. }) => {}
             Ok(Some(same)) => {
                 assert_eq!(same, small, "byte {at}");
                 unharmed += 1;
@@ -190,7 +190,7 @@ fn one_changed_byte_is_noticed_wherever_it_stands() {
     assert!(unharmed <= 1, "{unharmed}");
     for length in (0..whole.len()).step_by(7) {
         fs::write(&path, &whole[..length]).unwrap();
-        assert!(matches!(read(&path), Err(Refused::Corrupt { .. })), "cut at {length}");
+        assert!(matches!(read(&path), Err(JournalError::Corrupt { .. })), "cut at {length}");
     }
 }
 
@@ -204,7 +204,7 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
         serde_json::to_vec(&text).unwrap()
     };
     let newer = refused(&path, &with(&text, "version", json!(2)));
-    assert!(matches!(newer, Refused::Newer { version: 2, .. }), "{newer}");
+    assert!(matches!(newer, JournalError::Newer { version: 2, .. }), "{newer}");
     for (key, value) in [
         ("format", json!("another-journal")),
         ("checksum", json!("")),
@@ -213,14 +213,14 @@ fn what_is_not_ours_is_refused_and_left_as_it_is() {
         ("version", json!("1")),
     ] {
         let corrupt = refused(&path, &with(&text, key, value));
-        assert!(matches!(corrupt, Refused::Corrupt { .. }), "{key}: {corrupt}");
+        assert!(matches!(corrupt, JournalError::Corrupt { .. }), "{key}: {corrupt}");
         assert!(corrupt.to_string().contains(path.to_str().unwrap()), "{corrupt}");
     }
     // What has a true checksum and makes no sense.
     text["content"]["lanes"] = json!("none");
     let checksum = blake3::hash(text["content"].to_string().as_bytes()).to_hex().to_string();
     let senseless = refused(&path, &with(&text, "checksum", json!(checksum)));
-    assert!(matches!(senseless, Refused::Corrupt { .. }), "{senseless}");
+    assert!(matches!(senseless, JournalError::Corrupt { .. }), "{senseless}");
     for content in [&b""[..], b"null", b"[]", b"\xff\xfe"] {
         refused(&path, content);
     }
@@ -232,11 +232,14 @@ fn another_installations_journal_is_refused_and_named() {
     let before = fs::read(&path).unwrap();
     let other = JournalFile::open(&path, "port", &ours()).unwrap_err();
     assert!(
-        matches!(&other, Refused::ForeignOwner { theirs, ours, .. } if (theirs.as_str(), ours.as_str()) == ("harbour", "port")),
+        matches!(&other, JournalError::ForeignOwner { theirs, ours, .. } if (theirs.as_str(), ours.as_str()) == ("harbour", "port")),
         "{other}"
     );
     let other = JournalFile::open(&path, "harbour", &accounts(OLD, &[])).unwrap_err();
-    assert!(matches!(other, Refused::ForeignAccount { account, .. } if account == US), "{other}");
+    assert!(
+        matches!(other, JournalError::ForeignAccount { account, .. } if account == US),
+        "{other}"
+    );
     assert!(other.to_string().contains("--former-account"), "{other}");
     assert_eq!(fs::read(&path).unwrap(), before);
     let (_, replaced) = JournalFile::open(&path, "harbour", &accounts(OLD, &[US])).unwrap();
@@ -248,7 +251,7 @@ fn one_process_writes_and_others_read() {
     let (_dir, path) = written();
     let first = JournalFile::open(&path, "harbour", &ours()).unwrap();
     let second = JournalFile::open(&path, "harbour", &ours()).unwrap_err();
-    assert!(matches!(second, Refused::Locked(_)), "{second}");
+    assert!(matches!(second, JournalError::Locked(_)), "{second}");
     assert_eq!(read(&path).unwrap(), Some(journal(US)));
     drop(first);
     assert!(open(&path).is_ok());
@@ -265,7 +268,7 @@ fn a_place_that_cannot_be_used_is_named() {
     fs::write(dir.path().join("file"), "").unwrap();
     for (name, path) in cases {
         let refused = open(&path).unwrap_err();
-        assert!(matches!(refused, Refused::Io { .. }), "{name}: {refused}");
+        assert!(matches!(refused, JournalError::Io { .. }), "{name}: {refused}");
         assert!(refused.to_string().contains(path.to_str().unwrap()), "{name}: {refused}");
     }
     // What can no longer be written says so, and the journal stands.
@@ -274,7 +277,7 @@ fn a_place_that_cannot_be_used_is_named() {
     let before = fs::read(&path).unwrap();
     fs::create_dir(dir.path().join("journal.json.next")).unwrap();
     let refused = file.write(&journal).unwrap_err();
-    assert!(matches!(refused, Refused::Io { act: "written", .. }), "{refused}");
+    assert!(matches!(refused, JournalError::Io { act: "written", .. }), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
@@ -282,13 +285,13 @@ fn a_place_that_cannot_be_used_is_named() {
 fn what_is_remembered_of_ids_is_told() {
     let learned = learned(&journal(US));
     let told = |agent: &str| learned.0[&(agent.to_owned(), registry(1))];
-    let agent = |id, reason| LearnedAgent { id, reason };
+    let agent = |id, reason| OnChainAgent { id, reason };
     let zero = AgentId::parse("0").unwrap();
-    assert_eq!(told("default"), agent(LearnedId::Own(zero), "Anchored"));
-    assert_eq!(told("host:audit.example"), agent(LearnedId::Withheld, "NotOwner"));
-    assert_eq!(told("host:b.example"), agent(LearnedId::Withheld, "AdoptFirst"));
-    assert_eq!(told("host:c.example"), agent(LearnedId::Unknown, "Pending"));
-    assert_eq!(told("host:d.example"), agent(LearnedId::Unknown, "Anchored"), "an unreadable id");
+    assert_eq!(told("default"), agent(OnChainId::Own(zero), "Anchored"));
+    assert_eq!(told("host:audit.example"), agent(OnChainId::Withheld, "NotOwner"));
+    assert_eq!(told("host:b.example"), agent(OnChainId::Withheld, "AdoptFirst"));
+    assert_eq!(told("host:c.example"), agent(OnChainId::Unknown, "Pending"));
+    assert_eq!(told("host:d.example"), agent(OnChainId::Unknown, "Anchored"), "an unreadable id");
     assert_eq!(learned.0.len(), 5);
     let nowhere = Journal { lanes: [("nowhere".to_owned(), lane(US))].into(), ..journal(US) };
     assert!(crate::anchor::facts::learned(&nowhere).0.is_empty());
@@ -301,13 +304,14 @@ fn after_a_change_of_key_the_lane_that_was_decided_last_is_told() {
         let mut journal =
             Journal { owner_id: "harbour".to_owned(), lanes: [(key(old), lane(old))].into() };
         let agents = [("default".to_owned(), note(AnchorReason::NotOwner, IdNote::Lost))];
-        let mut moved = Lane { account: new, agents: agents.into(), ..Lane::default() };
+        let mut moved =
+            AccountState { account: new, agents: agents.into(), ..AccountState::default() };
         let told = |journal: &Journal| learned(journal).0[&("default".to_owned(), registry(1))];
         journal.lanes.insert(key(new), moved.clone());
         assert_eq!(told(&journal).reason, "Anchored", "nothing was decided as {new} yet");
         moved.decided_at = "2026-11-24T00:00:01Z".to_owned();
         journal.lanes.insert(key(new), moved);
-        assert_eq!(told(&journal), LearnedAgent { id: LearnedId::Withheld, reason: "NotOwner" });
+        assert_eq!(told(&journal), OnChainAgent { id: OnChainId::Withheld, reason: "NotOwner" });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::anchor::{
     evidence::Token,
-    plan::{PAID_FAILURES, PATIENCE, Readiness, Slot},
+    plan::{BUMP_AFTER_DECISIONS, MintReadiness, PAID_FAILURES, Slot},
 };
 
 mod laws;
@@ -31,8 +31,16 @@ fn what_is_in_flight_goes_before_what_is_wanted() {
     holds(&[
         ("nothing is wanted", |s| s.intent.agents.clear(), "rest"),
         ("below the final count", |s| s.slot(4, 0, 99), "forget; default Pending"),
-        ("below it, and out of patience", |s| s.slot(4, PATIENCE, 0), "forget; default Pending"),
-        ("above the final count: an old view", |s| s.slot(6, PATIENCE, 0), "rest; default Pending"),
+        (
+            "below it, and out of patience",
+            |s| s.slot(4, BUMP_AFTER_DECISIONS, 0),
+            "forget; default Pending",
+        ),
+        (
+            "above the final count: an old view",
+            |s| s.slot(6, BUMP_AFTER_DECISIONS, 0),
+            "rest; default Pending",
+        ),
         ("neither mined nor final", |s| s.slot(5, 0, 99), "broadcast; default Pending"),
         (
             "mined, not final",
@@ -95,7 +103,7 @@ fn a_new_call_waits_for_quiet_but_not_for_ever() {
         let expected = if waited < 10 { "rest; default PendingUnknown" } else { MINTS };
         assert_eq!(told(&situation.decide()), expected, "waited {waited}");
     }
-    assert_eq!(PATIENCE, 10);
+    assert_eq!(BUMP_AFTER_DECISIONS, 10);
 }
 
 #[test]
@@ -129,7 +137,7 @@ fn an_agent_on_chain_is_kept_as_it_should_be() {
             "nothing of it is published",
             |s| {
                 s.on_chain(7, token(US, URI));
-                s.agent().readiness = Readiness::Tombstone;
+                s.agent().readiness = MintReadiness::Tombstone;
             },
             "rest; default Anchored",
         ),
@@ -137,7 +145,7 @@ fn an_agent_on_chain_is_kept_as_it_should_be() {
             "a tombstone's URI drifted",
             |s| {
                 s.on_chain(7, token(US, "https://old.example"));
-                s.agent().readiness = Readiness::Tombstone;
+                s.agent().readiness = MintReadiness::Tombstone;
             },
             "sign@5 default uri 7 https://seller.example/a; default Pending",
         ),
@@ -176,7 +184,7 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
             "named, ours, and a tombstone's",
             |s| {
                 s.view.tokens.insert(id(0), token(US, URI));
-                (s.agent().adopt, s.agent().readiness) = (Some(id(0)), Readiness::Tombstone);
+                (s.agent().adopt, s.agent().readiness) = (Some(id(0)), MintReadiness::Tombstone);
             },
             "sign@5 default adopt 0 k1; default Pending",
         ),
@@ -260,17 +268,17 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
         ),
         (
             "held before it is looked at whether it sells",
-            |s| (s.agent().known, s.agent().readiness) = (Some(id(0)), Readiness::Tombstone),
+            |s| (s.agent().known, s.agent().readiness) = (Some(id(0)), MintReadiness::Tombstone),
             "rest; default AdoptFirst",
         ),
         (
             "nothing is published",
-            |s| s.agent().readiness = Readiness::Tombstone,
+            |s| s.agent().readiness = MintReadiness::Tombstone,
             "rest; default Tombstone",
         ),
         (
             "everything winds down",
-            |s| s.agent().readiness = Readiness::Draining,
+            |s| s.agent().readiness = MintReadiness::Draining,
             "rest; default Draining",
         ),
     ]);
@@ -301,7 +309,7 @@ fn what_was_paid_for_and_failed_three_times_waits_for_a_person() {
         ),
         (
             "another reason stands",
-            |s| (s.agent().failed, s.agent().readiness) = (3, Readiness::Draining),
+            |s| (s.agent().failed, s.agent().readiness) = (3, MintReadiness::Draining),
             "rest; default Draining",
         ),
         (

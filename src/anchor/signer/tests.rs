@@ -6,10 +6,13 @@ use crate::{
     anchor::{
         evidence::{Block, View},
         fees::Fees,
-        journal::{Lane, OpenSlot},
+        journal::{AccountState, InFlight},
         key::{AnchorKey, AnchoredAgent},
         lane::{Priced, days_of_funds},
-        plan::{Head, Intent, PATIENCE, Readiness, Reservation, Slot, Step, Wanted, next},
+        plan::{
+            BUMP_AFTER_DECISIONS, DesiredAgent, DesiredState, Head, MintReadiness, Reservation,
+            Slot, Step, next,
+        },
         signer::{KeySource, Signer, SignerError, Unsigned},
     },
     testing::at,
@@ -32,19 +35,19 @@ fn signer() -> Signer {
 }
 
 /// The right to sign at a nonce: anew, or again.
-fn reservation(nonce: u64, slot: Option<&OpenSlot>) -> Reservation {
-    let wanted = Wanted {
+fn reservation(nonce: u64, slot: Option<&InFlight>) -> Reservation {
+    let wanted = DesiredAgent {
         agent: AnchoredAgent::Default,
         key: AnchorKey::from_metadata(&[1; 20]).unwrap(),
         earlier_keys: Vec::new(),
         uri: "https://seller.example".to_owned(),
-        readiness: Readiness::Ready,
+        readiness: MintReadiness::Ready,
         adopt: None,
         known: None,
         failed: 0,
     };
     let account = ACCOUNT.parse().unwrap();
-    let intent = Intent { account, agents: vec![wanted], mint_beside: false };
+    let intent = DesiredState { account, agents: vec![wanted], mint_beside: false };
     let view = View {
         block: Block { number: 1, hash: B256::ZERO },
         count: nonce,
@@ -53,7 +56,7 @@ fn reservation(nonce: u64, slot: Option<&OpenSlot>) -> Reservation {
         tokens: BTreeMap::new(),
     };
     let head = Head { mined: nonce, pending: nonce, base_fee: 0 };
-    let slot = slot.map(|slot| Slot { decisions: PATIENCE, ..slot.as_slot() });
+    let slot = slot.map(|slot| Slot { decisions: BUMP_AFTER_DECISIONS, ..slot.as_slot() });
     let Step::Sign(reservation) = next(&intent, slot.as_ref(), &view, &head, 0).step else {
         panic!("nothing is in the way")
     };
@@ -73,7 +76,7 @@ fn priced(max_fee: u128, tip: u128) -> Priced {
 
 #[test]
 fn a_signature_is_written_down_with_its_bytes_and_counts_in_full() {
-    let mut lane = Lane { waited: 7, ..Lane::default() };
+    let mut lane = AccountState { waited: 7, ..AccountState::default() };
     let now = at("2026-11-24T12:00:00Z");
     let hash = lane.sign(&signer(), &reservation(5, None), priced(100, 3), now).unwrap();
     assert_eq!(
@@ -99,7 +102,7 @@ fn a_signature_is_written_down_with_its_bytes_and_counts_in_full() {
 
 #[test]
 fn a_bump_is_the_same_call_at_the_same_nonce_and_only_its_difference_counts() {
-    let (signer, mut lane) = (signer(), Lane::default());
+    let (signer, mut lane) = (signer(), AccountState::default());
     let noon = at("2026-11-24T12:00:00Z");
     lane.sign(&signer, &reservation(5, None), priced(100, 3), noon).unwrap();
     lane.slot.as_mut().unwrap().decisions = 10;
@@ -152,7 +155,7 @@ fn a_key_that_cannot_be_used_is_refused_without_being_shown() {
 
 #[test]
 fn funds_last_as_many_days_as_the_budget_goes_into_them() {
-    let budget = |daily_budget| crate::anchor::fees::Allowance { max_fee: 1, daily_budget };
+    let budget = |daily_budget| crate::anchor::fees::SpendLimits { max_fee: 1, daily_budget };
     for (balance, daily, days) in [(100, 40, 2.5), (0, 40, 0.0), (7, 0, 7.0)] {
         assert_eq!(days_of_funds(balance, &budget(daily)), days, "{balance} by {daily}");
     }

@@ -10,7 +10,7 @@ use super::publish_once;
 use crate::{
     anchor::{
         Purpose, Step,
-        journal::{self, Lane, lane_key},
+        journal::{self, AccountState, lane_key},
         lane::days_of_funds,
     },
     catalog::Catalog,
@@ -135,7 +135,7 @@ pub(super) async fn plan(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     report(&plans, json, describe_plan)
 }
 
-fn rows(lane: &Lane) -> Vec<AgentRow> {
+fn rows(lane: &AccountState) -> Vec<AgentRow> {
     let row = |(agent, note): (&String, &journal::AgentNote)| AgentRow {
         agent: agent.clone(),
         reason: note.reason.as_str(),

@@ -187,7 +187,7 @@ async fn situations() -> Vec<(&'static str, Site)> {
     let complete = || {
         let site = Site::empty(NOON).anchored("base", huge);
         site.publish(&stand());
-        site.admin.vitals.spoke();
+        site.admin.vitals.responded();
         site.admin.vitals.complete_at(tokio::time::Instant::now());
         site
     };
@@ -196,7 +196,8 @@ async fn situations() -> Vec<(&'static str, Site)> {
     incomplete.lacks("KindNotInstalled", "serviceoffers.obol.org");
     let troubled = complete();
     troubled.observed.send_modify(|observed| {
-        let problem = crate::source::Problem::new("BrokenFile", "a.yaml", "line 3: what is this");
+        let problem =
+            crate::source::SourceProblem::new("BrokenFile", "a.yaml", "line 3: what is this");
         observed.problems.push(problem);
     });
     let stopping = complete();
@@ -215,7 +216,7 @@ async fn situations() -> Vec<(&'static str, Site)> {
     let mut all = vec![("incomplete and stuck", incomplete), ("run out and stuck", run_out)];
     for (name, mut site) in fresh {
         site.admin.reader.clock = clock;
-        site.admin.reader.metrics.beat();
+        site.admin.reader.metrics.heartbeat();
         // Made before the clock moved, or a moment ago: made again, so that it holds.
         let resources = if name == "bare" { Vec::new() } else { stand() };
         site.publish(&resources);

@@ -6,9 +6,9 @@ use crate::{
     anchor::AnchorReason,
     http::admin,
     http::tests::site::{Site, WELL_KNOWN, ask, document_of, request},
-    registration::{Reason, State},
-    source::Problem,
-    telemetry::AnchorReading,
+    registration::{OfferState, Reason},
+    source::SourceProblem,
+    telemetry::ChainStats,
     testing::{NOON, offer},
 };
 
@@ -92,16 +92,16 @@ fn troubled() -> Site {
         ],
     );
     site.observed.send_modify(|observed| {
-        observed.problems.push(Problem::new("BrokenFile", "a.yaml", "line 3"));
-        observed.problems.push(Problem::new("BrokenFile", "b.yaml", "line 4"));
+        observed.problems.push(SourceProblem::new("BrokenFile", "a.yaml", "line 3"));
+        observed.problems.push(SourceProblem::new("BrokenFile", "b.yaml", "line 4"));
     });
     site
 }
 
 /// How a chain stands where everything is as it should be.
-fn anchored() -> AnchorReading {
+fn anchored() -> ChainStats {
     let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
-    AnchorReading {
+    ChainStats {
         chain: "eip155:8453".to_owned(),
         reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
         days_of_funds: 12.5,
@@ -148,7 +148,7 @@ async fn every_metric_is_documented_and_every_documented_metric_is_scraped() {
 async fn every_state_and_reason_is_counted_from_the_first_scrape_on() {
     for (site, open) in [(Site::empty(NOON), "0"), (troubled(), "1")] {
         let text = scrape(&site).await;
-        for state in State::ALL {
+        for state in OfferState::ALL {
             assert!(
                 value(&text, &format!("registrar_offers{{state=\"{state}\"}}")).is_some(),
                 "{text}"
@@ -174,7 +174,7 @@ async fn ages_are_read_at_the_scrape_and_unknown_ones_are_nan() {
     site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
     site.admin.vitals.complete_at(tokio::time::Instant::now());
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
-    site.admin.vitals.spoke();
+    site.admin.vitals.responded();
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert_eq!(ages(&scrape(&site).await), ["2.0", "62.0", "62.0", "538.0"]);
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
@@ -239,7 +239,7 @@ async fn every_answer_is_counted_once_under_its_route() {
 #[tokio::test(start_paused = true)]
 async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
     let site = troubled();
-    site.admin.vitals.spoke();
+    site.admin.vitals.responded();
     tokio::time::advance(std::time::Duration::from_secs(3)).await;
     let answer = site.get_admin("/readyz?verbose").await.json();
     let expected = serde_json::json!({
@@ -298,7 +298,7 @@ async fn debug_offers_explains_every_offer_seen() {
         ],
     );
     site.observed.send_modify(|observed| {
-        observed.problems.push(Problem::new("BrokenFile", "a.yaml", "line 3"));
+        observed.problems.push(SourceProblem::new("BrokenFile", "a.yaml", "line 3"));
     });
     let answer = site.get_admin("/debug/offers").await.json();
     assert_eq!(answer["problems"][0]["about"], "a.yaml");

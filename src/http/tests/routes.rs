@@ -357,6 +357,6 @@ async fn a_publisher_that_is_silent_for_two_minutes_is_stuck() {
     assert_eq!(site.get_admin("/livez").await.status, 200);
     tokio::time::advance(std::time::Duration::from_secs(1)).await;
     assert_eq!(site.get_admin("/livez").await.problem(), is(503, "Stuck"));
-    site.admin.reader.metrics.beat();
+    site.admin.reader.metrics.heartbeat();
     assert_eq!(site.get_admin("/livez").await.status, 200);
 }

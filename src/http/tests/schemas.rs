@@ -5,7 +5,7 @@ use crate::{
     http::tests::contract::{Contract, check, compiled, schema_file, walk},
     http::{contract::SCHEMAS, problem::Code},
     offer::EntryCode,
-    registration::{Reason, State},
+    registration::{OfferState, Reason},
     testing::{offer, projected, rules, said},
 };
 use serde_json::{Value, json};
@@ -56,11 +56,14 @@ fn closed_lists_are_those_of_the_code() {
     assert_eq!(problem["$defs"]["reason"]["enum"], json!(reasons));
     let members = &explanation["properties"];
     assert_eq!(members["reason"]["enum"], json!(reasons));
-    assert_eq!(members["state"]["enum"], json!(State::ALL.map(State::as_str)));
+    assert_eq!(members["state"]["enum"], json!(OfferState::ALL.map(OfferState::as_str)));
     let codes = EntryCode::ALL.map(EntryCode::as_str);
     assert_eq!(explanation["$defs"]["dropped"]["properties"]["code"]["enum"], json!(codes));
-    let listed: Vec<_> =
-        State::ALL.into_iter().filter(|state| state.is_listed()).map(State::as_str).collect();
+    let listed: Vec<_> = OfferState::ALL
+        .into_iter()
+        .filter(|state| state.is_listed())
+        .map(OfferState::as_str)
+        .collect();
     assert_eq!(schema_file("offer.schema.json")["properties"]["state"]["enum"], json!(listed));
     let anchored: Vec<_> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
     let agent = schema_file("agent.schema.json");

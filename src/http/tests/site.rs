@@ -9,9 +9,11 @@ use crate::{
     anchor::AnchorReason,
     catalog::{Catalog, Shared},
     clock::Clock,
-    http::{self, Reader, admin::Admin},
-    registration::{AgentRegistry, Identity, Learned, LearnedAgent, LearnedId, Rules, project},
-    source::{Observation, Problem, Vitals, World},
+    http::{self, CatalogReader, admin::Admin},
+    registration::{
+        AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules, project,
+    },
+    source::{Observation, SourceHealth, SourceProblem, World},
     telemetry::Metrics,
     testing::{Resource, at, offers, public_url, rules},
 };
@@ -38,7 +40,7 @@ pub(crate) struct Site {
     pub(crate) observed: watch::Sender<Observation>,
     pub(crate) admin: Admin,
     pub(crate) identity: Identity,
-    pub(crate) learned: Learned,
+    pub(crate) learned: OnChainFacts,
     pub(crate) rules: Rules,
 }
 
@@ -55,7 +57,7 @@ impl Site {
     pub(crate) fn empty(now: &str) -> Self {
         let (catalog, catalog_reader) = watch::channel(None);
         let (observed, observed_reader) = watch::channel(Observation::default());
-        let reader = Reader {
+        let reader = CatalogReader {
             catalog: catalog_reader,
             observed: observed_reader,
             clock: Clock::starting_at(at(now)),
@@ -63,13 +65,13 @@ impl Site {
             metrics: Metrics::new(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
-        let admin = Admin { reader, vitals: Vitals::default(), stopping };
+        let admin = Admin { reader, vitals: SourceHealth::default(), stopping };
         Self {
             catalog,
             observed,
             admin,
             identity: Identity::default(),
-            learned: Learned::default(),
+            learned: OnChainFacts::default(),
             rules: rules(),
         }
     }
@@ -109,7 +111,7 @@ impl Site {
 
     /// Says what keeps the first world from being complete.
     pub(crate) fn lacks(&self, code: &'static str, about: &str) {
-        let problem = Problem::new(code, about, "is not there");
+        let problem = SourceProblem::new(code, about, "is not there");
         self.observed.send_modify(|observed| observed.missing.push(problem));
     }
 
@@ -149,7 +151,7 @@ impl Site {
     /// How the default agent stands on Base, as anchoring would have learned it.
     pub(crate) fn learned(mut self, reason: AnchorReason) -> Self {
         let registry = AgentRegistry { chain_id: 8_453, address: Address::repeat_byte(0x80) };
-        let known = LearnedAgent { id: LearnedId::Unknown, reason: reason.as_str() };
+        let known = OnChainAgent { id: OnChainId::Unknown, reason: reason.as_str() };
         self.learned.0.insert(("default".to_owned(), registry), known);
         self
     }

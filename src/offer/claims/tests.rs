@@ -1,7 +1,7 @@
 //! Paths and hosts: who may ask for which, and who holds one that two ask for.
 
 use crate::{
-    offer::{Hostname, OfferId, Origin, PathError, ServicePath, Standing, hold},
+    offer::{ClaimOutcome, Hostname, OfferId, Origin, PathError, ServicePath, resolve_claims},
     registration::{Ids, Reason, project},
     testing::{Resource, at, offer, offers, projected, public_url, rules, said, standing},
 };
@@ -386,10 +386,10 @@ fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
         assert!(said(&projection.default)["services"].as_array().unwrap().is_empty(), "{url}");
     }
     let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
-    let standings = hold(&offers(&resources), &public_url());
+    let standings = resolve_claims(&offers(&resources), &public_url());
     let standing = &standings.offers[&OfferId::new("b", "b")];
     assert!(
-        matches!(standing, Standing::ReservedHost(_)),
+        matches!(standing, ClaimOutcome::ReservedHost(_)),
         "named before the lost path: {standing:?}"
     );
 }

@@ -1,7 +1,7 @@
 //! The bytes of documents: key order, escapes, compactness, and the cut of an aggregate that grows too large.
 
 use crate::{
-    registration::{Identity, Projection, Reason, Rules, State, encode, project},
+    registration::{Identity, OfferState, Projection, Reason, Rules, encode, project},
     testing::{
         Resource, at, explanation, ids_of, listed, offer, offers, projected, public_url, published,
         rules, standing,
@@ -137,10 +137,10 @@ fn what_is_cut_keeps_its_state_its_host_and_its_own_document() {
         projection.published.iter().map(|offer| offer.document.clone()).collect::<Vec<_>>()
     };
     assert_eq!(documents(&cut), documents(&whole));
-    assert_eq!(standing(&cut, "llm/e"), (State::Published, Reason::Published));
+    assert_eq!(standing(&cut, "llm/e"), (OfferState::Published, Reason::Published));
     for (offer, name) in cut.published.iter().skip(1).zip(["d", "c", "b", "a"]) {
         let id = format!("llm/{name}");
-        assert_eq!(standing(&cut, &id), (State::Published, Reason::DocumentFull));
+        assert_eq!(standing(&cut, &id), (OfferState::Published, Reason::DocumentFull));
         assert_eq!(offer.reason, Reason::DocumentFull);
         let told = explanation(&cut, &id);
         assert_eq!(told.fix, Reason::DocumentFull.fix());
@@ -159,7 +159,7 @@ fn the_cut_comes_after_the_fold() {
     assert_eq!(cut.default.render(), two, "an unpublished offer takes no room");
     let draining = [all[0].clone(), all[2].clone().draining("2026-02-01T00:00:00Z", "1h")];
     let cut = limited(&draining, 1);
-    assert_eq!(standing(&cut, "llm/c"), (State::Draining, Reason::DocumentFull));
+    assert_eq!(standing(&cut, "llm/c"), (OfferState::Draining, Reason::DocumentFull));
     assert_eq!(cut.next_change, Some(at("2026-02-01T01:00:00Z")));
 }
 

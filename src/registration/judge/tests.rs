@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    registration::{Projection, Reason, Rules, State},
+    registration::{OfferState, Projection, Reason, Rules},
     testing::{Resource, explanation, offer, projected, published, rules, standing},
 };
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn field(reason: Reason) -> &'static str {
     }
 }
 
-fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (State, Reason) {
+fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (OfferState, Reason) {
     let required_conditions = BTreeSet::from(["ModelReady".to_owned()]);
     let mut rules = Rules { required_conditions, drop_unready_drains, ..rules() };
     let mut target = offer("sales/target").created("2026-01-02T00:00:00Z").ready(&["ModelReady"]);
@@ -64,9 +64,9 @@ fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (State, Reason) {
 fn each_situation_has_its_state_and_reason() {
     for reason in Reason::ALL {
         let state = match reason {
-            Reason::Published | Reason::DocumentFull => State::Published,
-            Reason::Draining => State::Draining,
-            Reason::Drained => State::Drained,
+            Reason::Published | Reason::DocumentFull => OfferState::Published,
+            Reason::Draining => OfferState::Draining,
+            Reason::Drained => OfferState::Drained,
             Reason::Deleting
             | Reason::Undecodable
             | Reason::InvalidPath
@@ -77,7 +77,7 @@ fn each_situation_has_its_state_and_reason() {
             | Reason::PathConflict
             | Reason::InvalidDrain
             | Reason::Disabled
-            | Reason::ConditionMissing => State::Unpublished,
+            | Reason::ConditionMissing => OfferState::Unpublished,
         };
         assert_eq!(judged(&[reason], false), (state, reason));
     }
@@ -107,7 +107,7 @@ fn of_two_reasons_the_earlier_is_told_save_that_a_wind_down_outlives_readiness()
 #[test]
 fn a_full_document_cuts_a_draining_offer_without_changing_its_state() {
     let told = judged(&[Reason::DocumentFull, Reason::Draining], false);
-    assert_eq!(told, (State::Draining, Reason::DocumentFull));
+    assert_eq!(told, (OfferState::Draining, Reason::DocumentFull));
 }
 
 #[test]
@@ -132,8 +132,8 @@ fn reasons_and_states_are_closed_lists_in_order_and_print_as_documented() {
     assert_eq!(Reason::ALL.map(Reason::as_str), reasons);
     assert!(Reason::ALL.is_sorted(), "the order of the list is the order of the type");
     let states = ["published", "draining", "drained", "unpublished"];
-    assert_eq!(State::ALL.map(State::as_str), states);
-    assert_eq!(State::ALL.map(State::is_listed), [true, true, false, false]);
+    assert_eq!(OfferState::ALL.map(OfferState::as_str), states);
+    assert_eq!(OfferState::ALL.map(OfferState::is_listed), [true, true, false, false]);
     for reason in Reason::ALL {
         assert_eq!(
             (reason.to_string(), json!(reason)),
@@ -141,7 +141,7 @@ fn reasons_and_states_are_closed_lists_in_order_and_print_as_documented() {
         );
         assert!(reason.fix().ends_with('.'), "{reason}");
     }
-    for state in State::ALL {
+    for state in OfferState::ALL {
         assert_eq!(
             (state.to_string(), json!(state)),
             (state.as_str().into(), json!(state.as_str()))
@@ -159,35 +159,50 @@ fn an_offer_drains_from_the_moment_drain_at_is_set_until_its_end_inclusive() {
     let default_grace = offer("llm/chat").set("/spec/drainAt", "2026-05-24T14:00:00Z");
     let null_grace = draining("x").set("/spec/drainGracePeriod", Value::Null);
     let cases = [
-        ("long before it starts", draining("30m"), "0001-01-01T00:00:00Z", State::Draining),
-        ("before it starts", draining("30m"), "2026-05-24T13:59:59Z", State::Draining),
-        ("when it starts", draining("30m"), "2026-05-24T14:00:00Z", State::Draining),
+        ("long before it starts", draining("30m"), "0001-01-01T00:00:00Z", OfferState::Draining),
+        ("before it starts", draining("30m"), "2026-05-24T13:59:59Z", OfferState::Draining),
+        ("when it starts", draining("30m"), "2026-05-24T14:00:00Z", OfferState::Draining),
         (
             "a nanosecond before its end",
             draining("30m"),
             "2026-05-24T14:29:59.999999999Z",
-            State::Draining,
+            OfferState::Draining,
         ),
-        ("at its end", draining("30m"), "2026-05-24T14:30:00Z", State::Drained),
-        ("after its end", draining("30m"), "2036-01-01T00:00:00Z", State::Drained),
-        ("by default for an hour", default_grace.clone(), "2026-05-24T14:59:59Z", State::Draining),
-        ("by default no longer", default_grace, "2026-05-24T15:00:00Z", State::Drained),
-        ("a null grace is the default", null_grace, "2026-05-24T14:59:59Z", State::Draining),
-        ("no grace, before", draining("0s"), "2026-05-24T13:59:59.999999999Z", State::Draining),
-        ("no grace, at once", draining("0s"), "2026-05-24T14:00:00Z", State::Drained),
+        ("at its end", draining("30m"), "2026-05-24T14:30:00Z", OfferState::Drained),
+        ("after its end", draining("30m"), "2036-01-01T00:00:00Z", OfferState::Drained),
+        (
+            "by default for an hour",
+            default_grace.clone(),
+            "2026-05-24T14:59:59Z",
+            OfferState::Draining,
+        ),
+        ("by default no longer", default_grace, "2026-05-24T15:00:00Z", OfferState::Drained),
+        ("a null grace is the default", null_grace, "2026-05-24T14:59:59Z", OfferState::Draining),
+        (
+            "no grace, before",
+            draining("0s"),
+            "2026-05-24T13:59:59.999999999Z",
+            OfferState::Draining,
+        ),
+        ("no grace, at once", draining("0s"), "2026-05-24T14:00:00Z", OfferState::Drained),
         (
             "a fraction is cut, before",
             draining("1500ms"),
             "2026-05-24T14:00:00.999999999Z",
-            State::Draining,
+            OfferState::Draining,
         ),
-        ("a fraction is cut, after", draining("1500ms"), "2026-05-24T14:00:01Z", State::Drained),
-        ("a negative grace", draining("-5m"), "2026-05-24T13:00:00Z", State::Unpublished),
+        (
+            "a fraction is cut, after",
+            draining("1500ms"),
+            "2026-05-24T14:00:01Z",
+            OfferState::Drained,
+        ),
+        ("a negative grace", draining("-5m"), "2026-05-24T13:00:00Z", OfferState::Unpublished),
         (
             "cleared",
             draining("30m").set("/spec/drainAt", Value::Null),
             "2036-01-01T00:00:00Z",
-            State::Published,
+            OfferState::Published,
         ),
     ];
     for (case, resource, now, state) in cases {
@@ -195,7 +210,7 @@ fn an_offer_drains_from_the_moment_drain_at_is_set_until_its_end_inclusive() {
         assert_eq!(standing(&projection, "llm/chat").0, state, "{case}");
         let marked =
             crate::testing::said(&projection.default)["services"][0]["available"] == json!(false);
-        assert_eq!(marked, state == State::Draining, "{case}");
+        assert_eq!(marked, state == OfferState::Draining, "{case}");
     }
 }
 
@@ -221,7 +236,7 @@ fn the_next_change_is_the_earliest_end_that_the_clock_will_reach() {
     }
     let full = Rules { max_document_bytes: 1, ..rules() };
     let cut = projected([&early, &late], &full, "2026-05-24T14:00:00Z");
-    assert_eq!(standing(&cut, "a/early"), (State::Draining, Reason::DocumentFull));
+    assert_eq!(standing(&cut, "a/early"), (OfferState::Draining, Reason::DocumentFull));
     assert_eq!(end(&cut).as_deref(), Some("2026-05-24T14:30:00Z"));
 }
 
@@ -234,8 +249,8 @@ fn every_required_condition_must_hold_and_no_other_counts() {
         let told = explanation(&projection, "llm/chat").message.clone();
         (standing(&projection, "llm/chat"), told)
     };
-    let published = (State::Published, Reason::Published);
-    let missing = (State::Unpublished, Reason::ConditionMissing);
+    let published = (OfferState::Published, Reason::Published);
+    let missing = (OfferState::Unpublished, Reason::ConditionMissing);
     assert_eq!(told(&required).0, published);
     assert_eq!(told(&["Ready", "Registered", "Draining"]).0, missing);
     for absent in required {

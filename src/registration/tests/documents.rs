@@ -2,7 +2,7 @@
 
 use crate::{
     offer::Hostname,
-    registration::{Document, Profile, Projection, Rules},
+    registration::{Document, ProfileOverrides, Projection, Rules},
     testing::{Resource, listed, offer, projected, published, rules, said},
 };
 use serde_json::{Value, json};
@@ -118,23 +118,31 @@ fn each_field_of_the_profile_stands_alone_and_only_for_the_default_agent() {
         .set("/spec/provenance", json!({ "framework": "chat" }));
     let plain = projected([&chat], &rules(), NOW);
     let map = |key: &str| Some([(key.to_owned(), "x".to_owned())].into());
-    let none = Profile::default;
+    let none = ProfileOverrides::default;
     let cases = [
         ("nothing", none(), None),
-        ("name", Profile { name: Some("North".into()), ..none() }, Some(json!("North"))),
+        ("name", ProfileOverrides { name: Some("North".into()), ..none() }, Some(json!("North"))),
         (
             "description",
-            Profile { description: Some("All.".into()), ..none() },
+            ProfileOverrides { description: Some("All.".into()), ..none() },
             Some(json!("All.")),
         ),
-        ("image", Profile { image: Some("ipfs://n".into()), ..none() }, Some(json!("ipfs://n"))),
+        (
+            "image",
+            ProfileOverrides { image: Some("ipfs://n".into()), ..none() },
+            Some(json!("ipfs://n")),
+        ),
         (
             "supportedTrust",
-            Profile { supported_trust: Some(vec!["tee".into()]), ..none() },
+            ProfileOverrides { supported_trust: Some(vec!["tee".into()]), ..none() },
             Some(json!(["tee"])),
         ),
-        ("metadata", Profile { metadata: map("m"), ..none() }, Some(json!({ "m": "x" }))),
-        ("provenance", Profile { provenance: map("p"), ..none() }, Some(json!({ "p": "x" }))),
+        ("metadata", ProfileOverrides { metadata: map("m"), ..none() }, Some(json!({ "m": "x" }))),
+        (
+            "provenance",
+            ProfileOverrides { provenance: map("p"), ..none() },
+            Some(json!({ "p": "x" })),
+        ),
     ];
     for (field, profile, value) in cases {
         let projection = projected([&chat], &Rules { profile, ..rules() }, NOW);
@@ -146,7 +154,8 @@ fn each_field_of_the_profile_stands_alone_and_only_for_the_default_agent() {
         assert_eq!(projection.hosts, plain.hosts, "{field}: host agents keep their own");
         assert_eq!(projection.published, plain.published, "{field}: offers keep their own");
     }
-    let emptied = Profile { supported_trust: Some(vec![]), metadata: Some([].into()), ..none() };
+    let emptied =
+        ProfileOverrides { supported_trust: Some(vec![]), metadata: Some([].into()), ..none() };
     let document = said(&projected([&chat], &Rules { profile: emptied, ..rules() }, NOW).default);
     assert_eq!((document.get("supportedTrust"), document.get("metadata")), (None, None));
 }
@@ -323,7 +332,7 @@ fn a_path_entry_is_for_the_host_alone() {
 
 #[test]
 fn without_published_offers_the_agent_is_a_tombstone() {
-    let tombstone = |profile: Profile, agent_name: &str| {
+    let tombstone = |profile: ProfileOverrides, agent_name: &str| {
         let rules = Rules { profile, agent_name: agent_name.to_owned(), ..rules() };
         said(&projected([&offer("llm/chat").disabled()], &rules, NOW).default)
     };
@@ -335,9 +344,9 @@ fn without_published_offers_the_agent_is_a_tombstone() {
         })
     };
     let icon = "https://seller.example/agent-icon.png";
-    assert_eq!(tombstone(Profile::default(), "default"), expected("default", icon));
-    assert_eq!(tombstone(Profile::default(), "north"), expected("north", icon));
-    let full = Profile {
+    assert_eq!(tombstone(ProfileOverrides::default(), "default"), expected("default", icon));
+    assert_eq!(tombstone(ProfileOverrides::default(), "north"), expected("north", icon));
+    let full = ProfileOverrides {
         name: Some("North".to_owned()),
         description: Some("Sells.".to_owned()),
         image: Some("ipfs://north".to_owned()),
@@ -353,10 +362,10 @@ fn without_published_offers_the_agent_is_a_tombstone() {
 
 #[test]
 fn a_host_whose_holder_is_not_published_is_a_tombstone_of_its_own() {
-    let profile = Profile {
+    let profile = ProfileOverrides {
         name: Some("North".to_owned()),
         image: Some("ipfs://n".to_owned()),
-        ..Profile::default()
+        ..ProfileOverrides::default()
     };
     let rules = Rules { profile, ..rules() };
     let audit = offer("a/audit").host("Audit.example");

@@ -6,7 +6,7 @@ use crate::{
     catalog::{Catalog, Representation},
     offer::{Offers, Timestamp},
     registration::tests::reference::{parsed_once, rendered_without_drains},
-    registration::{Identity, Ids, Learned, Projection, Registrations, Rules, project},
+    registration::{Identity, Ids, OnChainFacts, Projection, Registrations, Rules, project},
     testing::{Resource, at, ids_of, law, offer, offers, public_url, rules},
 };
 use proptest::{prelude::*, sample::select};
@@ -228,7 +228,7 @@ proptest! {
         earlier in instant(), now in instant(),
     ) {
         let catalog = |made: &[Resource], last: Option<&Catalog>, at| {
-            Catalog::new(projected(&offers(made), &rules, at), &public_url(), &Default::default(), &Learned::default(), last, at)
+            Catalog::new(projected(&offers(made), &rules, at), &public_url(), &Default::default(), &OnChainFacts::default(), last, at)
         };
         let (earlier, now) = (earlier.min(now), earlier.max(now));
         let first = catalog(&before, None, earlier);

@@ -17,9 +17,9 @@ use tower::util::MapResponseLayer;
 
 use super::{TUNNEL, id_of, tunnel_of};
 use crate::{
-    offer::{Offers, Origin, Seen},
+    offer::{Offers, Origin, ParsedOffer},
     registration::Identity,
-    source::exact::Exact,
+    source::lossless_json::LosslessJson,
     telemetry::with_causes,
 };
 
@@ -62,12 +62,12 @@ pub(crate) enum AccessError {
 
 /// An object as the server sent it. Decoding never fails, so one strange object never ends a watch.
 #[derive(Clone, Debug)]
-pub(crate) struct Undecoded {
+pub(crate) struct RawObject {
     metadata: ObjectMeta,
     value: Value,
 }
 
-/// Which kind an [`Undecoded`] is.
+/// Which kind an [`RawObject`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `serviceoffers.obol.org`.
@@ -78,7 +78,7 @@ pub(crate) enum Kind {
     ConfigMap,
 }
 
-impl Undecoded {
+impl RawObject {
     /// The object.
     pub(crate) fn value(&self) -> &Value {
         &self.value
@@ -93,9 +93,9 @@ impl Undecoded {
     }
 }
 
-impl<'de> Deserialize<'de> for Undecoded {
+impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Exact(value) = Exact::deserialize(deserializer)?;
+        let LosslessJson(value) = LosslessJson::deserialize(deserializer)?;
         let text = |key: &str| Some(value.get("metadata")?.get(key)?.as_str()?.to_owned());
         let metadata = ObjectMeta {
             name: text("name"),
@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for Undecoded {
     }
 }
 
-impl Resource for Undecoded {
+impl Resource for RawObject {
     type DynamicType = Kind;
     type Scope = DynamicResourceScope;
 
@@ -208,11 +208,11 @@ pub(crate) async fn whoami(access: &Access) -> Result<String, AccessError> {
 }
 
 /// The ServiceOffers of one namespace, or of all.
-pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<Undecoded> {
+pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<RawObject> {
     api(client, Kind::ServiceOffer, namespace)
 }
 
-pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<Undecoded> {
+pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<RawObject> {
     match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &kind),
         None => Api::all_with(client, &kind),
@@ -240,7 +240,7 @@ pub(crate) async fn read_offers(
             })?;
             for object in page.items {
                 let id = id_of(&object);
-                let seen = Seen::parse(&id, object.value());
+                let seen = ParsedOffer::parse(&id, object.value());
                 offers.insert(id, seen.into());
             }
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());

@@ -21,13 +21,13 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     TUNNEL,
-    access::{Access, Kind, Undecoded, api, connect_heard, tell},
+    access::{Access, Kind, RawObject, api, connect_heard, tell},
     id_of, tunnel_of,
 };
 use crate::{
-    offer::{OfferId, Seen},
+    offer::{OfferId, ParsedOffer},
     registration::Identity,
-    source::{Scope, Vitals},
+    source::{Scope, SourceHealth},
     telemetry::with_causes,
 };
 
@@ -39,7 +39,7 @@ const FAILURES_BEFORE_RELIST: usize = 3;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Target {
+pub(super) enum WatchTarget {
     /// ServiceOffers of a namespace, or of all.
     Offers(Option<String>),
     /// The AgentIdentity.
@@ -50,23 +50,23 @@ pub(super) enum Target {
 
 /// Something that one watch has to say.
 pub(super) struct Report {
-    pub(super) target: Target,
+    pub(super) target: WatchTarget,
     pub(super) at: Instant,
-    pub(super) watched: Watched,
+    pub(super) watched: WatchUpdate,
 }
 
 /// What it says. Objects are parsed here, so that raw ones are never kept.
-pub(super) enum Watched {
-    Offer(Event<(OfferId, Arc<Seen>)>),
+pub(super) enum WatchUpdate {
+    Offer(Event<(OfferId, Arc<ParsedOffer>)>),
     Identity(Event<(OfferId, Arc<Identity>)>),
     Tunnel(Event<(OfferId, Option<String>)>),
     /// The server answered; nothing changed.
-    Spoke,
+    Responded,
     /// The watch failed and will be tried again.
     Interrupted(String),
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for WatchTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offers(None) => f.write_str("ServiceOffers"),
@@ -77,7 +77,7 @@ impl fmt::Display for Target {
     }
 }
 
-impl Target {
+impl WatchTarget {
     fn kind(&self) -> Kind {
         match self {
             Self::Offers(_) => Kind::ServiceOffer,
@@ -110,11 +110,11 @@ impl Target {
 /// Watches one target until nobody listens any more.
 pub(super) async fn watch(
     access: Access,
-    target: Target,
+    target: WatchTarget,
     scope: Scope,
     reports: mpsc::Sender<Report>,
-    vitals: Vitals,
-) -> Target {
+    vitals: SourceHealth,
+) -> WatchTarget {
     let answered = Arc::new(AtomicBool::new(false));
     let mut retries = Retries::new(Arc::clone(&answered));
     // A server that is gone for an hour is worth a line, not one a second.
@@ -124,17 +124,17 @@ pub(super) async fn watch(
             let (target, reports, vitals) = (target.clone(), reports.clone(), vitals.clone());
             let answered = Arc::clone(&answered);
             move || {
-                vitals.spoke();
+                vitals.responded();
                 answered.store(true, Ordering::Relaxed);
                 // A full channel means that events are on their way, which say the same.
-                let _ = reports.try_send(Report::now(&target, Watched::Spoke));
+                let _ = reports.try_send(Report::now(&target, WatchUpdate::Responded));
             }
         };
         let client = match connect_heard(&access, heard).await {
             Ok(client) => client,
             Err(error) => {
                 let _ = reports
-                    .send(Report::now(&target, Watched::Interrupted(with_causes(&error))))
+                    .send(Report::now(&target, WatchUpdate::Interrupted(with_causes(&error))))
                     .await;
                 retries.wait().await;
                 continue;
@@ -153,7 +153,7 @@ pub(super) async fn watch(
                         tracing::warn!(watch.target = %target, watch.error = why, "The watch of {target} was interrupted");
                         logged.clone_from(&why);
                     }
-                    let interrupted = Report::now(&target, Watched::Interrupted(why));
+                    let interrupted = Report::now(&target, WatchUpdate::Interrupted(why));
                     if reports.send(interrupted).await.is_err() {
                         return target;
                     }
@@ -174,7 +174,7 @@ pub(super) async fn watch(
 }
 
 impl Report {
-    fn now(target: &Target, watched: Watched) -> Self {
+    fn now(target: &WatchTarget, watched: WatchUpdate) -> Self {
         Self { target: target.clone(), at: Instant::now(), watched }
     }
 }
@@ -223,7 +223,7 @@ impl Retries {
     }
 }
 
-fn explain(error: &watcher::Error, target: &Target) -> String {
+fn explain(error: &watcher::Error, target: &WatchTarget) -> String {
     let kind = format!("{:?}", target.kind());
     match error {
         watcher::Error::InitialListFailed(error)
@@ -236,23 +236,25 @@ fn explain(error: &watcher::Error, target: &Target) -> String {
     }
 }
 
-fn parse(event: Event<Undecoded>, target: &Target) -> Watched {
+fn parse(event: Event<RawObject>, target: &WatchTarget) -> WatchUpdate {
     match target {
-        Target::Offers(_) => {
-            Watched::Offer(map(event, |id, object| Arc::new(Seen::parse(id, object.value()))))
+        WatchTarget::Offers(_) => WatchUpdate::Offer(map(event, |id, object| {
+            Arc::new(ParsedOffer::parse(id, object.value()))
+        })),
+        WatchTarget::Identity => {
+            WatchUpdate::Identity(map(event, |_, object| Arc::new(Identity::parse(object.value()))))
         }
-        Target::Identity => {
-            Watched::Identity(map(event, |_, object| Arc::new(Identity::parse(object.value()))))
+        WatchTarget::Tunnel => {
+            WatchUpdate::Tunnel(map(event, |_, object| tunnel_of(object.value())))
         }
-        Target::Tunnel => Watched::Tunnel(map(event, |_, object| tunnel_of(object.value()))),
     }
 }
 
 fn map<T>(
-    event: Event<Undecoded>,
-    read: impl Fn(&OfferId, &Undecoded) -> T,
+    event: Event<RawObject>,
+    read: impl Fn(&OfferId, &RawObject) -> T,
 ) -> Event<(OfferId, T)> {
-    let read = |object: &Undecoded| {
+    let read = |object: &RawObject| {
         let id = id_of(object);
         let value = read(&id, object);
         (id, value)

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
     offer::OfferId,
-    source::{Observation, Scope, Vitals, files, files::Manifests, parse_selector},
+    source::{Observation, Scope, SourceHealth, files, files::Manifests, parse_selector},
     testing::public_url,
 };
 use tempfile::TempDir;
@@ -298,7 +298,7 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     fs::rename(&root, &aside).unwrap();
     let (sender, mut observed) = watch::channel(Observation::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(files::watch(manifests(&root), sender, Vitals::default()));
+    tasks.spawn(files::watch(manifests(&root), sender, SourceHealth::default()));
     let mut next = async || {
         observed.changed().await.unwrap();
         observed.borrow_and_update().clone()

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     anchor::{
-        evidence::{Accounts, Adoption, Block, Evidence, Mint, Short, Token, Transfer, View},
+        evidence::{
+            Accounts, Adoption, Block, Evidence, IncompleteEvidence, Mint, Token, Transfer, View,
+        },
         key::AnchorKey,
     },
     registration::AgentId,
@@ -28,7 +30,7 @@ pub(crate) fn accounts() -> Accounts {
 }
 
 /// Agents by the first byte of their κ, and mints without κ by their URI.
-pub(crate) type Seen = (Vec<(u8, u64)>, Vec<(String, u64)>);
+pub(crate) type ParsedOffer = (Vec<(u8, u64)>, Vec<(String, u64)>);
 
 /// A registry that tells the whole truth: what happens to it is what its evidence shows.
 #[derive(Clone, Debug)]
@@ -91,12 +93,12 @@ impl Registry {
         }
     }
 
-    pub(crate) fn view(&self) -> Result<View, Short> {
+    pub(crate) fn view(&self) -> Result<View, IncompleteEvidence> {
         self.told.view(&accounts())
     }
 
     /// The agents and the mints without κ, by number.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> ParsedOffer {
         let view = self.view().unwrap();
         let number = |id: &AgentId| u64::try_from(id.number()).unwrap();
         (

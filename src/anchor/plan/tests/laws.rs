@@ -5,8 +5,8 @@ use crate::{
         evidence::{Block, Token, View},
         key::AnchoredAgent,
         plan::{
-            Call, Decision, Head, Intent, PAID_FAILURES, PATIENCE, Purpose, Readiness, Slot, Step,
-            Wanted, next,
+            BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, Head, MintReadiness,
+            PAID_FAILURES, Purpose, Slot, Step, next,
         },
     },
     offer::Hostname,
@@ -21,7 +21,7 @@ use super::situation::{FORMER, HOST_URI, STRANGER, Situation, URI, US, id, key, 
 #[test]
 fn no_words_of_a_node_are_an_input() {
     // Numbers, keys and URIs that the operator or final evidence gave: an error's text has no way in.
-    let _: fn(&Intent, Option<&Slot>, &View, &Head, u32) -> Decision = next;
+    let _: fn(&DesiredState, Option<&Slot>, &View, &Head, u32) -> Decision = next;
     let Situation { slot, head, .. } =
         Situation { slot: Some(Slot { nonce: 0, decisions: 0, max_fee: 0 }), ..quiet() };
     let Head { mined, pending, base_fee } = head;
@@ -29,14 +29,30 @@ fn no_words_of_a_node_are_an_input() {
     let _: ([u64; 3], u32, [u128; 2]) = ([mined, pending, nonce], decisions, [base_fee, max_fee]);
 }
 
-fn any_wanted(agent: AnchoredAgent, own: u8, uri: &'static str) -> impl Strategy<Value = Wanted> {
-    let readiness =
-        prop::sample::select(vec![Readiness::Ready, Readiness::Tombstone, Readiness::Draining]);
+fn any_wanted(
+    agent: AnchoredAgent,
+    own: u8,
+    uri: &'static str,
+) -> impl Strategy<Value = DesiredAgent> {
+    let readiness = prop::sample::select(vec![
+        MintReadiness::Ready,
+        MintReadiness::Tombstone,
+        MintReadiness::Draining,
+    ]);
     let some_id = || prop::option::of((0_u64..3).prop_map(id));
     (readiness, some_id(), some_id(), 0_u32..5).prop_map(
         move |(readiness, adopt, known, failed)| {
             let (key, earlier_keys, uri) = (key(own), vec![key(9)], uri.to_owned());
-            Wanted { agent: agent.clone(), key, earlier_keys, uri, readiness, adopt, known, failed }
+            DesiredAgent {
+                agent: agent.clone(),
+                key,
+                earlier_keys,
+                uri,
+                readiness,
+                adopt,
+                known,
+                failed,
+            }
         },
     )
 }
@@ -72,7 +88,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
             let block = Block { number: count, hash: B256::ZERO };
             let agents_wanted = [first, second].into_iter().take(kept).collect();
             Situation {
-                intent: Intent { account: US, agents: agents_wanted, mint_beside: beside },
+                intent: DesiredState { account: US, agents: agents_wanted, mint_beside: beside },
                 slot,
                 view: View { block, count, agents, unkeyed, tokens },
                 head,
@@ -99,14 +115,14 @@ proptest! {
                     (Purpose::Bump, Some(slot)) => prop_assert_eq!(slot.nonce, reservation.nonce()),
                     (Purpose::Open { agent, call }, None) => {
                         prop_assert!(s.head.mined <= s.view.count);
-                        prop_assert!(s.head.pending <= s.view.count || s.waited >= PATIENCE);
+                        prop_assert!(s.head.pending <= s.view.count || s.waited >= BUMP_AFTER_DECISIONS);
                         let own = s.intent.agents.iter().find(|wanted| wanted.agent == *agent).unwrap();
                         prop_assert!(own.failed < PAID_FAILURES);
                         match call {
                             Call::Mint { key, uri } => {
                                 prop_assert_eq!((key, uri), (&own.key, &own.uri));
                                 prop_assert!(!s.view.agents.contains_key(key));
-                                prop_assert_eq!((own.readiness, own.adopt), (Readiness::Ready, None));
+                                prop_assert_eq!((own.readiness, own.adopt), (MintReadiness::Ready, None));
                             }
                             Call::Adopt { id, key } => {
                                 prop_assert_eq!((Some(*id), key), (own.adopt, &own.key));
@@ -121,8 +137,8 @@ proptest! {
                 }
             }
             (Step::Broadcast, slot) => prop_assert_eq!(slot.as_ref().map(|slot| slot.nonce), Some(s.view.count)),
-            (Step::Forget, slot) => prop_assert!(slot.as_ref().is_some_and(|slot| slot.nonce < s.view.count)),
-            (Step::Rest, _) => {}
+            (Step::Release, slot) => prop_assert!(slot.as_ref().is_some_and(|slot| slot.nonce < s.view.count)),
+            (Step::Wait, _) => {}
         }
     }
 }

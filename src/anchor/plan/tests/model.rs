@@ -13,7 +13,10 @@ use crate::{
     anchor::{
         evidence::{Accounts, Block, Evidence, Mint, Token, Transfer},
         key::{AnchorKey, AnchoredAgent, Owner},
-        plan::{Call, Head, Intent, PATIENCE, Purpose, Readiness, Slot, Step, Wanted, next},
+        plan::{
+            BUMP_AFTER_DECISIONS, Call, DesiredAgent, DesiredState, Head, MintReadiness, Purpose,
+            Slot, Step, next,
+        },
     },
     offer::Hostname,
     registration::{AgentId, AgentRegistry},
@@ -298,8 +301,8 @@ impl World {
         let decision = next(&intent(), slot.as_ref(), &view, &head, state.waited.into());
         match decision.step {
             // One wait stands for ten: how long is manners.
-            Step::Rest => state.waited = u8::try_from(PATIENCE).unwrap(),
-            Step::Forget => state.journal.slot = None,
+            Step::Wait => state.waited = u8::try_from(BUMP_AFTER_DECISIONS).unwrap(),
+            Step::Release => state.journal.slot = None,
             Step::Sign(reservation) => {
                 let nonce = u8::try_from(reservation.nonce()).unwrap();
                 if usize::from(nonce) > LONGEST {
@@ -325,7 +328,7 @@ impl World {
             }
             Step::Broadcast => {
                 if let Some((nonce, op, decisions)) = state.journal.slot {
-                    let patience = u8::try_from(PATIENCE).unwrap();
+                    let patience = u8::try_from(BUMP_AFTER_DECISIONS).unwrap();
                     state.journal.slot =
                         Some((nonce, op, if decisions == 0 { patience } else { decisions }));
                     if !heard && mutant == Mutant::NullReceiptReadAsReplacedAndTheNextNonce {
@@ -391,7 +394,7 @@ fn evidence(chain: &[Tx], count: u8, mutant: Mutant) -> Evidence {
             Tx::Attack(key) => (key, stranger),
             Tx::Ours { op: Op::Noise, .. } => continue,
         };
-        let Wanted { key, uri, .. } = wanted(key);
+        let DesiredAgent { key, uri, .. } = wanted(key);
         evidence.mints.push(Mint { id, owner: minter, uri: uri.clone(), key: Some(key) });
         if minter == us {
             evidence.transfers.push(Transfer { id, from: Address::ZERO, to: us });
@@ -414,34 +417,34 @@ fn accounts() -> Accounts {
     Accounts { current: Address::repeat_byte(0x11), former: BTreeSet::new() }
 }
 
-fn intent() -> Intent {
-    Intent {
+fn intent() -> DesiredState {
+    DesiredState {
         account: accounts().current,
         agents: (0..KEYS).map(wanted).collect(),
         mint_beside: false,
     }
 }
 
-fn wanted(number: u8) -> Wanted {
+fn wanted(number: u8) -> DesiredAgent {
     thread_local! {
-        static WANTED: Vec<Wanted> = (0..KEYS).map(derive).collect();
+        static WANTED: Vec<DesiredAgent> = (0..KEYS).map(derive).collect();
     }
     WANTED.with(|wanted| wanted[usize::from(number)].clone())
 }
 
-fn derive(number: u8) -> Wanted {
+fn derive(number: u8) -> DesiredAgent {
     let registry = AgentRegistry { chain_id: 31337, address: Address::repeat_byte(0x80) };
     let owner = Owner { id: "model".to_owned(), incarnation: 0 };
     let agent = match number {
         0 => AnchoredAgent::Default,
         _ => AnchoredAgent::Host(Hostname::parse("audit.example").unwrap()),
     };
-    Wanted {
+    DesiredAgent {
         key: AnchorKey::derive(&registry, &owner, &agent),
         agent,
         earlier_keys: Vec::new(),
         uri: format!("https://agents.example/{number}"),
-        readiness: Readiness::Ready,
+        readiness: MintReadiness::Ready,
         adopt: None,
         known: None,
         failed: 0,

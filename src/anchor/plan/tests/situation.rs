@@ -6,7 +6,10 @@ use crate::{
     anchor::{
         evidence::{Block, Token, View},
         key::{AnchorKey, AnchoredAgent},
-        plan::{Call, Decision, Head, Intent, Purpose, Readiness, Slot, Step, Wanted, next},
+        plan::{
+            Call, Decision, DesiredAgent, DesiredState, Head, MintReadiness, Purpose, Slot, Step,
+            next,
+        },
     },
     offer::Hostname,
     registration::AgentId,
@@ -35,7 +38,7 @@ pub(crate) fn token(owner: Address, uri: &str) -> Token {
 /// Everything that a decision sees.
 #[derive(Clone, Debug)]
 pub(crate) struct Situation {
-    pub(crate) intent: Intent,
+    pub(crate) intent: DesiredState,
     pub(crate) slot: Option<Slot>,
     pub(crate) view: View,
     pub(crate) head: Head,
@@ -44,18 +47,18 @@ pub(crate) struct Situation {
 
 /// The default agent is wanted, nothing is on chain, five transactions are final and none is under way.
 pub(crate) fn quiet() -> Situation {
-    let wanted = Wanted {
+    let wanted = DesiredAgent {
         agent: AnchoredAgent::Default,
         key: key(1),
         earlier_keys: vec![key(8), key(9)],
         uri: URI.to_owned(),
-        readiness: Readiness::Ready,
+        readiness: MintReadiness::Ready,
         adopt: None,
         known: None,
         failed: 0,
     };
     Situation {
-        intent: Intent { account: US, agents: vec![wanted], mint_beside: false },
+        intent: DesiredState { account: US, agents: vec![wanted], mint_beside: false },
         slot: None,
         view: View {
             block: Block { number: 9, hash: B256::repeat_byte(9) },
@@ -74,13 +77,13 @@ impl Situation {
         next(&self.intent, self.slot.as_ref(), &self.view, &self.head, self.waited)
     }
 
-    pub(crate) fn agent(&mut self) -> &mut Wanted {
+    pub(crate) fn agent(&mut self) -> &mut DesiredAgent {
         &mut self.intent.agents[0]
     }
 
     /// Adds a second agent, of a host.
-    pub(crate) fn with_host(&mut self) -> &mut Wanted {
-        let host = Wanted {
+    pub(crate) fn with_host(&mut self) -> &mut DesiredAgent {
+        let host = DesiredAgent {
             agent: AnchoredAgent::Host(Hostname::parse("audit.example").unwrap()),
             key: key(2),
             uri: HOST_URI.to_owned(),
@@ -104,9 +107,9 @@ impl Situation {
 /// A decision in words: the step, then each agent's reason.
 pub(crate) fn told(decision: &Decision) -> String {
     let step = match &decision.step {
-        Step::Rest => "rest".to_owned(),
+        Step::Wait => "rest".to_owned(),
         Step::Broadcast => "broadcast".to_owned(),
-        Step::Forget => "forget".to_owned(),
+        Step::Release => "forget".to_owned(),
         Step::Sign(reservation) => {
             let what = match reservation.purpose() {
                 Purpose::Bump => "bump".to_owned(),

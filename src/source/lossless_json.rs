@@ -12,9 +12,9 @@ const NUMBER_KEY: &str = "$serde_json::private::Number";
 ///
 /// `serde_json`'s own reading takes an object with its private number key for a number and fails where it is none, so
 /// that one hostile object would cost the whole file or list that it stands in.
-pub(super) struct Exact(pub(super) Value);
+pub(super) struct LosslessJson(pub(super) Value);
 
-impl<'de> Deserialize<'de> for Exact {
+impl<'de> Deserialize<'de> for LosslessJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(AnyValue).map(Self)
     }
@@ -55,7 +55,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value, S::Error> {
         let mut list = Vec::new();
-        while let Some(Exact(item)) = items.next_element()? {
+        while let Some(LosslessJson(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for AnyValue {
     fn visit_map<M: MapAccess<'de>>(self, mut entries: M) -> Result<Value, M::Error> {
         let mut members = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let Exact(value) = entries.next_value()?;
+            let LosslessJson(value) = entries.next_value()?;
             members.insert(key, value);
         }
         Ok(number(&members).map_or(Value::Object(members), Value::Number))
