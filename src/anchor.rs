@@ -1,23 +1,19 @@
-//! Having agents on chain, exactly once: one loop of view, decision and act for each chain.
+//! Having agents on chain, exactly once: one loop of read, decide, record and send for each chain.
 
-mod evidence;
+pub(crate) mod account;
+pub(crate) mod desired;
+pub(crate) mod evidence;
 pub(crate) mod evm;
 pub(crate) mod facts;
-mod fees;
+pub(crate) mod fees;
 pub(crate) mod journal;
-mod key;
-pub(crate) mod lane;
+pub(crate) mod key;
 mod plan;
 mod reason;
+pub(crate) mod reconcile;
 pub(crate) mod run;
 pub(crate) mod signer;
-mod wanted;
+#[cfg(test)]
+mod testing;
 
-pub(crate) use self::{
-    evidence::Accounts,
-    fees::SpendLimits,
-    key::{AnchoredAgent, Owner},
-    plan::{Purpose, Step},
-    reason::AnchorReason,
-    wanted::AnchorPolicy,
-};
+pub(crate) use self::reason::AnchorReason;

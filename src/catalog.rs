@@ -10,8 +10,8 @@ use serde::Serialize;
 use crate::{
     offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
     registration::{
-        Availability, Document, Explanation, OfferState, OnChainFacts, Projection, PublishedOffer,
-        Reason, RegistrationEntry, Registrations, entries,
+        AgentName, Availability, Document, Explanation, OfferState, OnChainFacts, Projection,
+        PublishedOffer, Reason, RegistrationEntry, WELL_KNOWN_PATH, entries,
     },
 };
 
@@ -37,12 +37,6 @@ pub(crate) struct Catalog {
     pub(crate) valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
     pub(crate) changed_at: Timestamp,
-    /// The origin of all published URLs.
-    pub(crate) public_url: Origin,
-    /// The ids that an AgentIdentity names.
-    pub(crate) identity: Registrations,
-    /// Whom each published offer is paid to, where it says so.
-    pub(crate) payees: BTreeMap<OfferId, String>,
 }
 
 /// One document's bytes, in each encoding, with their entity tags.
@@ -89,8 +83,7 @@ pub(crate) struct ListedOffer {
 /// One row of `/agents`.
 #[derive(Clone, Serialize)]
 pub(crate) struct ListedAgent {
-    /// `default` or `host:NAME`.
-    pub(crate) agent: String,
+    pub(crate) agent: AgentName,
     /// The URL of its document.
     pub(crate) document: String,
     /// Whether anything of it is published.
@@ -153,12 +146,11 @@ impl Catalog {
     pub(crate) fn new(
         projection: Projection,
         public_url: &Origin,
-        identity: &Registrations,
-        learned: &OnChainFacts,
+        on_chain: &OnChainFacts,
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
-        let agents = agents(&projection, public_url, learned);
+        let agents = agents(&projection, public_url, on_chain);
         let Projection { default, hosts, published, explanations, next_change } = projection;
         let page = |document: &Document, last: Option<&Page>| {
             let body = document.render();
@@ -187,12 +179,6 @@ impl Catalog {
             agents,
             explanations,
             valid_until: next_change,
-            public_url: public_url.clone(),
-            identity: identity.clone(),
-            payees: published
-                .iter()
-                .filter_map(|offer| Some((offer.id.clone(), offer.pay_to.clone()?)))
-                .collect(),
             changed_at: unchanged.map_or(now, |last| last.changed_at),
             default,
         }
@@ -216,9 +202,9 @@ impl Catalog {
     }
 
     /// The agents whose documents are larger than the strictest reader takes, with their sizes.
-    pub(crate) fn large_documents(&self) -> Vec<(String, usize)> {
-        let hosts = self.hosts.iter().map(|(host, page)| (format!("host:{host}"), page));
-        let all = std::iter::once(("default".to_owned(), &self.default)).chain(hosts);
+    pub(crate) fn large_documents(&self) -> Vec<(AgentName, usize)> {
+        let hosts = self.hosts.iter().map(|(host, page)| (AgentName::Host(host.clone()), page));
+        let all = std::iter::once((AgentName::Default, &self.default)).chain(hosts);
         let sized = all.map(|(agent, page)| (agent, page.identity.body.len()));
         sized.filter(|(_, bytes)| *bytes > SOFT_LIMIT_BYTES).collect()
     }
@@ -252,16 +238,16 @@ impl ListedOffer {
 fn agents(
     projection: &Projection,
     public_url: &Origin,
-    learned: &OnChainFacts,
+    on_chain: &OnChainFacts,
 ) -> Vec<ListedAgent> {
-    let agent = |agent: String, origin: &str, document: &Document, offers: Vec<String>| {
-        let anchored = learned.of(&agent).map(|(registry, reason)| {
+    let agent = |agent: AgentName, origin: &str, document: &Document, offers: Vec<String>| {
+        let anchored = on_chain.reasons(&agent).map(|(registry, reason)| {
             let agent_registry = registry.to_string();
             ListedAnchor { agent_registry, reason }
         });
         ListedAgent {
             anchoring: anchored.collect(),
-            document: format!("{origin}/.well-known/agent-registration.json"),
+            document: format!("{origin}{WELL_KNOWN_PATH}"),
             active: document.active,
             registrations: entries(&document.registrations),
             offers,
@@ -271,12 +257,11 @@ fn agents(
     let mut all: Vec<&OfferId> = projection.published.iter().map(|offer| &offer.id).collect();
     all.sort();
     let all = all.into_iter().map(OfferId::to_string).collect();
-    let mut agents =
-        vec![agent("default".to_owned(), public_url.as_str(), &projection.default, all)];
+    let mut agents = vec![agent(AgentName::Default, public_url.as_str(), &projection.default, all)];
     for (host, hosted) in &projection.hosts {
         let holder = hosted.holder.iter().filter(|_| hosted.document.active);
         let offers = holder.map(OfferId::to_string).collect();
-        agents.push(agent(format!("host:{host}"), &host.origin(), &hosted.document, offers));
+        agents.push(agent(AgentName::Host(host.clone()), &host.origin(), &hosted.document, offers));
     }
     agents
 }

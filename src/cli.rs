@@ -12,7 +12,7 @@ use clap::{
 
 use self::offers::require_public_url;
 pub(crate) use self::{
-    anchoring::{AnchorArgs, AnchorConfig, AnchorView},
+    anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
 use crate::{
@@ -40,7 +40,9 @@ impl Cli {
     pub(crate) fn read() -> Self {
         Self::try_parse().unwrap_or_else(|mut error| {
             // A URL that slipped out of its setting may hold an API key.
-            for kind in [ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
+            for kind in
+                [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue]
+            {
                 if let Some(ContextValue::String(text)) = error.get(kind) {
                     let shown = without_urls(text);
                     error.insert(kind, ContextValue::String(shown));
@@ -259,27 +261,22 @@ impl ServeArgs {
 }
 
 impl AnchorRunArgs {
-    /// What the settings mean: offers, the loop, the journal, whether to decide once only, and the form of log lines.
-    pub(crate) fn resolve(self) -> (OfferConfig, AnchorConfig, bool, LogFormat) {
+    /// What the settings mean: offers, anchoring, whether to decide only once, and the log format.
+    pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool, LogFormat) {
         let Self { offers, anchoring, once, log_format } = self;
         let offers = offers.resolve();
-        let (anchoring, journal) = anchoring.anchoring(offers.source.public_url());
-        (
-            offers,
-            AnchorConfig::Anchors { anchoring: Box::new(anchoring), journal },
-            once,
-            log_format,
-        )
+        let anchoring = anchoring.signing(offers.source.public_url());
+        (offers, anchoring, once, log_format)
     }
 }
 
 impl AnchorReportArgs {
-    /// What the settings mean: offers, the chains, and whether JSON is asked for.
-    pub(crate) fn resolve(self) -> (OfferConfig, AnchorView, bool) {
+    /// What the settings mean: offers, anchoring, and whether to print JSON.
+    pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool) {
         let Self { offers, anchoring, json } = self;
         let offers = offers.resolve();
-        let view = anchoring.view(offers.source.public_url());
-        (offers, view, json)
+        let anchoring = anchoring.reporting(offers.source.public_url());
+        (offers, anchoring, json)
     }
 }
 

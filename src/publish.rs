@@ -7,7 +7,7 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
-    registration::{OnChainFacts, Rules, project},
+    registration::{OnChainFacts, PublishedAgents, Rules, project},
     source::Observation,
     telemetry::Metrics,
 };
@@ -15,61 +15,70 @@ use crate::{
 /// The wall clock may be stepped while a timer sleeps, so every sleep is short and the calendar is read again.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
-/// Publishes a new catalog whenever the world or the calendar changes. Ends when the source does.
+/// What the publisher publishes: documents for `http`, and what anchoring needs to know of them.
+#[derive(Debug)]
+pub(crate) struct Outputs {
+    pub(crate) catalog: watch::Sender<Shared>,
+    /// `None` before the first complete world.
+    pub(crate) agents: watch::Sender<Option<Arc<PublishedAgents>>>,
+}
+
+/// Publishes whenever the world, the facts from the chain or the calendar change. Ends when the source does.
 pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
-    mut learned: watch::Receiver<OnChainFacts>,
+    mut on_chain: watch::Receiver<OnChainFacts>,
     rules: Rules,
     clock: Clock,
-    catalog: watch::Sender<Shared>,
+    outputs: Outputs,
     metrics: Metrics,
 ) {
     loop {
-        let ids = learned.borrow_and_update().clone();
-        let next = publish(&world.borrow_and_update().clone(), &ids, &rules, clock, &catalog);
+        let facts = on_chain.borrow_and_update().clone();
+        let next = publish(&world.borrow_and_update().clone(), &facts, &rules, clock, &outputs);
         metrics.heartbeat();
         let sleep = tokio::time::sleep_until(Instant::now() + next);
         tokio::select! {
             changed = world.changed() => if changed.is_err() { return },
-            // Whoever learns ids may end; what it learned stays.
-            Ok(()) = learned.changed() => {}
+            // Anchoring may end; the last facts remain in use.
+            Ok(()) = on_chain.changed() => {}
             () = sleep => {}
         }
     }
 }
 
-/// Publishes what is true now and says how long at most to wait before asking again.
+/// Publishes what is true now and returns how long at most to wait before publishing again.
 fn publish(
     observed: &Observation,
-    learned: &OnChainFacts,
+    on_chain: &OnChainFacts,
     rules: &Rules,
     clock: Clock,
-    catalog: &watch::Sender<Shared>,
+    outputs: &Outputs,
 ) -> Duration {
     let Some(world) = &observed.world else { return LONGEST_SLEEP };
     let now = clock.now();
-    let ids = learned.ids(&world.identity.registrations);
-    let projection = project(&world.offers, &ids, &world.public_url, rules, now);
+    let identity = &world.identity.registrations;
+    let projection = project(&world.offers, &on_chain.ids(identity), &world.public_url, rules, now);
     let next_change = projection.next_change;
-    let last = catalog.borrow().clone();
-    let built = Catalog::new(
-        projection,
-        &world.public_url,
-        &world.identity.registrations,
-        learned,
-        last.as_deref(),
-        now,
-    );
+    let agents = PublishedAgents::new(&projection, &world.public_url, identity);
+    outputs.agents.send_if_modified(|last| {
+        let is_news = last.as_deref() != Some(&agents);
+        if is_news {
+            *last = Some(Arc::new(agents));
+        }
+        is_news
+    });
+    let last = outputs.catalog.borrow().clone();
+    let built = Catalog::new(projection, &world.public_url, on_chain, last.as_deref(), now);
     if last.is_none() {
         tracing::info!(
             offers.seen = built.explanations.len(),
             "The first complete world is published"
         );
     }
-    catalog.send_replace(Some(Arc::new(built)));
-    let until = next_change.and_then(|next| (next - clock.now()).to_std().ok());
-    // An instant that has passed meanwhile is due at once; never a nap of zero in a loop, since `project` moves past it.
-    next_change.map_or(LONGEST_SLEEP, |_| until.unwrap_or_default().min(LONGEST_SLEEP))
+    outputs.catalog.send_replace(Some(Arc::new(built)));
+    // If the instant has passed, republish now; this cannot spin because `project` always advances.
+    let until = next_change.map(|next| (next - clock.now()).to_std().unwrap_or_default());
+    until.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP))
 }
 
 #[cfg(test)]

@@ -1,28 +1,36 @@
 //! What the world says, as documents: a pure fold over offers, ids and `now`, and the instant at which it ends.
 
+mod agent;
 pub(crate) mod chains;
 mod document;
 mod entries;
 mod identity;
 mod json;
 mod judge;
+mod on_chain;
+mod published;
 mod reason;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
+pub(crate) use self::agent::Registrations;
 use self::document::fragment;
 pub(crate) use self::{
+    agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
     document::{AgentProfile, Availability, Document, ServiceEntry},
-    identity::{
-        AgentId, AgentRegistry, Identity, Ids, OnChainAgent, OnChainFacts, OnChainId,
-        RegistrationEntry, Registrations, entries,
-    },
+    identity::Identity,
     json::encode,
+    on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
+    published::{PublishedAgents, Selling},
     reason::{Explanation, OfferState, Reason},
 };
 use crate::offer::{Hostname, Offer, OfferId, Offers, Origin, Timestamp, resolve_claims};
+
+/// Where an agent's document is served on each origin.
+pub(crate) const WELL_KNOWN_PATH: &str = "/.well-known/agent-registration.json";
 
 /// What the operator decided about documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,12 +182,12 @@ pub(crate) fn project(
 
     let by_id: BTreeMap<_, _> =
         listed.iter().map(|(id, offer, availability)| (*id, (*offer, *availability))).collect();
-    // A host that was anchored keeps its tombstone and its ids, whoever claims it or nobody.
-    let anchored = ids.hosts.keys().filter_map(|host| Some((Hostname::parse(host)?, None)));
+    // An anchored host keeps its tombstone and ids even if it is reassigned or unclaimed.
+    let anchored = ids.hosts.keys().map(|host| (host.clone(), None));
     let claimed = standings.hosts.iter().map(|(host, holder)| (host.clone(), Some(holder)));
     let all: BTreeMap<Hostname, Option<&OfferId>> = anchored.chain(claimed).collect();
     let hosts = all.into_iter().map(|(host, holder)| {
-        let registrations = ids.at(host.as_str()).clone();
+        let registrations = ids.at(&host).clone();
         let document = match holder.and_then(|holder| Some((holder, by_id.get(holder)?))) {
             Some((holder, (offer, availability))) => Document {
                 face: face(holder, offer, public_url),

@@ -69,7 +69,7 @@ pub(crate) fn projected<'a>(
 }
 
 /// What a document says, as JSON.
-pub(crate) fn said(document: &Document) -> Value {
+pub(crate) fn document_json(document: &Document) -> Value {
     serde_json::from_slice(&document.render()).unwrap()
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn published(projection: &Projection) -> Vec<String> {
 /// The entries of a document, as name and endpoint.
 pub(crate) fn listed(document: &Document) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let said = said(document);
-    let entries = said["services"].as_array().unwrap().iter();
+    let json = document_json(document);
+    let entries = json["services"].as_array().unwrap().iter();
     entries.map(|entry| (text(&entry["name"]), text(&entry["endpoint"]))).collect()
 }
 

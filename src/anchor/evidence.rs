@@ -1,7 +1,6 @@
-//! What one final block says of our account and the registry: raw evidence in, a view out, pure.
+//! What one finalized block shows about our accounts and the registry: raw evidence in, a checked view out. Pure.
 //!
-//! Everything here was read at one block. Logs are those of the registry up to it, receipts those of the mints among
-//! them.
+//! Everything here was read at one block: the registry's logs up to it, and the receipts of the mints among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +10,18 @@ use serde::{Deserialize, Serialize};
 use super::key::AnchorKey;
 use crate::registration::AgentId;
 
-/// A block that cannot be undone.
+/// A block by height and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Block {
-    /// Its height.
     pub(crate) number: u64,
-    /// Its hash.
     pub(crate) hash: B256,
 }
 
-/// Everything read at one final block.
+/// Everything that was read at one finalized block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Evidence {
-    /// The block.
     pub(crate) block: Block,
-    /// Our account's transaction count there.
+    /// The signing account's transaction count there.
     pub(crate) count: u64,
     /// `Registered` events whose owner topic is one of ours, in order.
     pub(crate) mints: Vec<Mint>,
@@ -35,89 +31,79 @@ pub(crate) struct Evidence {
     pub(crate) balances: BTreeMap<Address, U256>,
     /// `MetadataSet` events of κ's metadata key on tokens that are ours, in order, whoever sent them.
     pub(crate) adoptions: Vec<Adoption>,
-    /// Tokens looked up: every one of ours, and those that the operator or an AgentIdentity names.
+    /// The tokens that were read: all of ours, and those that the operator or an AgentIdentity names.
     pub(crate) tokens: BTreeMap<AgentId, Token>,
 }
 
-/// A mint by one of our accounts.
+/// A `Registered` event of one of our accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mint {
-    /// The token.
     pub(crate) id: AgentId,
     /// The owner topic of its `Registered` event: who called `register`.
     pub(crate) owner: Address,
     /// The agentURI it was minted with.
     pub(crate) uri: String,
-    /// κ as read from the mint's own receipt, if it carries one.
+    /// κ from the mint's own receipt, if it carries one.
     pub(crate) key: Option<AnchorKey>,
 }
 
-/// A move of a token.
+/// A `Transfer` event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Transfer {
-    /// The token.
     pub(crate) id: AgentId,
     /// Zero in a mint.
     pub(crate) from: Address,
-    /// The new owner.
     pub(crate) to: Address,
 }
 
-/// κ set on an existing token.
+/// A `MetadataSet` event that sets κ on an existing token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Adoption {
-    /// The token.
     pub(crate) id: AgentId,
-    /// Who sent the transaction: the event itself names nobody.
+    /// Who sent the transaction; the event itself does not name a sender.
     pub(crate) sender: Address,
-    /// κ.
     pub(crate) key: AnchorKey,
 }
 
-/// A token as it stands.
+/// A token's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
-    /// Its owner.
     pub(crate) owner: Address,
-    /// Its agentURI.
     pub(crate) uri: String,
-    /// Whether its `x402` metadata is as we want it.
+    /// Whether its `x402` metadata has the value that we set.
     pub(crate) x402: bool,
-    /// κ as its metadata says now, whoever set it.
+    /// κ in its current metadata, whoever set it.
     pub(crate) key: Option<AnchorKey>,
 }
 
-/// Our accounts: the one that signs, and former ones whose mints still count.
+/// Our accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Accounts {
     /// The account that signs.
     pub(crate) current: Address,
-    /// Accounts that signed before a change of key.
+    /// Accounts that signed before a key rotation (`--former-account`): their mints still count.
     pub(crate) former: BTreeSet<Address>,
 }
 
-/// What the evidence shows, once it is complete.
+/// What complete evidence shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
-    /// The block it was read at.
     pub(crate) block: Block,
-    /// Our account's transaction count there: the only nonce that may be signed.
+    /// The signing account's transaction count there: the only nonce that may be signed.
     pub(crate) count: u64,
     /// The token of each κ that one of our accounts minted or adopted.
     pub(crate) agents: BTreeMap<AnchorKey, AgentId>,
     /// Our mints without κ, by agentURI.
     pub(crate) unkeyed: BTreeMap<String, AgentId>,
-    /// Tokens as they stand.
     pub(crate) tokens: BTreeMap<AgentId, Token>,
 }
 
-/// Why evidence cannot be whole: nothing may be signed on it.
+/// Why evidence is not complete: nothing may be signed on it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IncompleteEvidence {
     /// Fewer or more `Registered` than `Transfer`-from-zero events.
     #[error("{account} has {registered} Registered events, but {minted} Transfer events from zero")]
     Mints {
-        /// Whose.
         account: Address,
         /// `Registered` events by this owner.
         registered: usize,
@@ -125,20 +111,16 @@ pub(crate) enum IncompleteEvidence {
         minted: usize,
     },
     /// The `Transfer` events do not add up to `balanceOf`.
-    #[error("{account}'s Transfer events add up to {summed}, but balanceOf says {balance}")]
+    #[error("the Transfer events of {account} add up to {summed}, but balanceOf is {balance}")]
     Balance {
-        /// Whose.
         account: Address,
         /// In minus out.
         summed: i128,
-        /// What the registry says.
         balance: U256,
     },
-    /// A token of ours was not looked up.
     #[error("token {0} was not read")]
     Token(AgentId),
-    /// A token of ours carries κ, but no event says who set it.
-    #[error("token {0} carries {1}, but no event says who set it")]
+    #[error("token {0} carries κ {1}, but no event shows who set it")]
     Key(AgentId, AnchorKey),
 }
 
@@ -155,9 +137,9 @@ impl Accounts {
 }
 
 impl Evidence {
-    /// Draws the view, if the evidence is complete.
+    /// Checks that the evidence is complete, and derives the view.
     ///
-    /// Only what an account of ours sent counts: anyone can mint our agentURI with our κ and send us the token.
+    /// Only what one of our accounts sent counts: anyone can mint our agentURI with our κ and send us the token.
     pub(crate) fn view(&self, accounts: &Accounts) -> Result<View, IncompleteEvidence> {
         accounts.all().try_for_each(|account| self.check(account))?;
         let ours = |owner: &Address| accounts.contains(*owner);

@@ -1,36 +1,58 @@
-//! What a transaction may cost: fees, bumps, the ceiling, the day's budget. Pure.
+//! What a transaction may cost: fees, bumps, the ceiling and the daily budget. Pure.
+
+use alloy::primitives::U256;
 
 use super::reason::AnchorReason;
 
 /// What the operator allows on one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SpendLimits {
-    /// `--max-fee-gwei`, wei per gas.
+    /// `--max-fee-gwei`, in wei per gas.
     pub(crate) max_fee: u128,
-    /// `--daily-budget-ether`, wei.
+    /// `--daily-budget-ether`, in wei per UTC day.
     pub(crate) daily_budget: u128,
 }
 
 /// The fees of one signature, wei per gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fees {
-    /// `maxFeePerGas`.
+    /// maxFeePerGas
     pub(crate) max_fee: u128,
-    /// `maxPriorityFeePerGas`.
+    /// maxPriorityFeePerGas
     pub(crate) tip: u128,
 }
 
-/// What a price is made from.
+/// What fees are computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FeeInputs {
     /// The newest block's base fee, wei per gas.
     pub(crate) base_fee: u128,
-    /// The tip that the node suggests, wei per gas.
+    /// The priority fee that the node suggests, wei per gas.
     pub(crate) tip: u128,
     /// The account's balance, wei.
     pub(crate) balance: u128,
-    /// What was signed today, worst case, wei.
+    /// The worst-case fee of what was signed today, wei.
     pub(crate) spent: u128,
+}
+
+impl SpendLimits {
+    /// For how many days a balance lasts if the whole daily budget is spent.
+    pub(crate) fn days_of(&self, balance: u128) -> f64 {
+        let (balance, budget) = (U256::from(balance), U256::from(self.daily_budget.max(1)));
+        f64::from(balance) / f64::from(budget)
+    }
+}
+
+impl Fees {
+    /// The most that a call of `gas` can cost, wei.
+    pub(crate) fn cost(&self, gas: u64) -> u128 {
+        self.max_fee.saturating_mul(u128::from(gas))
+    }
+
+    /// What a signature adds to the worst case. A replacement takes the place of `before`, so only the difference counts.
+    pub(crate) fn added_cost(&self, gas: u64, before: Option<Self>) -> u128 {
+        self.cost(gas).saturating_sub(before.map_or(0, |before| before.cost(gas)))
+    }
 }
 
 /// The fees for a call of `gas`, or why it is not signed now.
@@ -39,31 +61,28 @@ pub(crate) struct FeeInputs {
 pub(crate) fn compute_fees(
     gas: u64,
     last: Option<Fees>,
-    market: &FeeInputs,
-    allowed: &SpendLimits,
+    inputs: &FeeInputs,
+    limits: &SpendLimits,
 ) -> Result<Fees, AnchorReason> {
-    // A base fee rises by an eighth a block at most: twice of it lasts for six blocks.
-    let wanted = market.base_fee.saturating_mul(2).saturating_add(market.tip);
+    // The base fee rises at most 12.5 % per block, so doubling it covers about six.
+    let target = inputs.base_fee.saturating_mul(2).saturating_add(inputs.tip);
     let lowest = last.map_or(Some((0, 0)), |last| raised(last.max_fee).zip(raised(last.tip)));
     let (lowest_fee, lowest_tip) = lowest.ok_or(AnchorReason::FeeTooHigh)?;
-    let max_fee = wanted.min(allowed.max_fee).max(lowest_fee);
-    let tip = market.tip.max(lowest_tip).min(max_fee);
-    if max_fee > allowed.max_fee || lowest_tip > max_fee || market.base_fee > max_fee {
+    let max_fee = target.min(limits.max_fee).max(lowest_fee);
+    let fees = Fees { max_fee, tip: inputs.tip.max(lowest_tip).min(max_fee) };
+    if max_fee > limits.max_fee || lowest_tip > max_fee || inputs.base_fee > max_fee {
         return Err(AnchorReason::FeeTooHigh);
     }
-    // A replacement takes the place of what was signed before: only the difference is new.
-    let cost = |fee: u128| fee.saturating_mul(u128::from(gas));
-    let added = cost(max_fee).saturating_sub(last.map_or(0, |last| cost(last.max_fee)));
-    if market.spent.saturating_add(added) > allowed.daily_budget {
+    if inputs.spent.saturating_add(fees.added_cost(gas, last)) > limits.daily_budget {
         return Err(AnchorReason::BudgetSpent);
     }
-    if cost(max_fee) > market.balance {
+    if fees.cost(gas) > inputs.balance {
         return Err(AnchorReason::NoFunds);
     }
-    Ok(Fees { max_fee, tip })
+    Ok(fees)
 }
 
-/// One eighth more, rounded up, and never the same; `None` where no number is as high.
+/// One eighth more, rounded up and at least 1 more; `None` on overflow.
 fn raised(fee: u128) -> Option<u128> {
     fee.checked_add(fee.div_ceil(8).max(1))
 }

@@ -1,36 +1,27 @@
-//! κ: the anchor key, by which an agent's mint is found again on chain, whatever was lost here.
+//! κ: the anchor key, by which an agent's mint is found again on chain after any loss of local state.
 
 use std::fmt;
 
 use alloy::primitives::{Keccak256, hex};
 
-use crate::{offer::Hostname, registration::AgentRegistry};
+use crate::registration::{AgentName, AgentRegistry};
 
 /// The metadata key that carries κ in a mint.
 pub(crate) const KEY_METADATA: &str = "registrar.key";
 /// What κ is derived under; a new derivation gets a new tag.
 const TAG: &str = "erc8004-registrar/1";
 
-/// An agent that can be anchored.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum AnchoredAgent {
-    /// The agent of everything that is published.
-    Default,
-    /// The agent of one host.
-    Host(Hostname),
-}
-
-/// Which agent, for ever: a function of chain, registry, owner id, agent and incarnation, and of nothing that a rebuilt
-/// cluster would change.
+/// Identifies an agent permanently: a function of chain, registry, owner id, agent and incarnation, and of nothing that
+/// a rebuilt cluster would change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AnchorKey([u8; Self::LENGTH]);
 
-/// Who anchors: what κ is derived from besides the agent.
+/// Who anchors: what κ is derived from in addition to the agent and the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
-    /// The operator's own word for this installation; differs between clusters that share an account.
+    /// `--owner-id`: names this installation; must differ between clusters that share an account.
     pub(crate) id: String,
-    /// A new number asks for new identities.
+    /// `--incarnation`: a new number requests new identities.
     pub(crate) incarnation: u64,
 }
 
@@ -38,10 +29,10 @@ impl AnchorKey {
     const LENGTH: usize = 20;
 
     /// The first 20 bytes of keccak256 over the fields, each preceded by its length in four big-endian bytes.
-    pub(crate) fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AnchoredAgent) -> Self {
+    pub(crate) fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AgentName) -> Self {
         let (kind, host) = match agent {
-            AnchoredAgent::Default => ("default", ""),
-            AnchoredAgent::Host(host) => ("host", host.as_str()),
+            AgentName::Default => ("default", ""),
+            AgentName::Host(host) => ("host", host.as_str()),
         };
         let chain = format!("eip155:{}", registry.chain_id);
         let incarnation = owner.incarnation.to_string();
@@ -65,12 +56,11 @@ impl AnchorKey {
         Self(key)
     }
 
-    /// Reads κ as it stands in a token's metadata: exactly 20 bytes.
+    /// Reads κ from a token's metadata: exactly 20 bytes.
     pub(crate) fn from_metadata(value: &[u8]) -> Option<Self> {
         value.try_into().ok().map(Self)
     }
 
-    /// The bytes that a mint carries.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -85,15 +75,6 @@ impl fmt::Display for AnchorKey {
 impl fmt::Debug for AnchorKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for AnchoredAgent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Host(host) => write!(f, "host:{host}"),
-        }
     }
 }
 

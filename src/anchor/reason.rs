@@ -1,4 +1,4 @@
-//! Why an agent is or is not anchored on a chain: a closed list, the same everywhere.
+//! Why an agent is or is not anchored on a chain. The list is closed and the same in every output.
 
 use std::fmt;
 
@@ -6,22 +6,20 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! reasons {
     ($($name:ident: $message:literal;)*) => {
-        /// How an agent stands on one chain.
+        /// An agent's reason on one chain.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         pub(crate) enum AnchorReason {
             $(#[doc = $message] $name,)*
         }
 
         impl AnchorReason {
-            /// All reasons.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The reason as it is printed.
             pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// What is the case and what to do about it.
+            /// What is the case, and what to do about it.
             pub(crate) fn message(self) -> &'static str {
                 match self { $(Self::$name => $message,)* }
             }
@@ -31,29 +29,29 @@ macro_rules! reasons {
 
 reasons! {
     Anchored: "The agent is on chain as it should be.";
-    Pending: "A transaction is needed; it is signed, sent, or next in turn.";
-    WaitingForFinality: "A transaction of the account is mined but not final yet.";
-    PendingUnknown: "The node has a transaction of the account pending that this journal does not know.";
-    AdoptFirst: "An id is known for this agent already: name it with --adopt, or give --mint-beside.";
-    NotOwner: "The id belongs to another account: transfer it to this one.";
-    Tombstone: "Nothing of the agent is published, so it is not minted.";
-    Draining: "Everything of the agent winds down, so it is not minted.";
-    NotAsked: "No world was seen yet, so nothing is known to be wanted.";
-    Unreachable: "The chain's endpoints cannot be read; the error is in the log.";
-    NoQuorum: "The endpoints do not agree on a final block.";
-    ChainMismatch: "An endpoint serves another chain than the one that is configured, or one without a block that was final.";
-    StatePruned: "The node keeps no state at the final block; what it had at the head is used once that block is final.";
-    RegistryMissing: "There is no registry at the address, or it does not answer getVersion.";
-    RegistryChanged: "The registry's code changed since it was first noted: look at it, then --accept-registry.";
-    AccountHasCode: "The account has code, so a mint may call it back: use an account without code.";
-    ViewShort: "The event history cannot be shown to be complete; nothing is signed on it.";
-    JournalRefused: "The journal is foreign, corrupt, newer, or cannot be written.";
-    NoFunds: "The account's balance does not cover the transaction.";
-    FeeTooHigh: "The chain's fee is above --max-fee-gwei.";
-    BudgetSpent: "--daily-budget-ether is spent for today (UTC).";
-    WouldRevert: "The registry refuses the call; nothing was sent.";
-    Reverted: "The call was mined and failed three times: find out why, then move the journal away to have it tried again.";
-    SignerFailed: "The signer gave no signature of the account.";
+    Pending: "A transaction is needed; it is signed, sent, or next in turn. Wait: the fee is raised after ten decisions without inclusion, at the same nonce.";
+    WaitingForFinality: "A transaction of the account is mined but not finalized. Wait for a finalized block.";
+    PendingUnknown: "The node has a pending transaction of the account that is not in this journal. Wait: after ten decisions its nonce is used anyway. Find out who else uses the account.";
+    AdoptFirst: "An id is already known for this agent. Name it with --adopt, or mint a second one with --mint-beside.";
+    NotOwner: "The id belongs to another account. Transfer the token to the signing account.";
+    Tombstone: "None of the agent's offers is published, so it is not minted. Publish an offer, or do nothing.";
+    Draining: "All of the agent's offers are draining, so it is not minted. Publish an offer that does not drain, or do nothing.";
+    NotAsked: "Nothing has been decided about the agent yet. Wait for the first decision.";
+    Unreachable: "The chain's endpoints cannot be read. The log has the error; check the endpoints and --rpc-url.";
+    NoQuorum: "The endpoints do not agree on a finalized block. Look for a node that lags or is on a fork.";
+    ChainMismatch: "An endpoint serves a chain other than the configured one, or a chain without a block that was finalized earlier. Correct --rpc-url.";
+    StatePruned: "The node keeps no state at the finalized block; what it had at the head is used once that block is finalized. Wait, or use a node that keeps state.";
+    RegistryMissing: "There is no registry at the address, or it does not answer getVersion. Correct --registry, or wait until the node is in sync.";
+    RegistryChanged: "The registry's code has changed since it was first read. Review the new code, then accept it with --accept-registry and the hash from the log.";
+    AccountHasCode: "The account has code, so a mint could call it back. Use an account without code.";
+    ViewShort: "The event history cannot be shown to be complete, so nothing is signed. A lagging or load-balanced endpoint recovers by itself; otherwise use another one.";
+    JournalRefused: "The journal is foreign, corrupt, newer than this version, or cannot be written. The log has the error.";
+    NoFunds: "The account's balance does not cover the transaction. Fund the account.";
+    FeeTooHigh: "The chain's fee is above --max-fee-gwei. Wait, or raise the limit.";
+    BudgetSpent: "--daily-budget-ether is spent for today. Wait for the next UTC day, or raise the budget.";
+    WouldRevert: "The registry rejects the call, so it was not sent. The log has the registry's error.";
+    Reverted: "The call was mined and failed three times. Find out why, then move the journal away to have it tried again.";
+    SignerFailed: "The signer did not return a signature of the account. The log has the error.";
 }
 
 impl fmt::Display for AnchorReason {
@@ -61,3 +59,6 @@ impl fmt::Display for AnchorReason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The signer: a key in a file, reached only with a reservation, and held to the account that was asked for.
+//! The signer: a key in a file that can only be used with a reservation.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -14,45 +14,36 @@ use super::{fees::Fees, plan::Reservation};
 /// Where the key is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum KeySource {
-    /// An encrypted keystore file (Web3 Secret Storage), and the file that holds its password.
+    /// An encrypted keystore file (Web3 Secret Storage).
     Keystore {
-        /// The keystore.
         path: PathBuf,
-        /// The password's file.
+        /// The file that contains the password.
         password: PathBuf,
     },
-    /// A file with a raw key in hex. For development only.
+    /// A file that contains a raw key in hex. For development only.
     DevelopmentKey(PathBuf),
 }
 
-/// Why a key cannot be used. It never says the key.
+/// Why a key cannot be used. No message contains the key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignerError {
-    /// A file cannot be read.
     #[error("{path} cannot be read")]
     Read {
-        /// Which file.
         path: String,
-        /// What the system said.
         #[source]
         source: std::io::Error,
     },
-    /// The keystore does not open.
-    #[error("the keystore {0} cannot be opened: wrong password, or no keystore")]
+    #[error("the keystore {0} cannot be decrypted: wrong password, or not a keystore")]
     Keystore(String),
-    /// The file holds no key.
-    #[error("{0} holds no private key in hex")]
+    #[error("{0} does not contain a private key in hex")]
     Key(String),
-    /// The key is of another account than the one that was asked for.
-    #[error("the key is of account {theirs}, not of --account {ours}")]
+    #[error("the key belongs to account {theirs}, not to --account {ours}")]
     WrongAccount {
-        /// The key's account.
         theirs: Address,
-        /// `--account`.
+        /// `--account`
         ours: Address,
     },
-    /// The signature is not the account's.
-    #[error("the signer gave no signature of {0}")]
+    #[error("the signer did not return a signature of {0}")]
     Signature(Address),
 }
 
@@ -62,32 +53,27 @@ pub(crate) struct Signer {
     key: PrivateKeySigner,
 }
 
-/// A transaction to be signed: what it does, at what price.
-#[derive(Clone, Debug)]
-pub(crate) struct Unsigned {
-    /// The chain.
+/// A transaction to be signed; the nonce comes from the reservation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsigned<'a> {
     pub(crate) chain_id: u64,
     /// The registry.
     pub(crate) to: Address,
-    /// The calldata.
-    pub(crate) data: Bytes,
+    pub(crate) data: &'a Bytes,
     /// The gas limit.
     pub(crate) gas: u64,
-    /// The fees.
     pub(crate) fees: Fees,
 }
 
-/// Signed bytes and their hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
-    /// The transaction's hash.
     pub(crate) hash: B256,
-    /// EIP-2718 bytes, as they are sent.
+    /// The EIP-2718 bytes that are sent.
     pub(crate) raw: Bytes,
 }
 
 impl Signer {
-    /// Opens a key, and holds it to `account` if one is named.
+    /// Reads a key. If `account` is given, the key must belong to it.
     pub(crate) fn open(source: &KeySource, account: Option<Address>) -> Result<Self, SignerError> {
         let read = |path: &PathBuf| {
             let failed = |source| SignerError::Read { path: path.display().to_string(), source };
@@ -116,16 +102,15 @@ impl Signer {
         }
     }
 
-    /// The account.
     pub(crate) fn account(&self) -> Address {
         self.key.address()
     }
 
-    /// Signs at the reserved nonce, with no value, and checks whose signature it is.
+    /// Signs at the reserved nonce with value 0, and checks that the signature is the account's.
     pub(crate) fn sign(
         &self,
         reservation: &Reservation,
-        unsigned: &Unsigned,
+        unsigned: Unsigned<'_>,
     ) -> Result<Signed, SignerError> {
         let transaction = TxEip1559 {
             chain_id: unsigned.chain_id,
@@ -156,4 +141,4 @@ impl fmt::Debug for Signer {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,10 +1,17 @@
 //! `registrar anchor`, and what `serve` does about the chain.
 
+mod plan;
 mod report;
+mod status;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use tokio::task::JoinSet;
+use alloy::primitives::Address;
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     ReadIds, project_at, read_once,
@@ -14,160 +21,193 @@ use super::{
 use crate::{
     anchor::{
         AnchorReason,
-        facts::learned,
-        journal::{self, Journal, JournalFile},
-        run::{self, Anchoring, Round, SharedJournal, Sources},
+        evidence::Accounts,
+        facts::on_chain_facts,
+        journal::{
+            Journal, JournalError, SharedJournal,
+            file::{self, JournalFile},
+            publish_if_changed,
+        },
+        run::{self, Anchoring, Sources},
+        signer::{KeySource, Signer},
     },
-    catalog::Catalog,
-    cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, OfferConfig},
+    cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorSettings, OfferConfig, bad_setting},
     clock::Clock,
-    registration::{OnChainAgent, OnChainFacts, OnChainId},
-    telemetry::log_to_stderr,
+    registration::{OnChainAgent, OnChainFacts, OnChainId, PublishedAgents},
+    telemetry::{log_to_stderr, with_causes},
 };
 
 /// How often a journal that another process writes is read.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
-/// How long a refused journal is left alone before it is tried again.
-const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
+/// How long to wait before a journal that could not be used is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
     match verb {
         AnchorCommand::Run(args) => anchor_run(args).await,
-        AnchorCommand::Plan(args) => report::plan(args).await,
-        AnchorCommand::Status(args) => report::status(args).await,
+        AnchorCommand::Plan(args) => plan::run(args).await,
+        AnchorCommand::Status(args) => status::run(args).await,
+    }
+}
+
+/// What anchoring starts with: read before anything is listened on, so that a bad key stops the start.
+pub(super) enum AnchorStart {
+    Off,
+    ReadJournal(PathBuf),
+    Anchor { anchoring: Box<Anchoring>, journal: PathBuf },
+}
+
+impl AnchorStart {
+    pub(super) fn open(config: AnchorConfig) -> Self {
+        match config {
+            AnchorConfig::Off => Self::Off,
+            AnchorConfig::ReadJournal(path) => Self::ReadJournal(path),
+            AnchorConfig::Anchor(settings) => {
+                let (anchoring, journal) = with_key(*settings);
+                Self::Anchor { anchoring: Box::new(anchoring), journal }
+            }
+        }
     }
 }
 
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
 pub(super) fn start_anchoring(
-    config: AnchorConfig,
+    start: AnchorStart,
     watched: &WatchedWorld,
     tasks: &mut JoinSet<Ended>,
 ) {
-    let sources = sources(watched);
-    let sender = watched.learned.clone();
-    match config {
-        AnchorConfig::Off => {}
-        AnchorConfig::Reads(path) => {
-            tasks.spawn(supervised("journal reader", async move {
-                // A journal that is refused for a day is worth a line, not one every two seconds.
-                let mut logged = None;
-                loop {
-                    match journal::read(&path).map_err(|refused| refused.to_string()) {
-                        Ok(journal) => {
-                            logged = None;
-                            run::tell(&sender, learned(&journal.unwrap_or_default()));
-                        }
-                        Err(refused) if logged.as_ref() == Some(&refused) => {}
-                        Err(refused) => {
-                            tracing::warn!("What was last learned stays: {refused}");
-                            logged = Some(refused);
-                        }
-                    }
-                    tokio::time::sleep(READ_INTERVAL).await;
-                }
-            }));
+    let facts = watched.on_chain.clone();
+    match start {
+        AnchorStart::Off => {}
+        AnchorStart::ReadJournal(path) => {
+            tasks.spawn(supervised("journal reader", follow_journal(path, facts)));
         }
-        AnchorConfig::Anchors { mut anchoring, journal } => {
-            tasks.spawn(supervised("anchoring", async move {
-                loop {
-                    let ended = match open(&journal, &anchoring) {
-                        Ok((file, remembered)) => {
-                            let ledger = SharedJournal::new(file, remembered, sender.clone());
-                            run::run(&mut anchoring, sources.clone(), ledger).await
-                        }
-                        Err(error) => format!("{error:#}"),
-                    };
-                    // A journal that can't be used holds anchoring, not documents, and is tried again: a disk that was
-                    // full may not be.
-                    tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Nothing is anchored: {ended}");
-                    sender.send_modify(|learned| refuse(learned, &anchoring));
-                    tokio::time::sleep(REFUSED_INTERVAL).await;
-                }
-            }));
+        AnchorStart::Anchor { anchoring, journal } => {
+            let sources = sources(watched);
+            tasks
+                .spawn(supervised("anchoring", anchor_forever(anchoring, journal, sources, facts)));
         }
     }
 }
 
-/// What anchoring needs of a world that is watched.
+/// Publishes what another process records in its journal.
+async fn follow_journal(path: PathBuf, facts: watch::Sender<OnChainFacts>) -> String {
+    // An error that lasts for a day is worth one line, not one every two seconds.
+    let mut logged = None;
+    loop {
+        match file::read(&path).map_err(|error| with_causes(&error)) {
+            Ok(journal) => {
+                logged = None;
+                publish_if_changed(&facts, on_chain_facts(&journal.unwrap_or_default().accounts));
+            }
+            Err(error) if logged.as_ref() == Some(&error) => {}
+            Err(error) => {
+                tracing::warn!("The ids read last remain in use: {error}");
+                logged = Some(error);
+            }
+        }
+        tokio::time::sleep(READ_INTERVAL).await;
+    }
+}
+
+/// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a disk that was full may
+/// have space again.
+async fn anchor_forever(
+    mut anchoring: Box<Anchoring>,
+    journal: PathBuf,
+    sources: Sources,
+    facts: watch::Sender<OnChainFacts>,
+) -> String {
+    loop {
+        let ended = match open_journal(&journal, &anchoring) {
+            Ok((file, remembered)) => {
+                let journal = SharedJournal::new(Box::new(file), remembered, facts.clone());
+                run::run(&mut anchoring, sources.clone(), journal).await
+            }
+            Err(error) => with_causes(&error),
+        };
+        tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Anchoring is stopped: {ended}");
+        facts.send_modify(|facts| refuse(facts, &anchoring));
+        tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Gives every agent the reason that the journal is refused; the ids remain.
+fn refuse(facts: &mut OnChainFacts, anchoring: &Anchoring) {
+    let reason = AnchorReason::JournalRefused.as_str();
+    facts.0.values_mut().for_each(|agent| agent.reason = reason);
+    for target in &anchoring.targets {
+        for agent in anchoring.policy.agents() {
+            let unknown = OnChainAgent { id: OnChainId::Unknown, reason };
+            facts.0.entry((agent, target.client.registry)).or_insert(unknown);
+        }
+    }
+}
+
 fn sources(watched: &WatchedWorld) -> Sources {
     Sources {
-        catalog: watched.catalog.clone(),
+        published: watched.agents.clone(),
         clock: watched.clock,
         metrics: watched.metrics.clone(),
     }
 }
 
-/// Says of every agent that the journal is refused; what was learned of its id stays.
-fn refuse(learned: &mut OnChainFacts, anchoring: &Anchoring) {
-    let reason = AnchorReason::JournalRefused.as_str();
-    learned.0.values_mut().for_each(|agent| agent.reason = reason);
-    for anchorage in &anchoring.chains {
-        let hosts = anchoring.anchored.hosts.iter().map(|host| format!("host:{host}"));
-        for agent in std::iter::once("default".to_owned()).chain(hosts) {
-            let unknown = OnChainAgent { id: OnChainId::Unknown, reason };
-            learned.0.entry((agent, anchorage.chain.registry)).or_insert(unknown);
-        }
-    }
+fn open_journal(
+    path: &Path,
+    anchoring: &Anchoring,
+) -> Result<(JournalFile, Journal), JournalError> {
+    JournalFile::open(path, &anchoring.policy.owner.id, &anchoring.accounts)
 }
 
-fn open(path: &Path, anchoring: &Anchoring) -> anyhow::Result<(JournalFile, Journal)> {
-    Ok(JournalFile::open(path, &anchoring.anchored.owner.id, &anchoring.accounts)?)
+/// Reads the key. One that cannot be used is a bad setting.
+fn open_signer(source: &KeySource, account: Option<Address>) -> Signer {
+    Signer::open(source, account)
+        .unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
+}
+
+/// The settings of verbs that sign, with the key; and the journal's path.
+fn with_key(settings: AnchorSettings) -> (Anchoring, PathBuf) {
+    let AnchorSettings { targets, policy, former_accounts, account, signer, interval, journal } =
+        settings;
+    let source = signer.unwrap_or_else(|| bad_setting("--signer", "is required to sign"));
+    let signer = open_signer(&source, account);
+    let accounts = Accounts { current: signer.account(), former: former_accounts };
+    (Anchoring { targets, policy, accounts, signer, interval }, journal)
 }
 
 async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
-    let (offers, anchoring, once, log_format) = args.resolve();
+    let (offers, settings, once, log_format) = args.resolve();
     log_to_stderr(log_format);
-    let AnchorConfig::Anchors { mut anchoring, journal } = anchoring else {
-        return Ok(ExitCode::SUCCESS);
-    };
-    let (file, remembered) = open(&journal, &anchoring)?;
+    let (mut anchoring, path) = with_key(settings);
+    let (file, journal) = open_journal(&path, &anchoring)?;
     if once {
-        let catalog = publish_once(&offers).await?;
-        let (sender, _receiver) = tokio::sync::watch::channel(OnChainFacts::default());
-        let ledger = SharedJournal::new(file, remembered, sender);
-        let clock = Clock::system();
-        for anchorage in &mut anchoring.chains {
-            let round = Round {
-                anchored: &anchoring.anchored,
-                accounts: &anchoring.accounts,
-                signer: &anchoring.signer,
-                ledger: &ledger,
-                clock,
-            };
-            while round.once(anchorage, &catalog).await? {}
-        }
+        let (facts, _unread) = watch::channel(OnChainFacts::default());
+        let journal = SharedJournal::new(Box::new(file), journal, facts);
+        let published = published_once(&offers).await?;
+        run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let watched = watch_world(offers, &mut tasks).await?;
+    let journal = SharedJournal::new(Box::new(file), journal, watched.on_chain.clone());
     let sources = sources(&watched);
-    let ledger = SharedJournal::new(file, remembered, watched.learned.clone());
-    let anchored = async move { run::run(&mut anchoring, sources, ledger).await };
+    let anchored = async move { run::run(&mut anchoring, sources, journal).await };
     tasks.spawn(supervised("anchoring", anchored));
     tokio::select! {
         error = first_to_end(&mut tasks) => Err(error),
         signal = signals.next() => {
-            // Every step boundary is safe, and so is every point between: what was signed is written down.
+            // Stopping is safe at any point: what was signed is recorded.
             tracing::info!(signal = signal.name(), "Shutting down");
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-/// Reads the world and publishes it once, without a listener.
-async fn publish_once(offers: &OfferConfig) -> anyhow::Result<Catalog> {
+/// Reads the world once, and what anchoring needs to know of it.
+async fn published_once(offers: &OfferConfig) -> anyhow::Result<PublishedAgents> {
     let world = read_once(offers, ReadIds::Yes).await?;
-    let now = Clock::system().now();
-    let projection = project_at(&world, offers, now);
-    let catalog = Catalog::new(
-        projection,
-        &world.public_url,
-        &world.identity.registrations,
-        &OnChainFacts::default(),
-        None,
-        now,
-    );
-    Ok(catalog)
+    let projection = project_at(&world, offers, Clock::system().now());
+    let identity = &world.identity.registrations;
+    Ok(PublishedAgents::new(&projection, &world.public_url, identity))
 }

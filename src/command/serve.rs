@@ -16,7 +16,7 @@ use axum::{Router, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
-    anchor::start_anchoring,
+    anchor::{AnchorStart, start_anchoring},
     signals::{Ending, Signals},
     world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
 };
@@ -40,6 +40,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         shutdown_delay,
         log_format: _,
     } = config;
+    let anchoring = AnchorStart::open(anchoring);
     let (close, closed) = watch::channel(false);
     let stopping = Arc::new(AtomicBool::new(false));
     let mut signals = Signals::new()?;
@@ -50,7 +51,8 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let public = bind(listen).await?;
     let admin = bind(admin_listen).await?;
     announce(&public, &admin)?;
-    let WatchedWorld { catalog, observed, learned: _learned, vitals, metrics, clock } = watched;
+    let WatchedWorld { catalog, observed, agents: _, on_chain: _on_chain, vitals, metrics, clock } =
+        watched;
     let reader = CatalogReader { catalog, observed, clock, max_age, metrics };
     let admin_router = http::admin::router(Admin {
         reader: reader.clone(),

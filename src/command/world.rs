@@ -1,6 +1,6 @@
 //! Facts in, pages out, as tasks: what `serve` and `anchor run` have in common.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
 
 use anyhow::{Context, anyhow};
 use futures::FutureExt;
@@ -11,7 +11,7 @@ use crate::{
     cli::{OfferConfig, OfferSource},
     clock::Clock,
     publish,
-    registration::OnChainFacts,
+    registration::{OnChainFacts, PublishedAgents},
     source::{
         Observation, SourceHealth, cluster,
         files::{self, Manifests},
@@ -26,7 +26,8 @@ pub(super) type Ended = (&'static str, String);
 pub(super) struct WatchedWorld {
     pub(super) catalog: watch::Receiver<Shared>,
     pub(super) observed: watch::Receiver<Observation>,
-    pub(super) learned: watch::Sender<OnChainFacts>,
+    pub(super) agents: watch::Receiver<Option<Arc<PublishedAgents>>>,
+    pub(super) on_chain: watch::Sender<OnChainFacts>,
     pub(super) vitals: SourceHealth,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
@@ -39,7 +40,8 @@ pub(super) async fn watch_world(
 ) -> anyhow::Result<WatchedWorld> {
     let (observed_sender, observed) = watch::channel(Observation::default());
     let (catalog_sender, catalog) = watch::channel(None);
-    let (learned, learned_receiver) = watch::channel(OnChainFacts::default());
+    let (agents_sender, agents) = watch::channel(None);
+    let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
     let (metrics, vitals, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
     match offers.source {
         OfferSource::Files { root, public_url } => {
@@ -62,14 +64,14 @@ pub(super) async fn watch_world(
     }
     let published = publish::run(
         observed.clone(),
-        learned_receiver,
+        on_chain_receiver,
         offers.rules,
         clock,
-        catalog_sender,
+        publish::Outputs { catalog: catalog_sender, agents: agents_sender },
         metrics.clone(),
     );
     tasks.spawn(supervised("publisher", published.map(|()| "the source is gone".to_owned())));
-    Ok(WatchedWorld { catalog, observed, learned, vitals, metrics, clock })
+    Ok(WatchedWorld { catalog, observed, agents, on_chain, vitals, metrics, clock })
 }
 
 /// Runs a task under its name, so that its end can be told, a panic's too.

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     catalog::ListedAgent,
     offer::print_seconds,
-    registration::{Explanation, OfferState, Reason, encode},
+    registration::{AgentName, Explanation, OfferState, Reason, encode},
     source::{self, SourceHealth},
     telemetry::ScrapeValues,
 };
@@ -107,7 +107,7 @@ struct ReadinessReport {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Anchor {
-    agent: String,
+    agent: AgentName,
     agent_registry: String,
     reason: &'static str,
 }

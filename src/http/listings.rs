@@ -16,7 +16,11 @@ use super::{
     documents::{OfferPath, miss},
     problem::ProblemDetails,
 };
-use crate::{catalog::Representation, offer::OfferId, registration::encode};
+use crate::{
+    catalog::Representation,
+    offer::OfferId,
+    registration::{AgentName, encode},
+};
 
 const DEFAULT_LIMIT: usize = 100;
 const HIGHEST_LIMIT: usize = 1_000;
@@ -58,7 +62,7 @@ pub(super) async fn agents(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ProblemDetails> {
-    let slice = Slice::parse(query.as_deref(), |key| Some(key.to_owned()))?;
+    let slice = Slice::parse(query.as_deref(), AgentName::parse)?;
     let current = reader.current().await?;
     let body = slice.of(&current.catalog.agents, |agent| agent.agent.clone());
     Ok(json(&reader, &current, &headers, body))

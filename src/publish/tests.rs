@@ -27,10 +27,11 @@ impl Publisher {
     fn start(observed: Observation) -> Self {
         let (world, worlds) = watch::channel(observed);
         let (catalogs, catalog) = watch::channel(None);
+        let outputs = publish::Outputs { catalog: catalogs, agents: watch::Sender::new(None) };
         let clock = Clock::starting_at(at(START));
         let mut tasks = JoinSet::new();
-        let (_learned, learned) = watch::channel(Default::default());
-        tasks.spawn(publish::run(worlds, learned, rules(), clock, catalogs, Metrics::new()));
+        let (_facts, on_chain) = watch::channel(Default::default());
+        tasks.spawn(publish::run(worlds, on_chain, rules(), clock, outputs, Metrics::new()));
         Self { world, catalog, clock, tasks }
     }
 

@@ -104,3 +104,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Deployment> {
     }
     CHAINS.iter().find(|chain| chain.aliases.contains(&name.as_str()))
 }
+
+#[cfg(test)]
+mod tests;

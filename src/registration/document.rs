@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
-    Registrations,
-    identity::{RegistrationEntry, entries},
+    agent::{RegistrationEntry, Registrations, entries},
     json::encode,
 };
 use crate::offer::{Timestamp, print_seconds};

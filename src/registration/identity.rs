@@ -1,98 +1,14 @@
-//! Agent ids: what an AgentIdentity says of them, and how documents print them.
+//! What an AgentIdentity says about the default agent's ids.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::fmt;
 
-use alloy::primitives::{Address, U256};
-use serde::{Serialize, Serializer, ser::SerializeStruct};
 use serde_json::Value;
 
-use super::chains::{self, Deployment};
+use super::{
+    agent::{AgentId, AgentRegistry, Registrations},
+    chains,
+};
 use crate::offer::Fields;
-
-/// An ERC-721 token id in an identity registry. 0 is a real id; absence is `Option`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct AgentId(U256);
-
-/// Which identity registry: CAIP-2 chain and contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct AgentRegistry {
-    /// The EIP-155 chain id.
-    pub(crate) chain_id: u64,
-    /// The registry contract.
-    pub(crate) address: Address,
-}
-
-/// The agent's id in each registry that knows it, in the order in which documents print them.
-pub(crate) type Registrations = BTreeMap<AgentRegistry, AgentId>;
-
-/// The ids that documents print: the default agent's, and those of hosts that have ids of their own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ids {
-    /// The default agent's, which every host without ids of its own shares.
-    pub(crate) default: Registrations,
-    /// Hosts' own, by lower-case name.
-    pub(crate) hosts: BTreeMap<String, Registrations>,
-}
-
-/// What anchoring knows, by agent (`default` or `host:NAME`) and registry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct OnChainFacts(pub(crate) BTreeMap<(String, AgentRegistry), OnChainAgent>);
-
-/// What anchoring knows of one agent in one registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct OnChainAgent {
-    /// Its id, by final evidence.
-    pub(crate) id: OnChainId,
-    /// Why it is where it is, from the closed list of anchoring's reasons.
-    pub(crate) reason: &'static str,
-}
-
-/// What final chain evidence says of an id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnChainId {
-    /// Nothing yet: the id that an AgentIdentity names stands.
-    Unknown,
-    /// Our own.
-    Own(AgentId),
-    /// None: it was lost, or the one that an AgentIdentity names is refuted.
-    Withheld,
-}
-
-impl OnChainFacts {
-    /// The ids that documents print, with those that an AgentIdentity names.
-    ///
-    /// In a registry that we anchor our own final id stands; until there is one, the AgentIdentity's.
-    pub(crate) fn ids(&self, identity: &Registrations) -> Ids {
-        let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
-        for ((agent, registry), learned) in &self.0 {
-            match (agent.strip_prefix("host:"), learned.id) {
-                (None, OnChainId::Own(id)) => drop(ids.default.insert(*registry, id)),
-                (None, OnChainId::Withheld) => drop(ids.default.remove(registry)),
-                (Some(host), OnChainId::Own(id)) => {
-                    ids.hosts.entry(host.to_owned()).or_default().insert(*registry, id);
-                }
-                (_, OnChainId::Unknown) | (Some(_), OnChainId::Withheld) => {}
-            }
-        }
-        ids
-    }
-
-    /// How one agent stands in each registry that it is anchored in.
-    pub(crate) fn of<'a>(
-        &'a self,
-        agent: &'a str,
-    ) -> impl Iterator<Item = (AgentRegistry, &'static str)> + 'a {
-        let own = self.0.iter().filter(move |((name, _), _)| name == agent);
-        own.map(|((_, registry), learned)| (*registry, learned.reason))
-    }
-}
-
-impl Ids {
-    /// The ids in a host's document: its own, or the default agent's.
-    pub(crate) fn at(&self, host: &str) -> &Registrations {
-        self.hosts.get(host).unwrap_or(&self.default)
-    }
-}
 
 /// What an AgentIdentity says, and what of it could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,79 +42,6 @@ pub(crate) enum IdentityProblem {
         /// The id that was taken.
         kept: AgentId,
     },
-}
-
-impl AgentId {
-    /// An id from its number.
-    pub(crate) fn new(id: U256) -> Self {
-        Self(id)
-    }
-
-    /// The number.
-    pub(crate) fn number(&self) -> U256 {
-        self.0
-    }
-
-    /// Reads ASCII digits below 2^256, trimmed.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let digits = text.trim();
-        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| U256::from_str_radix(digits, 10).ok()).flatten().map(Self)
-    }
-}
-
-impl fmt::Display for AgentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for AgentId {
-    /// A JSON integer, exact at any size.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::Number::from_str(&self.0.to_string())
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
-    }
-}
-
-impl AgentRegistry {
-    /// Reads `eip155:CHAIN:0xADDRESS`, the address in any case.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (chain, address) = text.strip_prefix("eip155:")?.split_once(':')?;
-        Some(Self { chain_id: chain.parse().ok()?, address: address.parse().ok()? })
-    }
-}
-
-impl From<&Deployment> for AgentRegistry {
-    fn from(chain: &Deployment) -> Self {
-        Self { chain_id: chain.id, address: chain.registry }
-    }
-}
-
-impl fmt::Display for AgentRegistry {
-    /// CAIP-10 text with an EIP-55 address, such as `eip155:8453:0x8004…`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "eip155:{}:{}", self.chain_id, self.address.to_checksum(None))
-    }
-}
-
-/// One entry of a document's `registrations`.
-#[derive(Clone, Copy)]
-pub(crate) struct RegistrationEntry(pub(crate) AgentRegistry, pub(crate) AgentId);
-
-impl Serialize for RegistrationEntry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entry = serializer.serialize_struct("RegistrationEntry", 2)?;
-        entry.serialize_field("agentId", &self.1)?;
-        entry.serialize_field("agentRegistry", &self.0.to_string())?;
-        entry.end()
-    }
-}
-
-/// The entries of a document's `registrations`, in order.
-pub(crate) fn entries(registrations: &Registrations) -> Vec<RegistrationEntry> {
-    registrations.iter().map(|(registry, id)| RegistrationEntry(*registry, *id)).collect()
 }
 
 impl Identity {

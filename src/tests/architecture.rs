@@ -21,7 +21,7 @@ const LAW: [(&str, &[&str]); 11] = [
     ("source", &["offer", "registration", "clock", "telemetry"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("anchor", &["offer", "registration", "catalog", "clock", "telemetry"]),
+    ("anchor", &["offer", "registration", "clock", "telemetry"]),
     ("cli", &["offer", "registration", "source", "telemetry", "anchor"]),
     ("command", EVERYTHING),
 ];
@@ -38,17 +38,20 @@ const EVERYTHING: &[&str] = &[
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 9] = [
+const DECIDING: [&str; 10] = [
     "offer",
     "registration",
+    "anchor::account",
+    "anchor::desired",
     "anchor::evidence",
     "anchor::facts",
     "anchor::fees",
     "anchor::key",
     "anchor::plan",
     "anchor::reason",
-    "anchor::wanted",
 ];
+/// The parts of anchoring that act: what decides may not use them.
+const ACTING_ANCHOR: [&str; 5] = ["evm", "journal", "reconcile", "run", "signer"];
 /// What those who decide may not use: a runtime, a server, a cluster, a log.
 const ACTING: [&str; 9] = [
     "tokio",
@@ -182,6 +185,7 @@ fn violations(source: &str, module: &[&str]) -> Vec<String> {
     let breaks = |path: &&String| {
         let segments: Vec<_> = path.split("::").collect();
         match segments[..] {
+            ["crate", "anchor", part, ..] if decides && ACTING_ANCHOR.contains(&part) => true,
             ["crate", used, ..] => used != module[0] && !allowed.contains(&used),
             ["std", used, ..] => decides && ACTING_STD.contains(&used),
             // A word alone is a local name, whatever it is called.
@@ -326,4 +330,7 @@ fn a_breach_is_found_however_it_is_spelled() {
     }
     let nested = "use super::{super::catalog::Page, document::AgentProfile}; use super::super::offer::Drain;";
     assert_eq!(violations(nested, &["registration", "judge"]), ["crate::catalog::Page"]);
+    let journal = "use super::{journal::Journal, plan::next};";
+    assert_eq!(violations(journal, &["anchor", "facts"]), ["crate::anchor::journal::Journal"]);
+    assert_eq!(violations(journal, &["anchor", "run"]), Vec::<String>::new());
 }

@@ -133,12 +133,7 @@ fn only_the_decision_makes_a_reservation_and_only_a_reservation_is_signed() {
         })
         .collect();
     signing.sort();
-    let expected = [
-        "anchor/lane.rs: signer.sign",
-        // The lane's own, which asks the signer.
-        "anchor/run.rs: lane.sign",
-        "anchor/signer.rs: key.sign_hash_sync",
-    ];
+    let expected = ["anchor/reconcile.rs: signer.sign", "anchor/signer.rs: key.sign_hash_sync"];
     assert_eq!(signing, expected);
     let sending: Vec<_> = all.iter().filter(|(_, deeds)| deeds.sends > 0).collect();
     assert!(

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::anchor::evidence::{Evidence, IncompleteEvidence, Transfer};
+use crate::anchor::{
+    evidence::{Evidence, IncompleteEvidence, Transfer},
+    testing::{FORMER, STRANGER, US, id, key},
+};
 use alloy::primitives::{Address, U256};
 
 mod laws;
 mod truth;
 
-use self::truth::{FORMER, Registry, STRANGER, US, accounts, id, key};
+use self::truth::{Registry, accounts};
 
 #[test]
 fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
@@ -130,8 +133,8 @@ fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
 fn a_view_is_of_its_own_block_with_its_tokens_as_they_stand() {
     let registry = Registry::new().mint(US, "a", Some(key(1))).mint(STRANGER, "b", None);
     let view = registry.view().unwrap();
-    assert_eq!((view.block, view.count), (registry.told.block, 3));
-    assert_eq!(view.tokens, registry.told.tokens);
+    assert_eq!((view.block, view.count), (registry.evidence.block, 3));
+    assert_eq!(view.tokens, registry.evidence.tokens);
 }
 
 #[test]
@@ -146,7 +149,7 @@ fn evidence_with_a_hole_is_short_and_says_where() {
     assert_eq!(whole().seen().0, [(1, 0), (2, 1), (3, 2)]);
     let short = |change: fn(&mut Evidence)| {
         let mut registry = whole();
-        change(&mut registry.told);
+        change(&mut registry.evidence);
         registry.view().unwrap_err()
     };
     type Case = (&'static str, fn(&mut Evidence), IncompleteEvidence);
@@ -232,7 +235,7 @@ fn evidence_with_a_hole_is_short_and_says_where() {
 fn a_mint_of_ours_that_went_away_must_have_been_looked_at_too() {
     let mut registry = Registry::new().mint(US, "a", Some(key(1))).transfer(0, STRANGER);
     assert!(registry.view().is_ok());
-    registry.told.tokens.clear();
+    registry.evidence.tokens.clear();
     assert_eq!(registry.view(), Err(IncompleteEvidence::Token(id(0))));
 }
 
@@ -245,7 +248,7 @@ fn what_is_held_follows_the_transfers_in_order() {
         .transfer(0, STRANGER)
         .transfer(1, US)
         .transfer(2, FORMER);
-    assert_eq!(registry.told.owned(&accounts()), BTreeSet::from([id(1), id(2)]));
+    assert_eq!(registry.evidence.owned(&accounts()), BTreeSet::from([id(1), id(2)]));
     let back = registry.transfer(0, US).transfer(1, Address::ZERO);
-    assert_eq!(back.told.owned(&accounts()), BTreeSet::from([id(0), id(2)]));
+    assert_eq!(back.evidence.owned(&accounts()), BTreeSet::from([id(0), id(2)]));
 }

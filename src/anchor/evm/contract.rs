@@ -1,10 +1,6 @@
-//! The identity registry's interface, as far as it is used, and how calls and logs become ours.
+//! The part of the registry's ABI that we use, mapped to our types.
 
-use alloy::{
-    primitives::{Bytes, U256},
-    sol,
-    sol_types::SolCall,
-};
+use alloy::{primitives::Bytes, sol, sol_types::SolCall};
 
 use crate::{
     anchor::{key::KEY_METADATA, plan::Call},
@@ -12,8 +8,6 @@ use crate::{
 };
 
 sol! {
-    /// ERC-8004's identity registry.
-    #[allow(missing_docs, reason = "the names are the standard's")]
     interface IdentityRegistry {
         struct MetadataEntry { string metadataKey; bytes metadataValue; }
 
@@ -32,12 +26,10 @@ sol! {
     }
 }
 
-/// The metadata key by which the original system marks agents that take x402 payments.
+/// The metadata key and value by which the original system marks agents that accept x402 payments.
 pub(super) const X402_METADATA: &str = "x402";
-/// Its value.
 pub(super) const X402_VALUE: &[u8] = br#"{"x402":true}"#;
 
-/// The calldata of a call.
 pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
     let entry = |key: &str, value: &[u8]| IdentityRegistry::MetadataEntry {
         metadataKey: key.to_owned(),
@@ -51,7 +43,7 @@ pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
         .abi_encode(),
         Call::Adopt { id, key } => set_metadata(id, KEY_METADATA, key.as_bytes()),
         Call::SetUri { id, uri } => {
-            IdentityRegistry::setAgentURICall { agentId: number(id), newURI: uri.clone() }
+            IdentityRegistry::setAgentURICall { agentId: id.number(), newURI: uri.clone() }
                 .abi_encode()
         }
         Call::SetX402 { id } => set_metadata(id, X402_METADATA, X402_VALUE),
@@ -60,11 +52,7 @@ pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
 }
 
 fn set_metadata(id: &AgentId, key: &str, value: &[u8]) -> Vec<u8> {
-    let (agent_id, key, value) = (number(id), key.to_owned(), value.to_vec().into());
+    let (agent_id, key, value) = (id.number(), key.to_owned(), value.to_vec().into());
     IdentityRegistry::setMetadataCall { agentId: agent_id, metadataKey: key, metadataValue: value }
         .abi_encode()
-}
-
-pub(super) fn number(id: &AgentId) -> U256 {
-    id.number()
 }

@@ -1,11 +1,13 @@
-//! One JSON-RPC endpoint: deadlines, and errors that never show its URL.
+//! One JSON-RPC endpoint, with deadlines and with errors that never show its URL.
 
 use std::{fmt, time::Duration};
 
 use alloy::{
+    eips::BlockNumberOrTag,
     network::Ethereum,
+    primitives::B256,
     providers::{Provider, ProviderBuilder, RootProvider},
-    rpc::client::RpcClient,
+    rpc::{client::RpcClient, types::Header},
     transports::TransportError,
 };
 use url::Url;
@@ -13,14 +15,14 @@ use url::Url;
 use super::transport::Post;
 use crate::telemetry::with_causes;
 
-/// No single answer takes longer.
+/// The longest that a single answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// A node that is asked, and its name for people: the URL itself may hold an API key.
+/// A node behind a JSON-RPC URL, and its name for people: the URL itself may contain an API key.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     name: String,
-    /// The parts of its URL that may be a secret: no text from it repeats them.
+    /// The parts of the URL that may be secret: they are removed from every message.
     secrets: Vec<String>,
     provider: RootProvider<Ethereum>,
 }
@@ -28,52 +30,63 @@ pub(crate) struct Endpoint {
 /// Why a node gave no usable answer. It never means that something did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RpcError {
-    /// The node said no.
-    #[error("{endpoint} refuses {what}: {message}")]
+    /// The node answered with a JSON-RPC error.
+    #[error("{endpoint} refused {what}: {message}")]
     Refused {
-        /// Which endpoint.
         endpoint: String,
-        /// What was asked.
         what: &'static str,
-        /// The JSON-RPC error's words.
         message: String,
-        /// Whether it is a contract's revert.
+        /// Whether a contract reverted.
         reverted: bool,
     },
-    /// No answer, or none that can be read.
-    #[error("{endpoint} does not answer {what}: {message}")]
-    Unreadable {
-        /// Which endpoint.
-        endpoint: String,
-        /// What was asked.
-        what: &'static str,
-        /// What went wrong.
-        message: String,
-    },
+    /// There was no answer, or it could not be read.
+    #[error("{endpoint} did not answer {what}: {message}")]
+    Unreadable { endpoint: String, what: &'static str, message: String },
 }
 
 impl Endpoint {
-    /// An endpoint by its URL.
+    /// `number` counts a chain's endpoints from 1, for messages.
     pub(crate) fn new(url: &Url, number: usize) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(REQUEST_LIMIT)
             .connect_timeout(REQUEST_LIMIT / 2)
             .build()?;
         let rpc = RpcClient::new(Post::new(client, url.clone()), false);
-        // None of the library's fillers: nonce, fees and signature are decided here.
+        // Without the library's fillers: nonce, fees and signature are decided here.
         let provider = ProviderBuilder::new().disable_recommended_fillers().connect_client(rpc);
         let host = url.host_str().unwrap_or("endpoint");
         let name = format!("{host} (endpoint {number})");
         Ok(Self { name, secrets: secrets(url), provider: provider.root().clone() })
     }
 
-    /// The library's side of it.
     pub(super) fn provider(&self) -> &RootProvider<Ethereum> {
         &self.provider
     }
 
-    /// Turns a failed request into words without its URL.
-    pub(super) fn unanswered(&self, what: &'static str, error: &TransportError) -> RpcError {
+    /// Awaits one request. `what` names it in the error, which never shows the URL.
+    pub(super) async fn request<T>(
+        &self,
+        what: &'static str,
+        request: impl IntoFuture<Output = Result<T, TransportError>>,
+    ) -> Result<T, RpcError> {
+        request.await.map_err(|error| self.describe(what, &error))
+    }
+
+    /// The header of a block; a block that is missing is an error.
+    pub(super) async fn header(
+        &self,
+        what: &'static str,
+        tag: BlockNumberOrTag,
+    ) -> Result<Header, RpcError> {
+        let block = self.request(what, self.provider.get_block_by_number(tag)).await?;
+        Ok(block.ok_or_else(|| self.missing(what))?.header)
+    }
+
+    pub(super) async fn block_hash(&self, number: u64) -> Result<B256, RpcError> {
+        Ok(self.header("a block", BlockNumberOrTag::Number(number)).await?.hash)
+    }
+
+    fn describe(&self, what: &'static str, error: &TransportError) -> RpcError {
         let endpoint = self.name.clone();
         match error.as_error_resp() {
             Some(payload) => {
@@ -88,17 +101,13 @@ impl Endpoint {
         }
     }
 
-    /// An answer that should not be missing.
+    /// An answer that must not be missing is.
     pub(super) fn missing(&self, what: &'static str) -> RpcError {
-        RpcError::Unreadable {
-            endpoint: self.name.clone(),
-            what,
-            message: "the answer is empty".to_owned(),
-        }
+        self.invalid(what, "the answer is empty")
     }
 
     /// An answer that cannot be true.
-    pub(super) fn wrong(&self, what: &'static str, message: impl Into<String>) -> RpcError {
+    pub(super) fn invalid(&self, what: &'static str, message: impl Into<String>) -> RpcError {
         RpcError::Unreadable { endpoint: self.name.clone(), what, message: message.into() }
     }
 }
@@ -115,7 +124,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// What of a URL may be a key. Short parts, such as `v2` or `rpc`, are none and would only garble every text.
+/// The parts of a URL that may be a key. Short ones, such as `v2` or `rpc`, are not, and removing them would garble
+/// every message.
 fn secrets(url: &Url) -> Vec<String> {
     const SHORTEST: usize = 6;
     let credentials = [url.username(), url.password().unwrap_or_default()].map(str::to_owned);
@@ -125,7 +135,7 @@ fn secrets(url: &Url) -> Vec<String> {
     parts.filter(|part| part.len() >= SHORTEST).collect()
 }
 
-/// Cuts every URL and secret out of a text, and texts to a length that a log line can bear.
+/// Removes every URL and secret from a text, and cuts it to the length of a log line.
 fn redact(text: &str, secrets: &[String]) -> String {
     let mut clean = String::new();
     let mut rest = text;

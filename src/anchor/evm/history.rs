@@ -1,15 +1,16 @@
-//! The registry's events about our accounts, read once: final blocks do not change.
+//! The registry's events about our accounts. They are read once, since finalized blocks do not change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
+    network::TransactionResponse,
     primitives::{Address, B256, keccak256},
     providers::Provider,
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
 };
 
-use super::{AtBlock, RpcError, contract::IdentityRegistry, hash_at};
+use super::{AtBlock, RpcError, contract::IdentityRegistry};
 use crate::{
     anchor::{
         evidence::{Accounts, Adoption, Block, Evidence, Mint, Transfer},
@@ -18,72 +19,74 @@ use crate::{
     registration::AgentId,
 };
 
-/// How many blocks are asked for at once to begin with; nodes allow 500 to 10,000.
+/// How many blocks one eth_getLogs covers to begin with; nodes allow 500 to 10,000.
 const RANGE: u64 = 10_000;
 
-/// What was read so far.
+/// The events that have been read so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
-    /// The registry's first block.
+    /// The first block of the scan: the registry's deployment, or earlier.
     first: u64,
-    /// Decisions in a row that found it incomplete.
+    /// How many decisions in a row found it incomplete.
     doubts: u32,
-    /// The first block that was not read.
+    /// The first block that has not been read.
     next: u64,
-    /// The last block that was read.
+    /// The last block that has been read.
     last: Option<Block>,
     mints: Vec<Mint>,
     transfers: Vec<Transfer>,
-    /// κ set on a token, by whatever transaction.
+    /// κ set on a token, with the transaction that set it, whoever sent it.
     keys: Vec<(AgentId, AnchorKey, B256)>,
     senders: BTreeMap<B256, Address>,
 }
 
 impl History {
-    /// A history that begins at the registry's first block.
+    /// An empty history that begins at `block`.
     pub(crate) fn since(block: u64) -> Self {
         Self { first: block, next: block, ..Self::default() }
     }
 
-    /// Takes in whether what was read is complete. If it isn't, a node left something out, so it is read again from the
-    /// start: at once, then after ever more decisions, for that may be long.
-    pub(in crate::anchor) fn judged(&mut self, is_complete: bool) {
+    /// Call with whether the evidence was complete. If it was not, a node left something out: rescans immediately, then
+    /// with exponential backoff, since a rescan can be slow.
+    pub(in crate::anchor) fn judge(&mut self, is_complete: bool) {
         self.doubts = if is_complete { 0 } else { self.doubts.saturating_add(1) };
         if self.doubts.is_power_of_two() {
             *self = Self { doubts: self.doubts, ..Self::since(self.first) };
         }
     }
 
-    /// Reads on to the block at hand. Nothing is kept unless all of it was read and the block is still what it was.
+    /// Reads on to the given block. Keeps nothing unless everything was read and the block is still in the chain.
     pub(super) async fn extend(
         &mut self,
         at: &AtBlock<'_>,
         accounts: &Accounts,
     ) -> Result<(), RpcError> {
         if let Some(last) = self.last
-            && !at.stands_on(last).await?
+            && !at.contains(last).await?
         {
-            return Err(at.endpoint.wrong("a final block", "its hash is not what it was"));
+            return Err(at.endpoint().invalid("a finalized block", "its hash has changed"));
         }
         let mut grown = self.clone();
         let mut width = RANGE;
-        while grown.next <= at.block.number {
-            let to = at.block.number.min(grown.next.saturating_add(width - 1));
+        while grown.next <= at.block().number {
+            let to = at.block().number.min(grown.next.saturating_add(width - 1));
             match grown.read(at, accounts, to).await {
                 Ok(()) => {
                     grown.next = to + 1;
                     width = (width * 2).min(RANGE);
                 }
-                // A range that is too wide is refused in many ways, so every refusal is tried again at half.
+                // Nodes refuse a wide range in many ways, so every refusal is retried with half the width.
                 Err(error) if width == 1 => return Err(error),
                 Err(_) => width = (width / 2).max(1),
             }
         }
-        // Logs are asked for by number: they were of this block's chain only if its number still names it.
-        if hash_at(at.endpoint, at.block.number).await? != at.block.hash {
-            return Err(at.endpoint.wrong("the final block", "its number names another block"));
+        // Logs are requested by number, so they belong to this block's chain only if its number still has its hash.
+        if at.endpoint().block_hash(at.block().number).await? != at.block().hash {
+            return Err(at
+                .endpoint()
+                .invalid("the finalized block", "its number names another block"));
         }
-        grown.last = Some(at.block);
+        grown.last = Some(at.block());
         *self = grown;
         Ok(())
     }
@@ -97,7 +100,7 @@ impl History {
         let ours: Vec<B256> = accounts.all().map(|account| account.into_word()).collect();
         let filter = |topic: B256| {
             Filter::new()
-                .address(at.registry)
+                .address(at.registry())
                 .from_block(self.next)
                 .to_block(to)
                 .event_signature(topic)
@@ -118,7 +121,7 @@ impl History {
         for log in registered {
             mints.push(mint(at, &log).await?);
         }
-        // A transfer between two of our accounts is found by both filters.
+        // A transfer between two of our accounts matches both filters.
         let moves: BTreeMap<_, _> =
             sent.iter().chain(&received).map(|log| (position(log), log)).collect();
         let mut transfers = Vec::new();
@@ -145,7 +148,7 @@ impl History {
         Ok(())
     }
 
-    /// The evidence so far, without what is not an event.
+    /// The events as evidence; balances, adoptions and tokens are still missing.
     pub(super) fn evidence(&self, block: Block, count: u64) -> Evidence {
         Evidence {
             block,
@@ -158,7 +161,7 @@ impl History {
         }
     }
 
-    /// Who set κ on the tokens that are ours.
+    /// Who set κ on the given tokens.
     pub(super) async fn adoptions(
         &mut self,
         at: &AtBlock<'_>,
@@ -185,11 +188,11 @@ fn position(log: &Log) -> (Option<u64>, Option<u64>) {
 }
 
 async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, RpcError> {
-    let found = at.endpoint.provider().get_logs(&filter).await;
-    let found = found.map_err(|error| at.endpoint.unanswered("eth_getLogs", &error))?;
-    match found.iter().find(|log| log.address() != at.registry || log.removed) {
+    let endpoint = at.endpoint();
+    let found = endpoint.request("eth_getLogs", endpoint.provider().get_logs(&filter)).await?;
+    match found.iter().find(|log| log.address() != at.registry() || log.removed) {
         Some(_) => {
-            Err(at.endpoint.wrong("eth_getLogs", "a log is not the registry's, or was removed"))
+            Err(endpoint.invalid("eth_getLogs", "a log is not the registry's, or was removed"))
         }
         None => Ok(found),
     }
@@ -197,22 +200,23 @@ async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, RpcError> {
 
 fn decode<E: SolEvent>(at: &AtBlock<'_>, log: &Log) -> Result<E, RpcError> {
     let decoded =
-        log.log_decode::<E>().map_err(|error| at.endpoint.wrong("a log", error.to_string()))?;
+        log.log_decode::<E>().map_err(|error| at.endpoint().invalid("a log", error.to_string()))?;
     Ok(decoded.inner.data)
 }
 
-/// A mint with κ as its own receipt has it.
+/// A mint, with κ from its own receipt.
 async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, RpcError> {
     let event = decode::<IdentityRegistry::Registered>(at, log)?;
-    let hash = log.transaction_hash.ok_or_else(|| at.endpoint.missing("a log's transaction"))?;
-    let receipt = at.endpoint.provider().get_transaction_receipt(hash).await;
-    let receipt =
-        receipt.map_err(|error| at.endpoint.unanswered("eth_getTransactionReceipt", &error))?;
-    let receipt = receipt.ok_or_else(|| at.endpoint.missing("a mint's receipt"))?;
+    let hash = log.transaction_hash.ok_or_else(|| at.endpoint().missing("a log's transaction"))?;
+    let receipt = at.endpoint().provider().get_transaction_receipt(hash);
+    let receipt = at.endpoint().request("eth_getTransactionReceipt", receipt).await?;
+    let receipt = receipt.ok_or_else(|| at.endpoint().missing("a mint's receipt"))?;
     if receipt.block_hash != log.block_hash || !receipt.status() {
-        return Err(at.endpoint.wrong("a mint's receipt", "it is of another block, or failed"));
+        return Err(at
+            .endpoint()
+            .invalid("a mint's receipt", "it is in another block, or the transaction failed"));
     }
-    let own = receipt.inner.logs().iter().filter(|log| log.address() == at.registry);
+    let own = receipt.inner.logs().iter().filter(|log| log.address() == at.registry());
     let set = own.filter_map(|log| log.log_decode::<IdentityRegistry::MetadataSet>().ok());
     let mut keys = set
         .map(|set| set.inner.data)
@@ -222,9 +226,7 @@ async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, RpcError> {
 }
 
 async fn sender(at: &AtBlock<'_>, hash: B256) -> Result<Address, RpcError> {
-    use alloy::network::TransactionResponse;
-    let transaction = at.endpoint.provider().get_transaction_by_hash(hash).await;
-    let transaction =
-        transaction.map_err(|error| at.endpoint.unanswered("eth_getTransactionByHash", &error))?;
-    Ok(transaction.ok_or_else(|| at.endpoint.missing("a settled transaction"))?.from())
+    let transaction = at.endpoint().provider().get_transaction_by_hash(hash);
+    let transaction = at.endpoint().request("eth_getTransactionByHash", transaction).await?;
+    Ok(transaction.ok_or_else(|| at.endpoint().missing("a final transaction"))?.from())
 }

@@ -1,4 +1,5 @@
-//! JSON-RPC over HTTP, warily: an answer is the question's own, no larger than sense, and no log line holds the URL.
+//! JSON-RPC over HTTP for nodes that are not trusted: an answer must carry the request's id, its size is limited, and no
+//! log line contains the URL.
 
 use std::task::{Context, Poll};
 
@@ -9,10 +10,9 @@ use alloy::{
 use tower::Service;
 use url::Url;
 
-/// The largest answer that is read, bytes.
+/// The largest answer that is read, in bytes.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// A node behind a URL.
 #[derive(Clone)]
 pub(super) struct Post {
     client: reqwest::Client,
@@ -43,7 +43,7 @@ impl Post {
             }
             Err(error) => return Err(TransportError::deser_err(error, text())),
         };
-        // An answer under another id may be the answer to anything.
+        // An answer with another id may answer anything.
         let own = request.as_single().is_some_and(|asked| {
             answer.as_single().is_some_and(|answered| answered.id == *asked.id())
         });

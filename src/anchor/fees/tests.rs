@@ -10,102 +10,102 @@ use crate::{
 use proptest::prelude::*;
 
 const PLENTY: SpendLimits = SpendLimits { max_fee: 1_000, daily_budget: 10_000_000 };
-const MARKET: FeeInputs = FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
+const INPUTS: FeeInputs = FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
 
 fn fees(max_fee: u128, tip: u128) -> Fees {
     Fees { max_fee, tip }
 }
 
 #[test]
-fn a_price_keeps_to_the_ceiling_the_budget_and_the_funds() {
+fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
     use AnchorReason::{BudgetSpent, FeeTooHigh, NoFunds};
-    let market = |change: fn(&mut FeeInputs)| {
-        let mut market = MARKET;
-        change(&mut market);
-        market
+    let inputs = |change: fn(&mut FeeInputs)| {
+        let mut inputs = INPUTS;
+        change(&mut inputs);
+        inputs
     };
     let allowed = |max_fee, daily_budget| SpendLimits { max_fee, daily_budget };
     let cases = [
-        ("twice the base fee and the tip", None, MARKET, PLENTY, Ok(fees(203, 3))),
-        ("no more than the ceiling", None, MARKET, allowed(150, 10_000_000), Ok(fees(150, 3))),
-        ("a ceiling at the base fee", None, MARKET, allowed(100, 10_000_000), Ok(fees(100, 3))),
-        ("a ceiling below the base fee", None, MARKET, allowed(99, 10_000_000), Err(FeeTooHigh)),
+        ("twice the base fee and the tip", None, INPUTS, PLENTY, Ok(fees(203, 3))),
+        ("no more than the ceiling", None, INPUTS, allowed(150, 10_000_000), Ok(fees(150, 3))),
+        ("a ceiling at the base fee", None, INPUTS, allowed(100, 10_000_000), Ok(fees(100, 3))),
+        ("a ceiling below the base fee", None, INPUTS, allowed(99, 10_000_000), Err(FeeTooHigh)),
         (
             "a tip above the ceiling",
             None,
-            market(|m| m.tip = 5_000),
+            inputs(|m| m.tip = 5_000),
             PLENTY,
             Ok(fees(1_000, 1_000)),
         ),
         (
             "no base fee and no tip",
             None,
-            market(|m| (m.base_fee, m.tip) = (0, 0)),
+            inputs(|m| (m.base_fee, m.tip) = (0, 0)),
             PLENTY,
             Ok(fees(0, 0)),
         ),
-        ("the last wei of the budget", None, MARKET, allowed(1_000, 203_000), Ok(fees(203, 3))),
-        ("one wei over the budget", None, MARKET, allowed(1_000, 202_999), Err(BudgetSpent)),
-        ("what was spent counts", None, market(|m| m.spent = 9_797_001), PLENTY, Err(BudgetSpent)),
-        ("and no more", None, market(|m| m.spent = 9_797_000), PLENTY, Ok(fees(203, 3))),
+        ("the last wei of the budget", None, INPUTS, allowed(1_000, 203_000), Ok(fees(203, 3))),
+        ("one wei over the budget", None, INPUTS, allowed(1_000, 202_999), Err(BudgetSpent)),
+        ("what was spent counts", None, inputs(|m| m.spent = 9_797_001), PLENTY, Err(BudgetSpent)),
+        ("and no more", None, inputs(|m| m.spent = 9_797_000), PLENTY, Ok(fees(203, 3))),
         (
             "the last wei of the balance",
             None,
-            market(|m| m.balance = 203_000),
+            inputs(|m| m.balance = 203_000),
             PLENTY,
             Ok(fees(203, 3)),
         ),
-        ("one wei over the balance", None, market(|m| m.balance = 202_999), PLENTY, Err(NoFunds)),
-        ("an eighth more in both", Some(fees(400, 80)), MARKET, PLENTY, Ok(fees(450, 90))),
-        ("an eighth, rounded up", Some(fees(401, 81)), MARKET, PLENTY, Ok(fees(452, 92))),
+        ("one wei over the balance", None, inputs(|m| m.balance = 202_999), PLENTY, Err(NoFunds)),
+        ("an eighth more in both", Some(fees(400, 80)), INPUTS, PLENTY, Ok(fees(450, 90))),
+        ("an eighth, rounded up", Some(fees(401, 81)), INPUTS, PLENTY, Ok(fees(452, 92))),
         (
             "an eighth of nothing is one",
             Some(fees(300, 0)),
-            market(|m| m.tip = 0),
+            inputs(|m| m.tip = 0),
             PLENTY,
             Ok(fees(338, 1)),
         ),
         (
             "more than an eighth where the market asks it",
             Some(fees(8, 1)),
-            MARKET,
+            INPUTS,
             PLENTY,
             Ok(fees(203, 3)),
         ),
-        ("the ceiling is met", Some(fees(888, 8)), MARKET, PLENTY, Ok(fees(999, 9))),
-        ("the ceiling is passed", Some(fees(889, 8)), MARKET, PLENTY, Err(FeeTooHigh)),
+        ("the ceiling is met", Some(fees(888, 8)), INPUTS, PLENTY, Ok(fees(999, 9))),
+        ("the ceiling is passed", Some(fees(889, 8)), INPUTS, PLENTY, Err(FeeTooHigh)),
         // The tip must rise too, and cannot pass the whole fee.
         (
             "a tip that has no room",
             Some(fees(88, 888)),
-            market(|m| m.base_fee = 1),
+            inputs(|m| m.base_fee = 1),
             allowed(100, 10_000_000),
             Err(FeeTooHigh),
         ),
         (
             "only the difference is new",
             Some(fees(400, 80)),
-            market(|m| m.spent = 400_000),
+            inputs(|m| m.spent = 400_000),
             allowed(1_000, 450_000),
             Ok(fees(450, 90)),
         ),
         (
             "one wei over with it",
             Some(fees(400, 80)),
-            market(|m| m.spent = 400_000),
+            inputs(|m| m.spent = 400_000),
             allowed(1_000, 449_999),
             Err(BudgetSpent),
         ),
         (
             "the whole must be there",
             Some(fees(400, 80)),
-            market(|m| m.balance = 449_999),
+            inputs(|m| m.balance = 449_999),
             PLENTY,
             Err(NoFunds),
         ),
     ];
-    for (name, last, market, allowed, expected) in cases {
-        assert_eq!(compute_fees(1_000, last, &market, &allowed), expected, "{name}");
+    for (name, last, inputs, limits, expected) in cases {
+        assert_eq!(compute_fees(1_000, last, &inputs, &limits), expected, "{name}");
     }
 }
 
@@ -158,5 +158,13 @@ proptest! {
                 prop_assert!(new > old && new - old >= old / 8 + u128::from(old % 8 > 0), "{} to {}", old, new);
             }
         }
+    }
+}
+
+#[test]
+fn funds_last_as_many_days_as_the_budget_goes_into_them() {
+    let budget = |daily_budget| SpendLimits { max_fee: 1, daily_budget };
+    for (balance, daily, days) in [(100, 40, 2.5), (0, 40, 0.0), (7, 0, 7.0)] {
+        assert_eq!(budget(daily).days_of(balance), days, "{balance} by {daily}");
     }
 }

@@ -2,22 +2,25 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use crate::{
-    anchor::{
-        evidence::{Accounts, Block},
-        facts::learned,
-        journal::{
-            AccountState, AgentNote, Attempt, CodeHashes, IdNote, InFlight, Journal, JournalError,
-            JournalFile, Spent, lane_key, read,
-        },
-        reason::AnchorReason,
-    },
-    registration::{AgentId, AgentRegistry, OnChainAgent, OnChainId},
-};
 use alloy::primitives::{Address, B256};
 use serde_json::{Value, json};
 
-const US: Address = Address::repeat_byte(0x11);
+use crate::{
+    anchor::{
+        account::{AccountKey, AccountState, AgentRecord, Attempt, CodeHashes, InFlight, Spent},
+        evidence::{Accounts, Block},
+        facts::IdRecord,
+        journal::{
+            Journal, JournalError, JournalStore,
+            file::{JournalFile, read},
+        },
+        reason::AnchorReason,
+        testing::{US, host, id, registry},
+    },
+    registration::AgentName,
+    testing::at,
+};
+
 const OLD: Address = Address::repeat_byte(0xf2);
 
 fn accounts(current: Address, former: &[Address]) -> Accounts {
@@ -28,64 +31,113 @@ fn ours() -> Accounts {
     accounts(US, &[])
 }
 
-fn registry(chain_id: u64) -> AgentRegistry {
-    AgentRegistry { chain_id, address: Address::repeat_byte(0x80) }
+fn key(account: Address) -> AccountKey {
+    AccountKey { registry: registry(1), account }
 }
 
-fn note(reason: AnchorReason, id: IdNote) -> AgentNote {
-    AgentNote { reason, id, reverts: 2 }
+fn record(reason: AnchorReason, id: IdRecord) -> AgentRecord {
+    AgentRecord { reason, id, failures: 2 }
 }
 
-/// A lane in which every field says something.
-fn lane(account: Address) -> AccountState {
-    let attempt = |number: u8, fee: &str| Attempt {
+/// A state in which every field has a value of its own.
+fn state(account: Address) -> AccountState {
+    let attempt = |number: u8, max_fee: u128| Attempt {
         hash: B256::repeat_byte(number),
         raw: vec![2, number].into(),
-        max_fee: fee.to_owned(),
-        tip: "1".to_owned(),
+        max_fee,
+        tip: 1,
     };
     let agents = [
-        ("default", note(AnchorReason::Anchored, IdNote::Ours("0".to_owned()))),
-        ("host:audit.example", note(AnchorReason::NotOwner, IdNote::Lost)),
-        ("host:b.example", note(AnchorReason::AdoptFirst, IdNote::Refuted)),
-        ("host:c.example", note(AnchorReason::Pending, IdNote::Unknown)),
-        ("host:d.example", note(AnchorReason::Anchored, IdNote::Ours("seven".to_owned()))),
+        (AgentName::Default, record(AnchorReason::Anchored, IdRecord::Ours(id(0)))),
+        (host("audit.example"), record(AnchorReason::NotOwner, IdRecord::Lost)),
+        (host("b.example"), record(AnchorReason::AdoptFirst, IdRecord::Refuted)),
+        (host("c.example"), record(AnchorReason::Pending, IdRecord::Unknown)),
     ];
     AccountState {
         account,
-        slot: Some(InFlight {
+        in_flight: Some(InFlight {
             nonce: 5,
-            agent: "default".to_owned(),
+            agent: AgentName::Default,
             call: "register(…)".to_owned(),
             to: Address::repeat_byte(0x80),
             data: vec![1, 2, 3].into(),
             gas: 200_000,
             decisions: 4,
-            attempts: vec![
-                attempt(1, "100"),
-                attempt(2, "340282366920938463463374607431768211455"),
-            ],
+            attempts: vec![attempt(1, 100), attempt(2, u128::MAX)],
         }),
         waited: 3,
-        spent: Spent { day: "2026-11-24".to_owned(), wei: "20000000".to_owned() },
+        spent: Spent { day: "2026-11-24".to_owned(), wei: 20_000_000 },
         checkpoint: Some(Block { number: 6, hash: B256::repeat_byte(6) }),
         code: Some(CodeHashes {
             proxy: B256::repeat_byte(3),
             implementation: B256::repeat_byte(4),
         }),
-        agents: agents.into_iter().map(|(agent, note)| (agent.to_owned(), note)).collect(),
+        agents: agents.into(),
         foreign_nonces: 6,
-        settled_count: 7,
-        settled_block: 8,
-        balance: "9".to_owned(),
-        decided_at: "2026-11-24T00:00:00Z".to_owned(),
+        final_count: 7,
+        final_block: 8,
+        balance: 9,
+        decided_at: Some(at("2026-11-24T00:00:00Z")),
         step: "sign".to_owned(),
     }
 }
 
 fn journal(account: Address) -> Journal {
-    let lanes = [(lane_key(&registry(1), account), lane(account))];
-    Journal { owner_id: "harbour".to_owned(), lanes: lanes.into() }
+    let accounts = [(key(account), state(account))];
+    Journal { owner_id: "harbour".to_owned(), accounts: accounts.into() }
+}
+
+/// What version 0.1.0 wrote for it.
+fn stored() -> Value {
+    let byte = |byte: &str, count| format!("0x{}", byte.repeat(count));
+    json!({ "ownerId": "harbour", "lanes": {
+        format!("eip155:1:{}:{}", byte("80", 20), byte("11", 20)): {
+            "account": byte("11", 20),
+            "slot": {
+                "nonce": 5, "agent": "default", "call": "register(…)", "to": byte("80", 20),
+                "data": "0x010203", "gas": 200_000, "decisions": 4, "attempts": [
+                    { "hash": byte("01", 32), "raw": "0x0201", "maxFee": "100", "tip": "1" },
+                    {
+                        "hash": byte("02", 32), "raw": "0x0202",
+                        "maxFee": "340282366920938463463374607431768211455", "tip": "1",
+                    },
+                ],
+            },
+            "waited": 3,
+            "spent": { "day": "2026-11-24", "wei": "20000000" },
+            "code": { "proxy": byte("03", 32), "implementation": byte("04", 32) },
+            "checkpoint": { "number": 6, "hash": byte("06", 32) },
+            "agents": {
+                "default": {
+                    "reason": "Anchored", "id": { "state": "ours", "agentId": "0" }, "reverts": 2,
+                },
+                "host:audit.example": {
+                    "reason": "NotOwner", "id": { "state": "lost" }, "reverts": 2,
+                },
+                "host:b.example": {
+                    "reason": "AdoptFirst", "id": { "state": "refuted" }, "reverts": 2,
+                },
+                "host:c.example": {
+                    "reason": "Pending", "id": { "state": "unknown" }, "reverts": 2,
+                },
+            },
+            "foreignNonces": 6, "settledCount": 7, "settledBlock": 8, "balance": "9",
+            "decidedAt": "2026-11-24T00:00:00Z", "step": "sign",
+        },
+    } })
+}
+
+#[test]
+fn the_format_is_that_of_the_first_version() {
+    assert_eq!(serde_json::to_value(journal(US)).unwrap(), stored());
+    assert_eq!(serde_json::from_value::<Journal>(stored()).unwrap(), journal(US));
+    // An account of which nothing has been read: that version wrote empty text for amounts and instants.
+    let mut fresh = stored();
+    let lane = fresh["lanes"].as_object_mut().unwrap().values_mut().next().unwrap();
+    *lane = json!({ "account": lane["account"], "balance": "", "decidedAt": "", "spent": {} });
+    let read: Journal = serde_json::from_value(fresh).unwrap();
+    let expected = AccountState { account: US, ..AccountState::default() };
+    assert_eq!(read.accounts[&key(US)], expected);
 }
 
 /// A folder with a journal in it, and the journal's path.
@@ -93,8 +145,12 @@ fn written() -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.json");
     let (file, _) = JournalFile::open(&path, "harbour", &ours()).unwrap();
-    file.write(&journal(US)).unwrap();
+    replace(file, &journal(US)).unwrap();
     (dir, path)
+}
+
+fn replace(mut file: JournalFile, journal: &Journal) -> Result<(), JournalError> {
+    futures::executor::block_on(file.replace(&journal.encode()))
 }
 
 fn open(path: &Path) -> Result<Journal, JournalError> {
@@ -143,8 +199,8 @@ fn after_a_crash_the_old_journal_stands_or_the_new_one() {
         assert_eq!(open(&path).unwrap(), journal(US));
     }
     let (file, mut changed) = JournalFile::open(&path, "harbour", &ours()).unwrap();
-    changed.lanes.get_mut(&lane_key(&registry(1), US)).unwrap().waited = 9;
-    file.write(&changed).unwrap();
+    changed.accounts.get_mut(&key(US)).unwrap().waited = 9;
+    replace(file, &changed).unwrap();
     assert_eq!(read(&path).unwrap(), Some(changed));
     let mut names: Vec<_> =
         fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -158,7 +214,7 @@ fn a_journal_may_have_any_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         let (file, _) = JournalFile::open(&path, "harbour", &ours()).unwrap();
-        file.write(&journal(US)).unwrap();
+        replace(file, &journal(US)).unwrap();
         assert_eq!(read(&path).unwrap(), Some(journal(US)), "{name}");
         // Another of nearly the same name is another journal.
         assert!(open(&path.with_extension("other")).is_ok(), "{name}");
@@ -169,8 +225,10 @@ fn a_journal_may_have_any_name() {
 fn one_changed_byte_is_noticed_wherever_it_stands() {
     let (_dir, path) = written();
     let mut small = journal(US);
-    small.lanes.values_mut().for_each(|lane| lane.agents.retain(|agent, _| agent == "default"));
-    JournalFile::open(&path, "harbour", &ours()).unwrap().0.write(&small).unwrap();
+    small.accounts.values_mut().for_each(|state| {
+        state.agents.retain(|agent, _| *agent == AgentName::Default);
+    });
+    replace(JournalFile::open(&path, "harbour", &ours()).unwrap().0, &small).unwrap();
     let whole = fs::read(&path).unwrap();
     let mut unharmed = 0;
     for at in 0..whole.len() {
@@ -276,63 +334,54 @@ fn a_place_that_cannot_be_used_is_named() {
     let (file, journal) = JournalFile::open(&path, "harbour", &ours()).unwrap();
     let before = fs::read(&path).unwrap();
     fs::create_dir(dir.path().join("journal.json.next")).unwrap();
-    let refused = file.write(&journal).unwrap_err();
+    let refused = replace(file, &journal).unwrap_err();
     assert!(matches!(refused, JournalError::Io { act: "written", .. }), "{refused}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
 
 #[test]
-fn what_is_remembered_of_ids_is_told() {
-    let learned = learned(&journal(US));
-    let told = |agent: &str| learned.0[&(agent.to_owned(), registry(1))];
-    let agent = |id, reason| OnChainAgent { id, reason };
-    let zero = AgentId::parse("0").unwrap();
-    assert_eq!(told("default"), agent(OnChainId::Own(zero), "Anchored"));
-    assert_eq!(told("host:audit.example"), agent(OnChainId::Withheld, "NotOwner"));
-    assert_eq!(told("host:b.example"), agent(OnChainId::Withheld, "AdoptFirst"));
-    assert_eq!(told("host:c.example"), agent(OnChainId::Unknown, "Pending"));
-    assert_eq!(told("host:d.example"), agent(OnChainId::Unknown, "Anchored"), "an unreadable id");
-    assert_eq!(learned.0.len(), 5);
-    let nowhere = Journal { lanes: [("nowhere".to_owned(), lane(US))].into(), ..journal(US) };
-    assert!(crate::anchor::facts::learned(&nowhere).0.is_empty());
-}
-
-#[test]
-fn after_a_change_of_key_the_lane_that_was_decided_last_is_told() {
-    let key = |account| lane_key(&registry(1), account);
-    for (new, old) in [(US, OLD), (OLD, US)] {
-        let mut journal =
-            Journal { owner_id: "harbour".to_owned(), lanes: [(key(old), lane(old))].into() };
-        let agents = [("default".to_owned(), note(AnchorReason::NotOwner, IdNote::Lost))];
-        let mut moved =
-            AccountState { account: new, agents: agents.into(), ..AccountState::default() };
-        let told = |journal: &Journal| learned(journal).0[&("default".to_owned(), registry(1))];
-        journal.lanes.insert(key(new), moved.clone());
-        assert_eq!(told(&journal).reason, "Anchored", "nothing was decided as {new} yet");
-        moved.decided_at = "2026-11-24T00:00:01Z".to_owned();
-        journal.lanes.insert(key(new), moved);
-        assert_eq!(told(&journal), OnChainAgent { id: OnChainId::Withheld, reason: "NotOwner" });
-    }
-}
-
-#[test]
-fn a_day_is_utc_and_what_was_spent_on_another_counts_for_nothing() {
-    let spent = |day: &str, wei: &str| Spent { day: day.to_owned(), wei: wei.to_owned() };
-    let cases = [
-        ("the same day", spent("2026-11-24", "7"), "2026-11-24T00:00:00Z", 7),
-        ("its last second", spent("2026-11-24", "7"), "2026-11-24T23:59:59Z", 7),
-        ("elsewhere it is tomorrow", spent("2026-11-24", "7"), "2026-11-25T01:00:00+02:00", 7),
-        ("the next day", spent("2026-11-24", "7"), "2026-11-25T00:00:00Z", 0),
-        ("the clock went back", spent("2026-11-24", "7"), "2026-11-23T23:59:59Z", 0),
-        ("nothing yet", Spent::default(), "2026-11-24T00:00:00Z", 0),
+fn amounts_instants_and_agents_that_make_no_sense_are_corrupt() {
+    let (_dir, path) = written();
+    let mut changes: Vec<(&str, Value)> = vec![
+        ("balance", json!("plenty")),
+        ("decidedAt", json!("yesterday")),
         (
-            "an unreadable amount is all there is",
-            spent("2026-11-24", "-1"),
-            "2026-11-24T00:00:00Z",
-            u128::MAX,
+            "agents",
+            json!({ "host:": { "reason": "Anchored", "id": { "state": "lost" }, "reverts": 0 } }),
         ),
     ];
-    for (name, spent, now, expected) in cases {
-        assert_eq!(spent.on(crate::testing::at(now)), expected, "{name}");
+    let unreadable = json!({ "state": "ours", "agentId": "seven" });
+    let agent = json!({ "default": { "reason": "Anchored", "id": unreadable, "reverts": 0 } });
+    changes.push(("agents", agent));
+    for (field, value) in changes {
+        let mut content = stored();
+        let lane = content["lanes"].as_object_mut().unwrap().values_mut().next().unwrap();
+        lane[field] = value.clone();
+        let refused = refused(&path, &with_checksum(content));
+        assert!(matches!(refused, JournalError::Corrupt { .. }), "{field} {value}: {refused}");
     }
+    let nowhere = json!({ "ownerId": "harbour", "lanes": { "nowhere": {} } });
+    let refused = refused(&path, &with_checksum(nowhere));
+    assert!(matches!(refused, JournalError::Corrupt { .. }), "{refused}");
+}
+
+fn with_checksum(content: Value) -> Vec<u8> {
+    let checksum = blake3::hash(content.to_string().as_bytes()).to_hex().to_string();
+    let journal = json!({
+        "format": "erc8004-registrar-journal", "version": 1, "checksum": checksum, "content": content,
+    });
+    serde_json::to_vec(&journal).unwrap()
+}
+
+#[test]
+fn a_new_accounts_state_begins_with_the_agents_of_the_previous_account() {
+    let mut journal = journal(OLD);
+    let begun = journal.account(&key(US));
+    assert_eq!(begun.agents, state(OLD).agents);
+    assert_eq!((begun.in_flight.clone(), begun.final_count), (None, 0));
+    let elsewhere = AccountKey { registry: registry(2), account: US };
+    assert_eq!(journal.account(&elsewhere), AccountState::default());
+    journal.put(key(US), begun);
+    assert!(journal.accounts[&key(OLD)].agents.is_empty(), "one account lists an agent");
+    assert_eq!(journal.accounts[&key(OLD)].in_flight, state(OLD).in_flight);
 }

@@ -1,16 +1,15 @@
 //! κ: its encoding, and that nothing collides.
 
-use crate::{
-    anchor::key::{AnchorKey, AnchoredAgent, Owner},
-    offer::Hostname,
-    registration::AgentRegistry,
-};
 use alloy::primitives::{Address, keccak256};
 use proptest::prelude::*;
 
-fn host(name: &str) -> AnchoredAgent {
-    AnchoredAgent::Host(Hostname::parse(name).unwrap())
-}
+use crate::{
+    anchor::{
+        key::{AnchorKey, Owner},
+        testing::host,
+    },
+    registration::{AgentName, AgentRegistry},
+};
 
 #[test]
 fn the_key_is_the_hash_of_length_prefixed_fields() {
@@ -49,7 +48,7 @@ proptest! {
         let key = |at: usize| {
             let registry = AgentRegistry { chain_id: chains[at], address: Address::repeat_byte(registries[at]) };
             let owner = Owner { id: owners[at].clone(), incarnation: incarnations[at] };
-            let agent = if agents[at].is_empty() { AnchoredAgent::Default } else { host(agents[at]) };
+            let agent = if agents[at].is_empty() { AgentName::Default } else { host(agents[at]) };
             AnchorKey::derive(&registry, &owner, &agent)
         };
         prop_assert_eq!(parts(0) == parts(1), key(0) == key(1));

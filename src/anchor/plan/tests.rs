@@ -1,8 +1,12 @@
 //! The decision by itself: the step and the reasons of every situation.
 
-use crate::anchor::{
-    evidence::Token,
-    plan::{BUMP_AFTER_DECISIONS, MintReadiness, PAID_FAILURES, Slot},
+use crate::{
+    anchor::{
+        evidence::Token,
+        plan::{BUMP_AFTER_DECISIONS, PAID_FAILURES},
+        testing::{FORMER, STRANGER, US, id, in_flight, key},
+    },
+    registration::Selling,
 };
 
 mod laws;
@@ -10,18 +14,19 @@ mod model;
 mod search;
 mod situation;
 
-use self::situation::{
-    FORMER, HOST_URI, STRANGER, Situation, URI, US, id, key, quiet, token, told,
-};
+use self::situation::{HOST_URI, Situation, URI, in_words, quiet, token};
 
 type Case = (&'static str, fn(&mut Situation), &'static str);
 
+/// Every case starts from a quiet situation, is changed, and leads to a decision in words.
 fn holds(cases: &[Case]) {
-    for (name, change, expected) in cases {
+    let failed = cases.iter().filter_map(|(name, change, expected)| {
         let mut situation = quiet();
         change(&mut situation);
-        assert_eq!(told(&situation.decide()), *expected, "{name}");
-    }
+        let decided = in_words(&situation.decide());
+        (decided != *expected).then(|| format!("{name}: {decided}, not {expected}"))
+    });
+    assert_eq!(failed.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
 const MINTS: &str = "sign@5 default mint https://seller.example/a k1; default Pending";
@@ -29,44 +34,44 @@ const MINTS: &str = "sign@5 default mint https://seller.example/a k1; default Pe
 #[test]
 fn what_is_in_flight_goes_before_what_is_wanted() {
     holds(&[
-        ("nothing is wanted", |s| s.intent.agents.clear(), "rest"),
-        ("below the final count", |s| s.slot(4, 0, 99), "forget; default Pending"),
+        ("nothing is wanted", |s| s.desired.agents.clear(), "rest"),
+        ("below the final count", |s| s.sent(4, 0, 99), "forget; default Pending"),
         (
             "below it, and out of patience",
-            |s| s.slot(4, BUMP_AFTER_DECISIONS, 0),
+            |s| s.sent(4, BUMP_AFTER_DECISIONS, 0),
             "forget; default Pending",
         ),
         (
             "above the final count: an old view",
-            |s| s.slot(6, BUMP_AFTER_DECISIONS, 0),
+            |s| s.sent(6, BUMP_AFTER_DECISIONS, 0),
             "rest; default Pending",
         ),
-        ("neither mined nor final", |s| s.slot(5, 0, 99), "broadcast; default Pending"),
+        ("neither mined nor final", |s| s.sent(5, 0, 99), "broadcast; default Pending"),
         (
             "mined, not final",
-            |s| (s.head.mined, s.slot) = (6, Some(Slot { nonce: 5, decisions: 0, max_fee: 99 })),
+            |s| (s.head.mined, s.in_flight) = (6, Some(in_flight(5, 0, 99))),
             "rest; default Pending",
         ),
         (
             "mined, not final, out of patience and underpriced",
-            |s| (s.head.mined, s.slot) = (6, Some(Slot { nonce: 5, decisions: 99, max_fee: 0 })),
+            |s| (s.head.mined, s.in_flight) = (6, Some(in_flight(5, 99, 0))),
             "rest; default Pending",
         ),
         (
             "pending at the node, too",
-            |s| (s.head.pending, s.slot) = (6, Some(Slot { nonce: 5, decisions: 0, max_fee: 99 })),
+            |s| (s.head.pending, s.in_flight) = (6, Some(in_flight(5, 0, 99))),
             "broadcast; default Pending",
         ),
-        ("one decision short of patience", |s| s.slot(5, 9, 99), "broadcast; default Pending"),
-        ("out of patience", |s| s.slot(5, 10, 99), "sign@5 bump; default Pending"),
-        ("long out of patience", |s| s.slot(5, 11, 99), "sign@5 bump; default Pending"),
-        ("the base fee meets the cap", |s| s.slot(5, 0, 10), "broadcast; default Pending"),
-        ("the base fee passes the cap", |s| s.slot(5, 0, 9), "sign@5 bump; default Pending"),
+        ("one decision short of patience", |s| s.sent(5, 9, 99), "broadcast; default Pending"),
+        ("out of patience", |s| s.sent(5, 10, 99), "sign@5 bump; default Pending"),
+        ("long out of patience", |s| s.sent(5, 11, 99), "sign@5 bump; default Pending"),
+        ("the base fee meets the cap", |s| s.sent(5, 0, 10), "broadcast; default Pending"),
+        ("the base fee passes the cap", |s| s.sent(5, 0, 9), "sign@5 bump; default Pending"),
         (
             "nothing is wanted any more, and bytes are out",
             |s| {
-                s.intent.agents.clear();
-                s.slot(5, 10, 99);
+                s.desired.agents.clear();
+                s.sent(5, 10, 99);
             },
             "sign@5 bump",
         ),
@@ -91,7 +96,7 @@ fn a_new_call_waits_for_quiet_but_not_for_ever() {
         (
             "mined, and nothing is wanted",
             |s| {
-                s.intent.agents.clear();
+                s.desired.agents.clear();
                 s.head.mined = 6;
             },
             "rest",
@@ -101,7 +106,7 @@ fn a_new_call_waits_for_quiet_but_not_for_ever() {
         let mut situation = quiet();
         (situation.head.pending, situation.waited) = (6, waited);
         let expected = if waited < 10 { "rest; default PendingUnknown" } else { MINTS };
-        assert_eq!(told(&situation.decide()), expected, "waited {waited}");
+        assert_eq!(in_words(&situation.decide()), expected, "waited {waited}");
     }
     assert_eq!(BUMP_AFTER_DECISIONS, 10);
 }
@@ -137,7 +142,7 @@ fn an_agent_on_chain_is_kept_as_it_should_be() {
             "nothing of it is published",
             |s| {
                 s.on_chain(7, token(US, URI));
-                s.agent().readiness = MintReadiness::Tombstone;
+                s.agent().selling = Selling::Nothing;
             },
             "rest; default Anchored",
         ),
@@ -145,7 +150,7 @@ fn an_agent_on_chain_is_kept_as_it_should_be() {
             "a tombstone's URI drifted",
             |s| {
                 s.on_chain(7, token(US, "https://old.example"));
-                s.agent().readiness = MintReadiness::Tombstone;
+                s.agent().selling = Selling::Nothing;
             },
             "sign@5 default uri 7 https://seller.example/a; default Pending",
         ),
@@ -184,7 +189,7 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
             "named, ours, and a tombstone's",
             |s| {
                 s.view.tokens.insert(id(0), token(US, URI));
-                (s.agent().adopt, s.agent().readiness) = (Some(id(0)), MintReadiness::Tombstone);
+                (s.agent().adopt, s.agent().selling) = (Some(id(0)), Selling::Nothing);
             },
             "sign@5 default adopt 0 k1; default Pending",
         ),
@@ -192,7 +197,7 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
             "named and a stranger's, mint beside or not",
             |s| {
                 s.view.tokens.insert(id(7), token(STRANGER, URI));
-                (s.agent().adopt, s.intent.mint_beside) = (Some(id(7)), true);
+                (s.agent().adopt, s.desired.mint_beside) = (Some(id(7)), true);
             },
             "rest; default NotOwner",
         ),
@@ -222,14 +227,14 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
         ),
         (
             "mint beside what an AgentIdentity names",
-            |s| (s.agent().known, s.intent.mint_beside) = (Some(id(0)), true),
+            |s| (s.agent().known, s.desired.mint_beside) = (Some(id(0)), true),
             MINTS,
         ),
         (
             "mint beside what has no κ",
             |s| {
                 s.view.unkeyed.insert(URI.to_owned(), id(3));
-                s.intent.mint_beside = true;
+                s.desired.mint_beside = true;
             },
             MINTS,
         ),
@@ -268,17 +273,17 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
         ),
         (
             "held before it is looked at whether it sells",
-            |s| (s.agent().known, s.agent().readiness) = (Some(id(0)), MintReadiness::Tombstone),
+            |s| (s.agent().known, s.agent().selling) = (Some(id(0)), Selling::Nothing),
             "rest; default AdoptFirst",
         ),
         (
             "nothing is published",
-            |s| s.agent().readiness = MintReadiness::Tombstone,
+            |s| s.agent().selling = Selling::Nothing,
             "rest; default Tombstone",
         ),
         (
             "everything winds down",
-            |s| s.agent().readiness = MintReadiness::Draining,
+            |s| s.agent().selling = Selling::Draining,
             "rest; default Draining",
         ),
     ]);
@@ -309,7 +314,7 @@ fn what_was_paid_for_and_failed_three_times_waits_for_a_person() {
         ),
         (
             "another reason stands",
-            |s| (s.agent().failed, s.agent().readiness) = (3, MintReadiness::Draining),
+            |s| (s.agent().failed, s.agent().selling) = (3, Selling::Draining),
             "rest; default Draining",
         ),
         (
@@ -337,7 +342,7 @@ fn agents_are_served_in_order_one_at_a_time() {
             "the host stands first",
             |s| {
                 s.with_host();
-                s.intent.agents.reverse();
+                s.desired.agents.reverse();
             },
             "sign@5 host:audit.example mint https://audit.example/a k2; default Pending; host:audit.example Pending",
         ),

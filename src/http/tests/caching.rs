@@ -304,14 +304,15 @@ async fn under_the_real_publisher_a_drain_ends_on_the_second_without_an_event() 
     let observed = site.observed.subscribe();
     let reader = &site.admin.reader;
     let mut tasks = JoinSet::new();
-    let catalog = site.catalog.clone();
-    let (_learned_sender, learned) = watch::channel(Default::default());
+    let outputs =
+        publish::Outputs { catalog: site.catalog.clone(), agents: watch::Sender::new(None) };
+    let (_facts, on_chain) = watch::channel(Default::default());
     tasks.spawn(publish::run(
         observed,
-        learned,
+        on_chain,
         site.rules.clone(),
         reader.clock,
-        catalog,
+        outputs,
         reader.metrics.clone(),
     ));
     tokio::time::sleep(Duration::from_millis(89_999)).await;

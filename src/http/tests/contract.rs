@@ -191,7 +191,7 @@ async fn situations() -> Vec<(&'static str, Site)> {
         site.admin.vitals.complete_at(tokio::time::Instant::now());
         site
     };
-    let anchoring = complete().learned(AnchorReason::WaitingForFinality);
+    let anchoring = complete().with_reason(AnchorReason::WaitingForFinality);
     let incomplete = Site::empty(NOON);
     incomplete.lacks("KindNotInstalled", "serviceoffers.obol.org");
     let troubled = complete();

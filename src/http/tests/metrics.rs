@@ -273,7 +273,7 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
 
 #[tokio::test(start_paused = true)]
 async fn readiness_tells_how_anchoring_stands_and_is_not_moved_by_it() {
-    let site = Site::empty(NOON).learned(AnchorReason::Unreachable);
+    let site = Site::empty(NOON).with_reason(AnchorReason::Unreachable);
     site.publish(&[offer("demo/chat")]);
     let answer = site.get_admin("/readyz?verbose").await;
     let registry = format!("eip155:8453:0x{}", "80".repeat(20));

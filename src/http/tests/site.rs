@@ -11,7 +11,7 @@ use crate::{
     clock::Clock,
     http::{self, CatalogReader, admin::Admin},
     registration::{
-        AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules, project,
+        AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules, project,
     },
     source::{Observation, SourceHealth, SourceProblem, World},
     telemetry::Metrics,
@@ -40,7 +40,7 @@ pub(crate) struct Site {
     pub(crate) observed: watch::Sender<Observation>,
     pub(crate) admin: Admin,
     pub(crate) identity: Identity,
-    pub(crate) learned: OnChainFacts,
+    pub(crate) on_chain: OnChainFacts,
     pub(crate) rules: Rules,
 }
 
@@ -71,7 +71,7 @@ impl Site {
             observed,
             admin,
             identity: Identity::default(),
-            learned: OnChainFacts::default(),
+            on_chain: OnChainFacts::default(),
             rules: rules(),
         }
     }
@@ -91,17 +91,11 @@ impl Site {
             identity: self.identity.clone().into(),
             public_url: public_url(),
         };
-        let ids = self.learned.ids(&world.identity.registrations);
+        let ids = self.on_chain.ids(&world.identity.registrations);
         let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
         let last = self.catalog.borrow().clone();
-        let catalog = Catalog::new(
-            projection,
-            &world.public_url,
-            &Default::default(),
-            &self.learned,
-            last.as_deref(),
-            now,
-        );
+        let catalog =
+            Catalog::new(projection, &world.public_url, &self.on_chain, last.as_deref(), now);
         self.observed.send_modify(|observed| {
             observed.world = Some(world);
             observed.missing.clear();
@@ -149,10 +143,10 @@ impl Site {
     }
 
     /// How the default agent stands on Base, as anchoring would have learned it.
-    pub(crate) fn learned(mut self, reason: AnchorReason) -> Self {
+    pub(crate) fn with_reason(mut self, reason: AnchorReason) -> Self {
         let registry = AgentRegistry { chain_id: 8_453, address: Address::repeat_byte(0x80) };
         let known = OnChainAgent { id: OnChainId::Unknown, reason: reason.as_str() };
-        self.learned.0.insert(("default".to_owned(), registry), known);
+        self.on_chain.0.insert((AgentName::Default, registry), known);
         self
     }
 

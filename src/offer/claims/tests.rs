@@ -3,7 +3,7 @@
 use crate::{
     offer::{ClaimOutcome, Hostname, OfferId, Origin, PathError, ServicePath, resolve_claims},
     registration::{Ids, Reason, project},
-    testing::{Resource, at, offer, offers, projected, public_url, rules, said, standing},
+    testing::{Resource, at, document_json, offer, offers, projected, public_url, rules, standing},
 };
 use serde_json::Value;
 
@@ -383,7 +383,10 @@ fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
         );
         assert_eq!(standing(&projection, "llm/chat").1, Reason::ReservedHost, "{url}");
         assert!(projection.hosts.is_empty(), "{url}");
-        assert!(said(&projection.default)["services"].as_array().unwrap().is_empty(), "{url}");
+        assert!(
+            document_json(&projection.default)["services"].as_array().unwrap().is_empty(),
+            "{url}"
+        );
     }
     let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
     let standings = resolve_claims(&offers(&resources), &public_url());

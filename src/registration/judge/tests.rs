@@ -208,8 +208,8 @@ fn an_offer_drains_from_the_moment_drain_at_is_set_until_its_end_inclusive() {
     for (case, resource, now, state) in cases {
         let projection = at(&resource, now);
         assert_eq!(standing(&projection, "llm/chat").0, state, "{case}");
-        let marked =
-            crate::testing::said(&projection.default)["services"][0]["available"] == json!(false);
+        let marked = crate::testing::document_json(&projection.default)["services"][0]["available"]
+            == json!(false);
         assert_eq!(marked, state == OfferState::Draining, "{case}");
     }
 }

@@ -228,7 +228,7 @@ proptest! {
         earlier in instant(), now in instant(),
     ) {
         let catalog = |made: &[Resource], last: Option<&Catalog>, at| {
-            Catalog::new(projected(&offers(made), &rules, at), &public_url(), &Default::default(), &OnChainFacts::default(), last, at)
+            Catalog::new(projected(&offers(made), &rules, at), &public_url(), &OnChainFacts::default(), last, at)
         };
         let (earlier, now) = (earlier.min(now), earlier.max(now));
         let first = catalog(&before, None, earlier);

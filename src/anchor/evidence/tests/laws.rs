@@ -1,10 +1,16 @@
 //! A node that leaves one log out changes nothing that is believed.
 
-use crate::{anchor::evidence::Evidence, testing::law};
+use crate::{
+    anchor::{
+        evidence::Evidence,
+        testing::{FORMER, STRANGER, US, id, key},
+    },
+    testing::law,
+};
 use alloy::primitives::Address;
 use proptest::prelude::*;
 
-use super::truth::{FORMER, Registry, STRANGER, US, accounts, id, key};
+use super::truth::{Registry, accounts};
 
 /// Something that honest accounts, and strangers, may do.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +40,7 @@ fn history(acts: &[Act]) -> Registry {
         Act::Mint(who, uri, key) => registry.mint(who, uri, key.map(self::key)),
         Act::Transfer(number, to) if number < registry.minted => registry.transfer(number, to),
         Act::Adopt(number, key) if number < registry.minted => {
-            match registry.told.tokens[&id(number)].owner {
+            match registry.evidence.tokens[&id(number)].owner {
                 STRANGER => registry,
                 owner => registry.adopt(number, owner, self::key(key)),
             }
@@ -50,7 +56,7 @@ proptest! {
     fn no_single_log_that_is_left_out_changes_what_is_believed(acts in acts()) {
         let registry = history(&acts);
         let whole = registry.view().unwrap();
-        for mint in &registry.told.mints {
+        for mint in &registry.evidence.mints {
             let known = mint.key.is_none_or(|key| whole.agents.contains_key(&key));
             prop_assert!(known, "every κ of ours is seen");
         }
@@ -58,18 +64,18 @@ proptest! {
             Ok(view) => view == whole,
             Err(_) => true,
         };
-        for at in 0..registry.told.mints.len() {
-            let mut told = registry.told.clone();
+        for at in 0..registry.evidence.mints.len() {
+            let mut told = registry.evidence.clone();
             told.mints.remove(at);
             prop_assert!(told.view(&accounts()).is_err(), "Registered {}", at);
         }
-        for at in 0..registry.told.transfers.len() {
-            let mut told = registry.told.clone();
+        for at in 0..registry.evidence.transfers.len() {
+            let mut told = registry.evidence.clone();
             told.transfers.remove(at);
             prop_assert!(unharmed(told), "Transfer {}", at);
         }
-        for at in 0..registry.told.adoptions.len() {
-            let mut told = registry.told.clone();
+        for at in 0..registry.evidence.adoptions.len() {
+            let mut told = registry.evidence.clone();
             told.adoptions.remove(at);
             prop_assert!(unharmed(told), "MetadataSet {}", at);
         }

@@ -1,60 +1,44 @@
 //! What holds of every decision, whatever it sees.
 
-use crate::{
-    anchor::{
-        evidence::{Block, Token, View},
-        key::AnchoredAgent,
-        plan::{
-            BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, Head, MintReadiness,
-            PAID_FAILURES, Purpose, Slot, Step, next,
-        },
-    },
-    offer::Hostname,
-    registration::AgentId,
-    testing::law,
-};
 use alloy::primitives::B256;
 use proptest::prelude::*;
 
-use super::situation::{FORMER, HOST_URI, STRANGER, Situation, URI, US, id, key, quiet, token};
+use super::situation::{HOST_URI, Situation, URI, quiet, token};
+use crate::{
+    anchor::{
+        account::InFlight,
+        evidence::{Block, Token, View},
+        key::AnchorKey,
+        plan::{
+            BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, HeadState,
+            PAID_FAILURES, Purpose, Step, next,
+        },
+        testing::{FORMER, STRANGER, US, desired, host, id, in_flight, key},
+    },
+    registration::{AgentId, AgentName, Selling},
+    testing::law,
+};
 
 #[test]
 fn no_words_of_a_node_are_an_input() {
     // Numbers, keys and URIs that the operator or final evidence gave: an error's text has no way in.
-    let _: fn(&DesiredState, Option<&Slot>, &View, &Head, u32) -> Decision = next;
-    let Situation { slot, head, .. } =
-        Situation { slot: Some(Slot { nonce: 0, decisions: 0, max_fee: 0 }), ..quiet() };
-    let Head { mined, pending, base_fee } = head;
-    let Some(Slot { nonce, decisions, max_fee }) = slot else { panic!("there is one") };
-    let _: ([u64; 3], u32, [u128; 2]) = ([mined, pending, nonce], decisions, [base_fee, max_fee]);
+    let _: fn(&DesiredState, Option<&InFlight>, &View, &HeadState, u32) -> Decision = next;
+    let HeadState { mined, pending, base_fee, tip, balance } = quiet().head;
+    let _: ([u64; 2], [u128; 3]) = ([mined, pending], [base_fee, tip, balance]);
 }
 
-fn any_wanted(
-    agent: AnchoredAgent,
-    own: u8,
+fn any_desired(
+    agent: AgentName,
+    key_: AnchorKey,
     uri: &'static str,
 ) -> impl Strategy<Value = DesiredAgent> {
-    let readiness = prop::sample::select(vec![
-        MintReadiness::Ready,
-        MintReadiness::Tombstone,
-        MintReadiness::Draining,
-    ]);
+    let selling = prop::sample::select(vec![Selling::Open, Selling::Nothing, Selling::Draining]);
     let some_id = || prop::option::of((0_u64..3).prop_map(id));
-    (readiness, some_id(), some_id(), 0_u32..5).prop_map(
-        move |(readiness, adopt, known, failed)| {
-            let (key, earlier_keys, uri) = (key(own), vec![key(9)], uri.to_owned());
-            DesiredAgent {
-                agent: agent.clone(),
-                key,
-                earlier_keys,
-                uri,
-                readiness,
-                adopt,
-                known,
-                failed,
-            }
-        },
-    )
+    (selling, some_id(), some_id(), 0_u32..5).prop_map(move |(selling, adopt, known, failed)| {
+        let earlier_keys = vec![key(9)];
+        let agent = desired(agent.clone(), key_, uri);
+        DesiredAgent { earlier_keys, selling, adopt, known, failed, ..agent }
+    })
 }
 
 fn any_situation() -> impl Strategy<Value = Situation> {
@@ -70,26 +54,27 @@ fn any_situation() -> impl Strategy<Value = Situation> {
         prop::collection::btree_map((0_u64..3).prop_map(id), token, 0..4),
     );
     let counts = || prop::sample::select(vec![0_u32, 9, 10, 11]);
-    let slot = (0_u64..4, counts(), 0_u128..3).prop_map(|(nonce, decisions, max_fee)| Slot {
-        nonce,
-        decisions,
-        max_fee,
-    });
-    let head = (0_u64..4, 0_u64..4, 0_u128..3).prop_map(|(mined, pending, base_fee)| Head {
+    let sent = (0_u64..4, counts(), 0_u128..3)
+        .prop_map(|(nonce, decisions, max_fee)| in_flight(nonce, decisions, max_fee));
+    let head = (0_u64..4, 0_u64..4, 0_u128..3).prop_map(|(mined, pending, base_fee)| HeadState {
         mined,
         pending,
         base_fee,
+        tip: 0,
+        balance: 0,
     });
-    let host = AnchoredAgent::Host(Hostname::parse("audit.example").unwrap());
-    let agents =
-        (any_wanted(AnchoredAgent::Default, 1, URI), any_wanted(host, 2, HOST_URI), 0_usize..3);
-    (view, prop::option::weighted(0.3, slot), head, agents, counts(), any::<bool>()).prop_map(
-        |((count, agents, unkeyed, tokens), slot, head, (first, second, kept), waited, beside)| {
+    let agents = (
+        any_desired(AgentName::Default, key(1), URI),
+        any_desired(host("audit.example"), key(2), HOST_URI),
+        0_usize..3,
+    );
+    (view, prop::option::weighted(0.3, sent), head, agents, counts(), any::<bool>()).prop_map(
+        |((count, agents, unkeyed, tokens), sent, head, (first, second, kept), waited, beside)| {
             let block = Block { number: count, hash: B256::ZERO };
-            let agents_wanted = [first, second].into_iter().take(kept).collect();
+            let all = [first, second].into_iter().take(kept).collect();
             Situation {
-                intent: DesiredState { account: US, agents: agents_wanted, mint_beside: beside },
-                slot,
+                desired: DesiredState { account: US, agents: all, mint_beside: beside },
+                in_flight: sent,
                 view: View { block, count, agents, unkeyed, tokens },
                 head,
                 waited,
@@ -105,24 +90,24 @@ proptest! {
     fn whatever_is_signed_is_signed_at_the_final_count_for_what_the_view_lacks(s in any_situation()) {
         let decision = s.decide();
         let agents: Vec<_> = decision.agents.keys().cloned().collect();
-        let wanted: Vec<_> = s.intent.agents.iter().map(|wanted| wanted.agent.clone()).collect();
-        prop_assert_eq!(agents, wanted, "each agent has its reason");
+        let desired: Vec<_> = s.desired.agents.iter().map(|desired| desired.agent.clone()).collect();
+        prop_assert_eq!(agents, desired, "each agent has its reason");
         let ours = |id: &AgentId| s.view.tokens.get(id).is_some_and(|token| token.owner == US);
-        match (&decision.step, &s.slot) {
-            (Step::Sign(reservation), slot) => {
+        match (&decision.step, &s.in_flight) {
+            (Step::Sign(reservation), sent) => {
                 prop_assert_eq!(reservation.nonce(), s.view.count);
-                match (reservation.purpose(), slot) {
-                    (Purpose::Bump, Some(slot)) => prop_assert_eq!(slot.nonce, reservation.nonce()),
+                match (reservation.purpose(), sent) {
+                    (Purpose::Bump, Some(sent)) => prop_assert_eq!(sent.nonce, reservation.nonce()),
                     (Purpose::Open { agent, call }, None) => {
                         prop_assert!(s.head.mined <= s.view.count);
                         prop_assert!(s.head.pending <= s.view.count || s.waited >= BUMP_AFTER_DECISIONS);
-                        let own = s.intent.agents.iter().find(|wanted| wanted.agent == *agent).unwrap();
+                        let own = s.desired.agents.iter().find(|desired| desired.agent == *agent).unwrap();
                         prop_assert!(own.failed < PAID_FAILURES);
                         match call {
                             Call::Mint { key, uri } => {
                                 prop_assert_eq!((key, uri), (&own.key, &own.uri));
                                 prop_assert!(!s.view.agents.contains_key(key));
-                                prop_assert_eq!((own.readiness, own.adopt), (MintReadiness::Ready, None));
+                                prop_assert_eq!((own.selling, own.adopt), (Selling::Open, None));
                             }
                             Call::Adopt { id, key } => {
                                 prop_assert_eq!((Some(*id), key), (own.adopt, &own.key));
@@ -133,11 +118,11 @@ proptest! {
                             }
                         }
                     }
-                    (purpose, slot) => prop_assert!(false, "{:?} with {:?}", purpose, slot),
+                    (purpose, sent) => prop_assert!(false, "{:?} with {:?}", purpose, sent),
                 }
             }
-            (Step::Broadcast, slot) => prop_assert_eq!(slot.as_ref().map(|slot| slot.nonce), Some(s.view.count)),
-            (Step::Release, slot) => prop_assert!(slot.as_ref().is_some_and(|slot| slot.nonce < s.view.count)),
+            (Step::Broadcast, sent) => prop_assert_eq!(sent.as_ref().map(|sent| sent.nonce), Some(s.view.count)),
+            (Step::Release, sent) => prop_assert!(sent.as_ref().is_some_and(|sent| sent.nonce < s.view.count)),
             (Step::Wait, _) => {}
         }
     }

@@ -9,19 +9,19 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use alloy::primitives::{Address, B256, U256};
+
 use crate::{
     anchor::{
-        evidence::{Accounts, Block, Evidence, Mint, Token, Transfer},
-        key::{AnchorKey, AnchoredAgent, Owner},
+        evidence::{Accounts, Adoption, Block, Evidence, Mint, Token, Transfer},
+        key::{AnchorKey, Owner},
         plan::{
-            BUMP_AFTER_DECISIONS, Call, DesiredAgent, DesiredState, Head, MintReadiness, Purpose,
-            Slot, Step, next,
+            BUMP_AFTER_DECISIONS, Call, DesiredAgent, DesiredState, HeadState, Purpose, Step, next,
         },
+        testing::{self, STRANGER, US, host, in_flight},
     },
-    offer::Hostname,
-    registration::{AgentId, AgentRegistry},
+    registration::{AgentId, AgentName, AgentRegistry},
 };
-use alloy::primitives::{Address, B256, U256};
 
 /// One broken rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,13 +292,13 @@ impl World {
         if skips && state.skip == Some(u8::try_from(view.count).unwrap()) {
             view.count += 1;
         }
-        let slot = state.journal.slot.map(|(nonce, _, decisions)| Slot {
-            nonce: nonce.into(),
-            decisions: decisions.into(),
-            max_fee: 1,
-        });
-        let head = Head { mined: read.mined.into(), pending: read.pending.into(), base_fee: 0 };
-        let decision = next(&intent(), slot.as_ref(), &view, &head, state.waited.into());
+        let sent = state
+            .journal
+            .slot
+            .map(|(nonce, _, decisions)| in_flight(nonce.into(), decisions.into(), 1));
+        let (mined, pending) = (read.mined.into(), read.pending.into());
+        let head = HeadState { mined, pending, base_fee: 0, tip: 0, balance: 0 };
+        let decision = next(&desired_state(), sent.as_ref(), &view, &head, state.waited.into());
         match decision.step {
             // One wait stands for ten: how long is manners.
             Step::Wait => state.waited = u8::try_from(BUMP_AFTER_DECISIONS).unwrap(),
@@ -310,7 +310,7 @@ impl World {
                 }
                 let op = match (reservation.purpose(), state.journal.slot) {
                     (Purpose::Open { call: Call::Mint { key, .. }, .. }, _) => {
-                        Op::Mint((0..KEYS).find(|number| wanted(*number).key == *key).unwrap())
+                        Op::Mint((0..KEYS).find(|number| desired(*number).key == *key).unwrap())
                     }
                     (Purpose::Bump, Some((_, op, _))) => op,
                     (purpose, slot) => {
@@ -347,7 +347,7 @@ impl World {
         chain: &[Tx],
     ) -> Result<(), Broken> {
         for key in 0..KEYS {
-            let Some(believed) = agents.get(&wanted(key).key) else { continue };
+            let Some(believed) = agents.get(&desired(key).key) else { continue };
             let ours = numbered(chain).any(|(id, tx)| {
                 AgentId::new(U256::from(id)) == *believed
                     && matches!(tx, Tx::Ours { op: Op::Mint(minted), .. } if minted == key)
@@ -371,8 +371,6 @@ fn numbered(chain: &[Tx]) -> impl Iterator<Item = (u64, Tx)> {
 }
 
 fn evidence(chain: &[Tx], count: u8, mutant: Mutant) -> Evidence {
-    let us = accounts().current;
-    let stranger = Address::repeat_byte(0xee);
     let mut evidence = Evidence {
         block: Block { number: 0, hash: B256::ZERO },
         count: count.into(),
@@ -389,64 +387,48 @@ fn evidence(chain: &[Tx], count: u8, mutant: Mutant) -> Evidence {
     for (id, tx) in numbered(chain).take(shown) {
         let id = AgentId::new(U256::from(id));
         let (key, minter) = match tx {
-            Tx::Ours { op: Op::Mint(key), .. } => (key, us),
-            Tx::Attack(key) if mutant == Mutant::OwnerTopicUnchecked => (key, us),
-            Tx::Attack(key) => (key, stranger),
+            Tx::Ours { op: Op::Mint(key), .. } => (key, US),
+            Tx::Attack(key) if mutant == Mutant::OwnerTopicUnchecked => (key, US),
+            Tx::Attack(key) => (key, STRANGER),
             Tx::Ours { op: Op::Noise, .. } => continue,
         };
-        let DesiredAgent { key, uri, .. } = wanted(key);
+        let DesiredAgent { key, uri, .. } = desired(key);
         evidence.mints.push(Mint { id, owner: minter, uri: uri.clone(), key: Some(key) });
-        if minter == us {
-            evidence.transfers.push(Transfer { id, from: Address::ZERO, to: us });
+        if minter == US {
+            evidence.transfers.push(Transfer { id, from: Address::ZERO, to: US });
         } else {
-            evidence.transfers.push(Transfer { id, from: stranger, to: us });
-            evidence.adoptions.push(crate::anchor::evidence::Adoption {
-                id,
-                sender: stranger,
-                key,
-            });
+            evidence.transfers.push(Transfer { id, from: STRANGER, to: US });
+            evidence.adoptions.push(Adoption { id, sender: STRANGER, key });
         }
         balance += 1;
-        evidence.tokens.insert(id, Token { owner: us, uri, x402: true, key: Some(key) });
+        evidence.tokens.insert(id, Token { owner: US, uri, x402: true, key: Some(key) });
     }
-    evidence.balances.insert(us, U256::from(balance));
+    evidence.balances.insert(US, U256::from(balance));
     evidence
 }
 
 fn accounts() -> Accounts {
-    Accounts { current: Address::repeat_byte(0x11), former: BTreeSet::new() }
+    Accounts { current: US, former: BTreeSet::new() }
 }
 
-fn intent() -> DesiredState {
-    DesiredState {
-        account: accounts().current,
-        agents: (0..KEYS).map(wanted).collect(),
-        mint_beside: false,
-    }
+fn desired_state() -> DesiredState {
+    DesiredState { account: US, agents: (0..KEYS).map(desired).collect(), mint_beside: false }
 }
 
-fn wanted(number: u8) -> DesiredAgent {
+fn desired(number: u8) -> DesiredAgent {
     thread_local! {
-        static WANTED: Vec<DesiredAgent> = (0..KEYS).map(derive).collect();
+        static DESIRED: Vec<DesiredAgent> = (0..KEYS).map(derive).collect();
     }
-    WANTED.with(|wanted| wanted[usize::from(number)].clone())
+    DESIRED.with(|desired| desired[usize::from(number)].clone())
 }
 
 fn derive(number: u8) -> DesiredAgent {
     let registry = AgentRegistry { chain_id: 31337, address: Address::repeat_byte(0x80) };
     let owner = Owner { id: "model".to_owned(), incarnation: 0 };
     let agent = match number {
-        0 => AnchoredAgent::Default,
-        _ => AnchoredAgent::Host(Hostname::parse("audit.example").unwrap()),
+        0 => AgentName::Default,
+        _ => host("audit.example"),
     };
-    DesiredAgent {
-        key: AnchorKey::derive(&registry, &owner, &agent),
-        agent,
-        earlier_keys: Vec::new(),
-        uri: format!("https://agents.example/{number}"),
-        readiness: MintReadiness::Ready,
-        adopt: None,
-        known: None,
-        failed: 0,
-    }
+    let key = AnchorKey::derive(&registry, &owner, &agent);
+    testing::desired(agent, key, &format!("https://agents.example/{number}"))
 }

@@ -2,34 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use alloy::primitives::{Address, B256};
+
 use crate::{
     anchor::{
+        account::InFlight,
         evidence::{Block, Token, View},
-        key::{AnchorKey, AnchoredAgent},
-        plan::{
-            Call, Decision, DesiredAgent, DesiredState, Head, MintReadiness, Purpose, Slot, Step,
-            next,
-        },
+        plan::{Call, Decision, DesiredAgent, DesiredState, HeadState, Purpose, Step, next},
+        testing::{US, desired, host, id, in_flight, key},
     },
-    offer::Hostname,
-    registration::AgentId,
+    registration::AgentName,
 };
-use alloy::primitives::{Address, B256, U256};
 
 pub(crate) const URI: &str = "https://seller.example/a";
 pub(crate) const HOST_URI: &str = "https://audit.example/a";
-
-pub(crate) const US: Address = Address::repeat_byte(0x11);
-pub(crate) const FORMER: Address = Address::repeat_byte(0x22);
-pub(crate) const STRANGER: Address = Address::repeat_byte(0xee);
-
-pub(crate) fn key(number: u8) -> AnchorKey {
-    AnchorKey::from_metadata(&[number; 20]).unwrap()
-}
-
-pub(crate) fn id(number: u64) -> AgentId {
-    AgentId::new(U256::from(number))
-}
 
 pub(crate) fn token(owner: Address, uri: &str) -> Token {
     Token { owner, uri: uri.to_owned(), x402: true, key: None }
@@ -38,28 +24,22 @@ pub(crate) fn token(owner: Address, uri: &str) -> Token {
 /// Everything that a decision sees.
 #[derive(Clone, Debug)]
 pub(crate) struct Situation {
-    pub(crate) intent: DesiredState,
-    pub(crate) slot: Option<Slot>,
+    pub(crate) desired: DesiredState,
+    pub(crate) in_flight: Option<InFlight>,
     pub(crate) view: View,
-    pub(crate) head: Head,
+    pub(crate) head: HeadState,
     pub(crate) waited: u32,
 }
 
 /// The default agent is wanted, nothing is on chain, five transactions are final and none is under way.
 pub(crate) fn quiet() -> Situation {
-    let wanted = DesiredAgent {
-        agent: AnchoredAgent::Default,
-        key: key(1),
+    let default = DesiredAgent {
         earlier_keys: vec![key(8), key(9)],
-        uri: URI.to_owned(),
-        readiness: MintReadiness::Ready,
-        adopt: None,
-        known: None,
-        failed: 0,
+        ..desired(AgentName::Default, key(1), URI)
     };
     Situation {
-        intent: DesiredState { account: US, agents: vec![wanted], mint_beside: false },
-        slot: None,
+        desired: DesiredState { account: US, agents: vec![default], mint_beside: false },
+        in_flight: None,
         view: View {
             block: Block { number: 9, hash: B256::repeat_byte(9) },
             count: 5,
@@ -67,34 +47,32 @@ pub(crate) fn quiet() -> Situation {
             unkeyed: BTreeMap::new(),
             tokens: BTreeMap::new(),
         },
-        head: Head { mined: 5, pending: 5, base_fee: 10 },
+        head: HeadState { mined: 5, pending: 5, base_fee: 10, tip: 0, balance: 0 },
         waited: 0,
     }
 }
 
 impl Situation {
     pub(crate) fn decide(&self) -> Decision {
-        next(&self.intent, self.slot.as_ref(), &self.view, &self.head, self.waited)
+        next(&self.desired, self.in_flight.as_ref(), &self.view, &self.head, self.waited)
     }
 
     pub(crate) fn agent(&mut self) -> &mut DesiredAgent {
-        &mut self.intent.agents[0]
+        &mut self.desired.agents[0]
     }
 
     /// Adds a second agent, of a host.
     pub(crate) fn with_host(&mut self) -> &mut DesiredAgent {
         let host = DesiredAgent {
-            agent: AnchoredAgent::Host(Hostname::parse("audit.example").unwrap()),
-            key: key(2),
-            uri: HOST_URI.to_owned(),
-            ..quiet().intent.agents.remove(0)
+            earlier_keys: vec![key(8), key(9)],
+            ..desired(host("audit.example"), key(2), HOST_URI)
         };
-        self.intent.agents.push(host);
-        self.intent.agents.last_mut().unwrap()
+        self.desired.agents.push(host);
+        self.desired.agents.last_mut().unwrap()
     }
 
-    pub(crate) fn slot(&mut self, nonce: u64, decisions: u32, max_fee: u128) {
-        self.slot = Some(Slot { nonce, decisions, max_fee });
+    pub(crate) fn sent(&mut self, nonce: u64, decisions: u32, max_fee: u128) {
+        self.in_flight = Some(in_flight(nonce, decisions, max_fee));
     }
 
     /// Gives the default agent's κ to a token.
@@ -105,7 +83,7 @@ impl Situation {
 }
 
 /// A decision in words: the step, then each agent's reason.
-pub(crate) fn told(decision: &Decision) -> String {
+pub(crate) fn in_words(decision: &Decision) -> String {
     let step = match &decision.step {
         Step::Wait => "rest".to_owned(),
         Step::Broadcast => "broadcast".to_owned(),

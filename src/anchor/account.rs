@@ -1,0 +1,330 @@
+//! The state of one account in one registry, and its transitions. Pure.
+//!
+//! This is what the journal stores. Losing it costs time and the memory of today's spending, never a second mint:
+//! safety rests on the evidence of a finalized block alone.
+
+mod serialized;
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use alloy::primitives::{Address, B256, Bytes, keccak256};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    evidence::{Block, View},
+    facts::IdRecord,
+    fees::Fees,
+    plan::{BUMP_AFTER_DECISIONS, Reservation, Step},
+    reason::AnchorReason,
+};
+use crate::registration::{AgentName, AgentRegistry};
+
+/// Which account in which registry: `eip155:CHAIN:0xREGISTRY:0xACCOUNT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AccountKey {
+    pub(crate) registry: AgentRegistry,
+    pub(crate) account: Address,
+}
+
+/// One account's work in one registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct AccountState {
+    /// The account that signs.
+    pub(crate) account: Address,
+    #[serde(rename = "slot")]
+    pub(crate) in_flight: Option<InFlight>,
+    /// For how many decisions an unknown pending transaction has been waited for.
+    pub(crate) waited: u32,
+    pub(crate) spent: Spent,
+    /// The registry's code when it was first read.
+    pub(crate) code: Option<CodeHashes>,
+    /// The finalized block of the last decision: a chain that lacks it is another chain, or was rewritten.
+    pub(crate) checkpoint: Option<Block>,
+    pub(crate) agents: BTreeMap<AgentName, AgentRecord>,
+    /// Finalized nonces used by transactions that are not in this journal.
+    pub(crate) foreign_nonces: u64,
+    /// The account's transaction count at the checkpoint.
+    #[serde(rename = "settledCount")]
+    pub(crate) final_count: u64,
+    /// The checkpoint's height.
+    #[serde(rename = "settledBlock")]
+    pub(crate) final_block: u64,
+    /// The account's balance at the head, wei.
+    #[serde(with = "serialized::wei")]
+    pub(crate) balance: u128,
+    /// When the last decision was made; whole seconds.
+    #[serde(with = "serialized::instant")]
+    pub(crate) decided_at: Option<DateTime<Utc>>,
+    /// What was decided then; see [`Step::name`]. Empty before the first decision.
+    pub(crate) step: String,
+}
+
+/// The transaction that is signed and not final: one nonce, one call, one or more signatures.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InFlight {
+    pub(crate) nonce: u64,
+    pub(crate) agent: AgentName,
+    /// The call, for people.
+    pub(crate) call: String,
+    /// The registry.
+    pub(crate) to: Address,
+    pub(crate) data: Bytes,
+    /// The gas limit.
+    pub(crate) gas: u64,
+    /// How many decisions have seen it unmined since it was last signed.
+    pub(crate) decisions: u32,
+    /// Every signature, oldest first: any of them may be included at the nonce.
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// One signature of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Attempt {
+    /// The transaction's hash.
+    pub(crate) hash: B256,
+    /// The signed EIP-2718 bytes: sent as they are, and again after a crash.
+    pub(crate) raw: Bytes,
+    /// maxFeePerGas, wei.
+    #[serde(with = "serialized::wei")]
+    pub(crate) max_fee: u128,
+    /// maxPriorityFeePerGas, wei.
+    #[serde(with = "serialized::wei")]
+    pub(crate) tip: u128,
+}
+
+/// The worst-case fee of what was signed on one UTC day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Spent {
+    /// The day, such as `2026-11-24`.
+    pub(crate) day: String,
+    /// An unreadable amount counts as everything, so that it never allows more spending.
+    #[serde(with = "serialized::spent_wei")]
+    pub(crate) wei: u128,
+}
+
+/// The code behind a registry's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CodeHashes {
+    /// keccak256 of the code at the address.
+    pub(crate) proxy: B256,
+    /// keccak256 of the code at its ERC-1967 implementation, or of nothing.
+    pub(crate) implementation: B256,
+}
+
+/// What is known of one agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AgentRecord {
+    pub(crate) reason: AnchorReason,
+    pub(crate) id: IdRecord,
+    /// Calls for it that were mined and failed, in a row.
+    #[serde(rename = "reverts")]
+    pub(crate) failures: u32,
+}
+
+/// How a transaction whose nonce is final ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FinalOutcome {
+    /// One of our signatures was included and succeeded.
+    Succeeded,
+    /// One of our signatures was included and reverted.
+    Failed,
+    /// A transaction that this journal does not know was included at the nonce.
+    Foreign,
+}
+
+/// What one decision saw of the chain besides the agents.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Observed {
+    pub(crate) account: Address,
+    pub(crate) code: CodeHashes,
+    /// The account's balance at the head, wei.
+    pub(crate) balance: u128,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl AccountState {
+    /// Records what was seen of the chain. Call once per decision, before its action is applied.
+    pub(crate) fn observe(&mut self, view: &View, observed: Observed, step: &Step) {
+        let Observed { account, code, balance, at } = observed;
+        self.account = account;
+        // The in-flight nonce is counted when it is released; nobody here signed for the others.
+        if self.decided_at.is_some() {
+            let newly_final = self.final_count..view.count;
+            let own = self.in_flight.as_ref().is_some_and(|sent| newly_final.contains(&sent.nonce));
+            let all = view.count.saturating_sub(self.final_count);
+            self.foreign_nonces += all.saturating_sub(u64::from(own));
+        }
+        self.code = Some(code);
+        self.final_count = view.count;
+        self.final_block = view.block.number;
+        self.checkpoint = Some(view.block);
+        self.balance = balance;
+        self.decided_at = DateTime::from_timestamp(at.timestamp(), 0);
+        self.step = step.name().to_owned();
+    }
+
+    /// Records each agent's reason and id. Records of agents that are not anchored any more are kept only for their id.
+    pub(crate) fn record_agents(&mut self, agents: BTreeMap<AgentName, (AnchorReason, IdRecord)>) {
+        self.agents
+            .retain(|agent, record| agents.contains_key(agent) || record.id != IdRecord::Unknown);
+        for (agent, (reason, id)) in agents {
+            let record = self.agents.entry(agent).or_insert_with(AgentRecord::new);
+            record.reason = reason;
+            record.id = id;
+            // Healthy again, so reset the failure count.
+            if reason == AnchorReason::Anchored {
+                record.failures = 0;
+            }
+        }
+    }
+
+    /// Gives the agents one reason, because nothing could be decided.
+    pub(crate) fn block(&mut self, agents: impl Iterator<Item = AgentName>, reason: AnchorReason) {
+        for agent in agents {
+            self.agents.entry(agent).or_insert_with(AgentRecord::new).reason = reason;
+        }
+    }
+
+    /// Gives one agent another reason.
+    pub(crate) fn set_reason(&mut self, agent: &AgentName, reason: AnchorReason) {
+        if let Some(record) = self.agents.get_mut(agent) {
+            record.reason = reason;
+        }
+    }
+
+    /// Counts a decision that does nothing.
+    pub(crate) fn wait(&mut self) {
+        self.waited = if self.in_flight.is_none() { self.waited.saturating_add(1) } else { 0 };
+    }
+
+    /// Counts a decision that sends the recorded bytes again.
+    pub(crate) fn count_broadcast(&mut self) {
+        if let Some(sent) = &mut self.in_flight {
+            sent.decisions = sent.decisions.saturating_add(1);
+        }
+    }
+
+    /// Raises the fee in the next decision: a node called the transaction underpriced.
+    pub(crate) fn bump_next(&mut self) {
+        if let Some(sent) = &mut self.in_flight {
+            sent.decisions = sent.decisions.max(BUMP_AFTER_DECISIONS);
+        }
+    }
+
+    /// Removes the in-flight transaction, whose nonce is final.
+    pub(crate) fn release(&mut self, outcome: FinalOutcome) {
+        let Some(sent) = self.in_flight.take() else { return };
+        let record = self.agents.get_mut(&sent.agent);
+        match outcome {
+            FinalOutcome::Foreign => self.foreign_nonces += 1,
+            FinalOutcome::Succeeded => record.into_iter().for_each(|record| record.failures = 0),
+            FinalOutcome::Failed => record.into_iter().for_each(|record| record.failures += 1),
+        }
+    }
+
+    /// Records a signature, made at the reserved nonce. It must be stored before the bytes are sent.
+    pub(crate) fn record_signature(
+        &mut self,
+        reservation: &Reservation,
+        call: PricedCall,
+        hash: B256,
+        raw: Bytes,
+        now: DateTime<Utc>,
+    ) {
+        let PricedCall { agent, call, to, data, gas, fees } = call;
+        let before = self.in_flight.as_ref().and_then(InFlight::last_fees);
+        self.spent.add(fees.added_cost(gas, before), now);
+        let attempt = Attempt { hash, raw, max_fee: fees.max_fee, tip: fees.tip };
+        match &mut self.in_flight {
+            Some(sent) => {
+                sent.attempts.push(attempt);
+                sent.decisions = 0;
+            }
+            None => {
+                let (nonce, attempts) = (reservation.nonce(), vec![attempt]);
+                self.in_flight =
+                    Some(InFlight { nonce, agent, call, to, data, gas, decisions: 0, attempts });
+            }
+        }
+        self.waited = 0;
+    }
+}
+
+/// A call on the registry with its price, ready to be signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PricedCall {
+    pub(crate) agent: AgentName,
+    /// The call, for people.
+    pub(crate) call: String,
+    /// The registry.
+    pub(crate) to: Address,
+    pub(crate) data: Bytes,
+    /// The gas limit.
+    pub(crate) gas: u64,
+    pub(crate) fees: Fees,
+}
+
+impl InFlight {
+    /// The fees of the last signature.
+    pub(crate) fn last_fees(&self) -> Option<Fees> {
+        self.attempts.last().map(|last| Fees { max_fee: last.max_fee, tip: last.tip })
+    }
+
+    /// The highest maxFeePerGas it was signed with, wei.
+    pub(crate) fn max_fee(&self) -> u128 {
+        self.last_fees().map_or(0, |fees| fees.max_fee)
+    }
+}
+
+impl AgentRecord {
+    fn new() -> Self {
+        Self { reason: AnchorReason::NotAsked, id: IdRecord::Unknown, failures: 0 }
+    }
+}
+
+impl Spent {
+    /// What was signed on the UTC day of `now`, wei.
+    pub(crate) fn on(&self, now: DateTime<Utc>) -> u128 {
+        if self.day == now.date_naive().to_string() { self.wei } else { 0 }
+    }
+
+    fn add(&mut self, wei: u128, now: DateTime<Utc>) {
+        self.wei = self.on(now).saturating_add(wei);
+        self.day = now.date_naive().to_string();
+    }
+}
+
+impl CodeHashes {
+    /// The hash that stands for both codes: what `--accept-registry` takes.
+    pub(crate) fn combined(&self) -> B256 {
+        keccak256([self.proxy.as_slice(), self.implementation.as_slice()].concat())
+    }
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.registry, self.account.to_checksum(None))
+    }
+}
+
+impl FromStr for AccountKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.rsplit_once(':').and_then(|(registry, account)| {
+            let registry = AgentRegistry::parse(registry)?;
+            Some(Self { registry, account: account.parse().ok()? })
+        });
+        parsed.ok_or_else(|| format!("{text:?} does not name a registry and an account"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! A journal in a file: locked while this process writes it, replaced atomically and durably.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use futures::future::{BoxFuture, FutureExt};
+
+use super::{Journal, JournalError, JournalStore};
+use crate::anchor::evidence::Accounts;
+
+/// A journal file that this process alone writes.
+#[derive(Debug)]
+pub(crate) struct JournalFile {
+    path: PathBuf,
+    /// Held for as long as the file is written.
+    _lock: File,
+}
+
+/// Reads a journal that another process may be writing. `None` if there is none yet.
+pub(crate) fn read(path: &Path) -> Result<Option<Journal>, JournalError> {
+    match fs::read(path) {
+        Ok(bytes) => Journal::decode(&bytes, &place(path)).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(failed(path, "read", source)),
+    }
+}
+
+impl JournalFile {
+    /// Takes a journal over: locks it, reads it, and checks whose it is. A missing one is created.
+    pub(crate) fn open(
+        path: &Path,
+        owner_id: &str,
+        accounts: &Accounts,
+    ) -> Result<(Self, Journal), JournalError> {
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(beside(path, ".lock"))
+            .map_err(|source| failed(path, "locked", source))?;
+        lock.try_lock().map_err(|_| JournalError::Locked(place(path)))?;
+        let file = Self { path: path.to_owned(), _lock: lock };
+        let journal = match read(path)? {
+            Some(journal) => journal.check_owner(owner_id, accounts, &place(path))?,
+            None => {
+                let new = Journal { owner_id: owner_id.to_owned(), ..Journal::default() };
+                file.write(&new.encode())?;
+                new
+            }
+        };
+        Ok((file, journal))
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<(), JournalError> {
+        let next = beside(&self.path, ".next");
+        let written = File::create(&next).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&next, &self.path)?;
+            // The rename itself must survive a power failure too.
+            let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        });
+        written.map_err(|source| failed(&self.path, "written", source))
+    }
+}
+
+impl JournalStore for JournalFile {
+    fn replace<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), JournalError>> {
+        async move { self.write(bytes) }.boxed()
+    }
+}
+
+fn place(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn failed(path: &Path, act: &'static str, source: io::Error) -> JournalError {
+    JournalError::Io { place: place(path), act, source }
+}
+
+/// A file next to the journal: its whole name and a suffix, so that it is never the journal itself.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

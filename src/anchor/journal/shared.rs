@@ -1,0 +1,64 @@
+//! The journal that all chains of this process share, and the facts that documents take from it.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+
+use super::{Journal, JournalError, JournalStore};
+use crate::{
+    anchor::{
+        account::{AccountKey, AccountState},
+        facts::on_chain_facts,
+    },
+    registration::OnChainFacts,
+};
+
+/// An open journal. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct SharedJournal {
+    state: Arc<Mutex<(Box<dyn JournalStore>, Journal)>>,
+    facts: watch::Sender<OnChainFacts>,
+}
+
+impl SharedJournal {
+    /// Publishes what the journal remembers at once.
+    pub(crate) fn new(
+        store: Box<dyn JournalStore>,
+        journal: Journal,
+        facts: watch::Sender<OnChainFacts>,
+    ) -> Self {
+        facts.send_replace(on_chain_facts(&journal.accounts));
+        Self { state: Arc::new(Mutex::new((store, journal))), facts }
+    }
+
+    pub(crate) async fn account(&self, key: &AccountKey) -> AccountState {
+        self.state.lock().await.1.account(key)
+    }
+
+    /// Stores an account's state, then publishes the facts that follow. On an error nothing has changed.
+    pub(crate) async fn write(
+        &self,
+        key: AccountKey,
+        state: &AccountState,
+    ) -> Result<(), JournalError> {
+        let mut guard = self.state.lock().await;
+        let (store, journal) = &mut *guard;
+        let mut changed = journal.clone();
+        changed.put(key, state.clone());
+        store.replace(&changed.encode()).await?;
+        *journal = changed;
+        publish_if_changed(&self.facts, on_chain_facts(&journal.accounts));
+        Ok(())
+    }
+}
+
+/// Publishes facts only if they changed; every update re-renders all documents.
+pub(crate) fn publish_if_changed(sender: &watch::Sender<OnChainFacts>, facts: OnChainFacts) {
+    sender.send_if_modified(|last| {
+        let is_news = *last != facts;
+        if is_news {
+            *last = facts;
+        }
+        is_news
+    });
+}

@@ -1,0 +1,18 @@
+//! Reasons: a closed list in which each has its own name and text.
+
+use std::collections::BTreeSet;
+
+use crate::anchor::AnchorReason;
+
+#[test]
+fn every_reason_has_a_name_and_words_of_its_own() {
+    let all = AnchorReason::ALL;
+    let names: BTreeSet<_> = all.iter().map(|reason| reason.as_str()).collect();
+    let words: BTreeSet<_> = all.iter().map(|reason| reason.message()).collect();
+    assert_eq!((names.len(), words.len(), all.len()), (24, 24, 24));
+    for reason in all {
+        assert!(reason.message().ends_with('.') && !reason.message().contains("  "), "{reason}");
+        assert_eq!(format!("{reason:?}"), reason.as_str());
+        assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+    }
+}

@@ -1,0 +1,159 @@
+//! `registrar anchor plan`: prints what `anchor run` would execute.
+
+use std::process::ExitCode;
+
+use alloy::primitives::Address;
+use serde::Serialize;
+
+use super::{
+    published_once,
+    report::{AgentRow, accounts, agent_rows, describe_agents, line, print_rows},
+};
+use crate::{
+    anchor::{
+        account::{AccountKey, PricedCall},
+        journal::file,
+        reconcile::{Action, Intent, Prepared},
+    },
+    cli::AnchorReportArgs,
+    clock::Clock,
+    registration::{AgentName, PublishedAgents},
+};
+
+/// What would be done on one chain.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChainPlan {
+    chain: String,
+    registry: String,
+    account: String,
+    /// Why nothing is decided or signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
+    /// The finalized block it was decided at.
+    block: Option<u64>,
+    step: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transaction: Option<Transaction>,
+    agents: Vec<AgentRow>,
+    /// What to review before anything is signed.
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Held {
+    reason: &'static str,
+    message: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transaction {
+    agent: AgentName,
+    call: String,
+    nonce: u64,
+    gas: u64,
+    max_fee_per_gas: String,
+    max_priority_fee_per_gas: String,
+    max_cost_wei: String,
+    data: String,
+}
+
+pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
+    let (offers, settings, json) = args.resolve();
+    let accounts = accounts(&settings);
+    let published = published_once(&offers).await?;
+    let journal = file::read(&settings.journal)?.unwrap_or_default();
+    let mut plans = Vec::new();
+    for mut target in settings.targets {
+        let key = AccountKey { registry: target.client.registry, account: accounts.current };
+        let intent = Intent {
+            policy: &settings.policy,
+            accounts: &accounts,
+            published: &published,
+            now: Clock::system().now(),
+        };
+        let prepared = target.prepare(journal.account(&key), intent).await;
+        let warnings = payee_warnings(&published, accounts.current);
+        plans.push(ChainPlan::new(prepared, warnings));
+    }
+    print_rows(&plans, json, describe)
+}
+
+impl ChainPlan {
+    fn new(prepared: Prepared, warnings: Vec<String>) -> Self {
+        let Prepared { key, block, action, state, blocked } = prepared;
+        Self {
+            chain: format!("eip155:{}", key.registry.chain_id),
+            registry: key.registry.address.to_checksum(None),
+            account: key.account.to_checksum(None),
+            held: blocked
+                .map(|blocked| Held { reason: blocked.reason.as_str(), message: blocked.message }),
+            step: if block.is_some() { state.step.clone() } else { "rest".to_owned() },
+            block: block.map(|block| block.number),
+            transaction: match action {
+                Action::Sign { reservation, call } => {
+                    Some(Transaction::new(reservation.nonce(), call))
+                }
+                Action::Wait | Action::Broadcast | Action::Release => None,
+            },
+            agents: agent_rows(&state),
+            warnings,
+        }
+    }
+}
+
+impl Transaction {
+    fn new(nonce: u64, call: PricedCall) -> Self {
+        let PricedCall { agent, call, to: _, data, gas, fees } = call;
+        Self {
+            agent,
+            call,
+            nonce,
+            gas,
+            max_fee_per_gas: fees.max_fee.to_string(),
+            max_priority_fee_per_gas: fees.tip.to_string(),
+            max_cost_wei: fees.cost(gas).to_string(),
+            data: data.to_string(),
+        }
+    }
+}
+
+/// A mint sets the agent's wallet to the signing account; buyers may compare it with an offer's payTo.
+fn payee_warnings(published: &PublishedAgents, account: Address) -> Vec<String> {
+    let account = account.to_checksum(None);
+    let others = published.payees.iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));
+    let warnings = others.map(|(id, payee)| {
+        format!(
+            "{id} is paid to {payee}, but the agent's wallet on chain is the signing account {account}"
+        )
+    });
+    warnings.collect()
+}
+
+fn describe(plan: &ChainPlan) -> String {
+    let mut text =
+        format!("{}  registry {}  account {}\n", plan.chain, plan.registry, plan.account);
+    if let Some(held) = &plan.held {
+        line(&mut text, &format!("held: {}: {}", held.reason, held.message));
+    }
+    match (&plan.transaction, plan.block) {
+        (Some(sent), _) => {
+            line(&mut text, &format!("would sign for {}: {}", sent.agent, sent.call));
+            let fee = format!(
+                "nonce {}, gas {}, at most {} wei per gas, {} wei in total",
+                sent.nonce, sent.gas, sent.max_fee_per_gas, sent.max_cost_wei
+            );
+            line(&mut text, &fee);
+        }
+        (None, Some(block)) => {
+            line(&mut text, &format!("{} (at finalized block {block})", plan.step));
+        }
+        (None, None) => {}
+    }
+    describe_agents(&mut text, &plan.agents);
+    for warning in &plan.warnings {
+        line(&mut text, &format!("warning: {warning}"));
+    }
+    text
+}

@@ -1,0 +1,28 @@
+//! The table of deployments: each chain and alias once, and every known first block.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::registration::chains;
+
+#[test]
+fn every_known_first_block_is_in_the_table() {
+    let known: BTreeMap<u64, u64> = [
+        (1, 24_339_924),
+        (56, 79_031_671),
+        (97, 78_270_834),
+        (137, 82_458_528),
+        (143, 52_952_898),
+        (8_453, 41_663_799),
+        (10_143, 10_392_352),
+        (84_532, 37_174_254),
+        (11_155_111, 9_980_000),
+    ]
+    .into();
+    let table: BTreeMap<u64, u64> =
+        chains::CHAINS.iter().filter_map(|chain| Some((chain.id, chain.deployed?))).collect();
+    assert_eq!(table, known);
+    let ids: Vec<_> = chains::CHAINS.iter().map(|chain| chain.id).collect();
+    assert!(ids.is_sorted_by(|a, b| a < b), "each chain once");
+    let names: Vec<_> = chains::CHAINS.iter().flat_map(|chain| chain.aliases).collect();
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "each alias once");
+}

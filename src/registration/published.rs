@@ -1,0 +1,60 @@
+//! What anchoring needs to know about what is published, and nothing else of it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Availability, Projection,
+    agent::{AgentName, Registrations},
+};
+use crate::offer::{OfferId, Origin};
+
+/// The agents that documents describe at one instant. Anchoring decides from it whether an agent may be minted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedAgents {
+    /// The origin of the default agent's document.
+    pub(crate) public_url: Origin,
+    /// The ids that an AgentIdentity names for the default agent.
+    pub(crate) identity: Registrations,
+    /// Agents with at least one published offer.
+    agents: BTreeMap<AgentName, Selling>,
+    /// `spec.payment.payTo` of each published offer that has one.
+    pub(crate) payees: BTreeMap<OfferId, String>,
+}
+
+/// Whether an agent sells anything. An agent that is on chain stays there whatever this says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selling {
+    /// At least one of its offers is published and does not drain.
+    Open,
+    /// All of its published offers drain.
+    Draining,
+    /// None of its offers is published: its document is a tombstone.
+    Nothing,
+}
+
+impl PublishedAgents {
+    pub(crate) fn new(
+        projection: &Projection,
+        public_url: &Origin,
+        identity: &Registrations,
+    ) -> Self {
+        let mut agents = BTreeMap::new();
+        let mut payees = BTreeMap::new();
+        for offer in &projection.published {
+            let is_open = offer.availability == Availability::Open;
+            let host = offer.host.iter().cloned().map(AgentName::Host);
+            for agent in std::iter::once(AgentName::Default).chain(host) {
+                let selling = agents.entry(agent).or_insert(Selling::Draining);
+                if is_open {
+                    *selling = Selling::Open;
+                }
+            }
+            payees.extend(offer.pay_to.iter().map(|payee| (offer.id.clone(), payee.clone())));
+        }
+        Self { public_url: public_url.clone(), identity: identity.clone(), agents, payees }
+    }
+
+    pub(crate) fn selling(&self, agent: &AgentName) -> Selling {
+        self.agents.get(agent).copied().unwrap_or(Selling::Nothing)
+    }
+}
