@@ -75,8 +75,9 @@ impl<T: FromStr<Err: fmt::Display>> FromStr for ForChain<T> {
     fn from_str(text: &str) -> Result<Self, String> {
         let (chain, value) =
             text.split_once('=').ok_or_else(|| "must be CHAIN=VALUE".to_owned())?;
+        let chain = chain.parse()?;
         let value = value.parse().map_err(|error: T::Err| error.to_string())?;
-        Ok(Self { chain: chain.parse()?, value })
+        Ok(Self { chain, value })
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct AgentRow {
     message: &'static str,
     /// Decimal, since JSON readers round large numbers.
     agent_id: Option<String>,
+    /// Calls for it that were mined and failed, in a row.
+    failures: u32,
 }
 
 /// The accounts of settings that may name one without a key.
@@ -42,6 +44,7 @@ pub(super) fn agent_rows(state: &AccountState) -> Vec<AgentRow> {
             IdRecord::Ours(id) => Some(id.to_string()),
             IdRecord::Unknown | IdRecord::Lost | IdRecord::Refuted => None,
         },
+        failures: record.failures,
     });
     rows.collect()
 }

@@ -31,11 +31,7 @@ async fn another_chain_id_at_the_start_or_later_signs_nothing() {
     chain_id(1).await;
     world.step(&MOVED).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("ChainMismatch", sent));
-    assert_eq!(
-        world.lane()["agents"]["default"]["id"]["agentId"],
-        "0",
-        "what is known stays known"
-    );
+    assert_eq!(world.recorded("default")["agentId"], "0", "what is known stays known");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +105,7 @@ async fn a_private_fork_with_the_same_chain_id_is_no_majority() {
     let printed = world.step(&[]).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("NoQuorum", 0));
     assert!(
-        printed.stderr.contains("1 of 2 endpoints agree on a final block"),
+        printed.stderr.contains("1 of 2 endpoints agree on a finalized block"),
         "{}",
         printed.stderr
     );

@@ -1,7 +1,7 @@
 //! C10 to C13 and C27: reorganizations, forgetful pools, fees that rise, and pending transactions that nobody knows.
 
 use alloy::{consensus::TxEip1559, primitives::B256};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::faulty::Faulty;
 use crate::{support::chain::IdentityRegistry, support::process::text};
@@ -39,7 +39,7 @@ async fn a_mint_that_a_reorganization_renumbers_is_known_by_its_final_id_only() 
     world.node.mine(2).await;
     assert_eq!(world.mints().await, 1);
     let printed = world.step(&[]).await;
-    assert_eq!(world.lane()["agents"]["default"]["id"]["state"], "unknown", "{}", printed.stderr);
+    assert_eq!(world.recorded("default")["agentId"], Value::Null, "{}", printed.stderr);
 
     world.node.call("anvil_reorg", json!([2, []])).await;
     assert_eq!(world.mints().await, 0);
@@ -52,10 +52,10 @@ async fn a_mint_that_a_reorganization_renumbers_is_known_by_its_final_id_only() 
     assert_eq!((world.mints().await, world.uri(0).await), (1, "https://other.example".to_owned()));
 
     world.step(&[]).await;
-    assert_eq!(world.lane()["agents"]["default"]["id"]["state"], "unknown");
+    assert_eq!(world.recorded("default")["agentId"], Value::Null);
     world.node.mine(3).await;
     world.anchored(&[]).await;
-    assert_eq!(world.lane()["agents"]["default"]["id"]["agentId"], "1");
+    assert_eq!(world.recorded("default")["agentId"], "1");
     world.anchored(&["--public-url", "https://moved.example"]).await;
     assert_eq!(world.uri(0).await, "https://other.example", "the old id is called by nobody");
     assert!(world.uri(1).await.starts_with("https://moved.example/"));
@@ -141,7 +141,7 @@ async fn ten_decisions_without_inclusion_raise_the_fee() {
     world.node.call("eth_sendRawTransaction", json!([first])).await;
     world.node.mine(3).await;
     world.anchored(&[]).await;
-    assert_eq!((world.mints().await, &world.lane()["foreignNonces"]), (1, &json!(0)));
+    assert_eq!((world.mints().await, &world.status()["foreignNonces"]), (1, &json!(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,7 @@ async fn a_days_budget_is_kept_over_restarts_and_renewed_the_next_day() {
     world.step(&["--daily-budget-ether", "0.000001"]).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("BudgetSpent", 0));
     world.anchored(&[]).await;
-    let spent: u128 = world.lane()["spent"]["wei"].as_str().unwrap().parse().unwrap();
+    let spent: u128 = world.status()["spentTodayWei"].as_str().unwrap().parse().unwrap();
     let signed = world.signed();
     let worst: u128 = signed.iter().map(|tx| tx.max_fee_per_gas * u128::from(tx.gas_limit)).sum();
     assert_eq!(spent, worst, "what was signed, at its worst");
@@ -54,12 +54,15 @@ async fn a_days_budget_is_kept_over_restarts_and_renewed_the_next_day() {
     world.step(&more).await;
     assert_eq!((world.reason("default").as_str(), world.signed().len()), ("BudgetSpent", 1));
     // An amount that nobody can read never lets more be spent.
-    let told = world.lane()["spent"].clone();
-    world.edit_journal(|lane| lane["spent"]["wei"] = json!("plenty"));
+    let mut spent = Value::Null;
+    world.edit_journal(|lane| {
+        spent = lane["spent"].clone();
+        lane["spent"]["wei"] = json!("plenty");
+    });
     world.step(&MOVED).await;
     assert_eq!((world.reason("default").as_str(), world.signed().len()), ("BudgetSpent", 1));
     world.edit_journal(|lane| {
-        lane["spent"] = told.clone();
+        lane["spent"] = spent.clone();
         lane["spent"]["day"] = json!("2020-01-01");
     });
     world.anchored(&more).await;
@@ -76,7 +79,7 @@ async fn a_raise_costs_the_budget_its_difference_only() {
     let last = world.signed().pop().unwrap();
     let spent = (last.max_fee_per_gas * u128::from(last.gas_limit)).to_string();
     assert_eq!(
-        (world.attempts(), world.lane()["spent"]["wei"].as_str()),
+        (world.attempts(), world.status()["spentTodayWei"].as_str()),
         (5, Some(spent.as_str()))
     );
 }
@@ -89,7 +92,7 @@ async fn a_call_that_would_revert_is_told_and_not_sent() {
     let printed = world.step(&[]).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("WouldRevert", 0));
     assert!(printed.stderr.contains("execution reverted: reserved key"), "{}", printed.stderr);
-    assert_eq!((world.nonce(), world.lane()["spent"]["wei"].as_str()), (None, Some("")));
+    assert_eq!((world.nonce(), world.status()["spentTodayWei"].as_str()), (None, Some("0")));
     world.proxy.lift();
     world.anchored(&[]).await;
 }
@@ -106,7 +109,7 @@ async fn three_calls_that_fail_on_chain_are_paid_for_and_no_more() {
     }
     assert_eq!((world.reason("default").as_str(), world.signed().len()), ("Reverted", 3));
     assert_eq!(world.node.transaction_count(world.account, "latest").await, 3);
-    assert_eq!((world.mints().await, &world.lane()["foreignNonces"]), (0, &json!(0)));
+    assert_eq!((world.mints().await, &world.status()["foreignNonces"]), (0, &json!(0)));
     // The way out that the reason names.
     world.proxy.lift();
     world.step(&[]).await;

@@ -28,7 +28,7 @@ async fn nonces_that_somebody_else_used_are_counted_and_work_goes_on() {
     other().await;
     world.node.mine(3).await;
     world.step(&[]).await;
-    assert_eq!((&world.lane()["foreignNonces"], world.nonce()), (&json!(1), Some(1)));
+    assert_eq!((&world.status()["foreignNonces"], world.nonce()), (&json!(1), Some(1)));
     world.node.mine(3).await;
     world.anchored(&[]).await;
     // And while nothing of ours is open.
@@ -37,7 +37,7 @@ async fn nonces_that_somebody_else_used_are_counted_and_work_goes_on() {
     world.node.mine(3).await;
     world.step(&[]).await;
     world.step(&[]).await;
-    assert_eq!((&world.lane()["foreignNonces"], world.mints().await), (&json!(3), 1));
+    assert_eq!((&world.status()["foreignNonces"], world.mints().await), (&json!(3), 1));
     world.node.mine(3).await;
     let server = world.serve(&[]).await;
     eventually("they are counted for all to see", async || {
@@ -65,10 +65,10 @@ async fn a_token_that_an_attacker_mints_with_our_key_and_sends_to_us_is_not_adop
     world.node.send_as(attacker, world.registry, gift).await;
     world.node.mine(3).await;
     world.anchored(&[]).await;
-    assert_eq!(world.lane()["agents"]["default"]["id"]["agentId"], "1");
+    assert_eq!(world.recorded("default")["agentId"], "1");
     std::fs::remove_file(world.path("journal")).unwrap();
     world.anchored(&[]).await;
-    assert_eq!(world.lane()["agents"]["default"]["id"]["agentId"], "1");
+    assert_eq!(world.recorded("default")["agentId"], "1");
     assert_eq!((world.mints().await, world.balance().await), (1, U256::from(2)));
 }
 
@@ -112,7 +112,7 @@ async fn ids_beyond_what_a_float_holds_are_exact_everywhere() {
         world.node.call("anvil_setStorageAt", params).await;
         world.node.mine(3).await;
         world.anchored(&[]).await;
-        assert_eq!(world.lane()["agents"]["default"]["id"]["agentId"], id.to_string());
+        assert_eq!(world.recorded("default")["agentId"], id.to_string());
         let call = IdentityRegistry::tokenURICall { agentId: id };
         assert_eq!(world.node.call_contract(world.registry, call).await.unwrap(), DOCUMENT);
         let server = world.serve(&[]).await;

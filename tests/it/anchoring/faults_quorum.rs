@@ -33,10 +33,14 @@ async fn one_of_three_that_claims_too_much_finality_moves_nothing() {
     let (world, _others) = freshly_mined(3).await;
     claims(&world.proxy, world.node.block("latest").await);
     world.step(&[]).await;
-    let lane = world.lane();
-    assert_eq!((&lane["slot"]["nonce"], &lane["settledCount"]), (&json!(0), &json!(0)), "{lane}");
-    assert_eq!(lane["agents"]["default"]["id"]["state"], "unknown");
-    assert_eq!(lane["settledBlock"], world.node.block_number("finalized").await);
+    let status = world.status();
+    assert_eq!(
+        (&status["openSlot"]["nonce"], &status["settledNonces"]),
+        (&json!(0), &json!(0)),
+        "{status}"
+    );
+    assert_eq!(world.recorded("default")["agentId"], Value::Null);
+    assert_eq!(status["settledBlock"], world.node.block_number("finalized").await);
     world.proxy.lift();
     world.node.mine(3).await;
     world.anchored(&[]).await;
@@ -65,7 +69,7 @@ async fn of_two_the_lower_claim_counts_and_both_are_needed() {
     let (world, others) = freshly_mined(2).await;
     claims(&others[0], world.node.block("latest").await);
     world.step(&[]).await;
-    assert_eq!(world.lane()["settledBlock"], world.node.block_number("finalized").await);
+    assert_eq!(world.status()["settledBlock"], world.node.block_number("finalized").await);
     // One that lags holds both back, and harms nothing.
     others[0].clear();
     claims(&others[0], world.node.block("0x1").await);
@@ -105,15 +109,15 @@ async fn receipts_that_lag_behind_fail_nothing() {
         assert_eq!(world.nonce(), Some(0));
         world.node.mine(3).await;
     }
-    let lane = world.lane();
+    let status = world.status();
     assert_eq!(
-        (&lane["foreignNonces"], &lane["agents"]["default"]["reverts"]),
+        (&status["foreignNonces"], &world.recorded("default")["failures"]),
         (&json!(0), &json!(0))
     );
     assert_eq!(world.signed().len(), 1);
     world.proxy.lift();
     world.anchored(&[]).await;
-    assert_eq!((world.mints().await, &world.lane()["foreignNonces"]), (1, &json!(0)));
+    assert_eq!((world.mints().await, &world.status()["foreignNonces"]), (1, &json!(0)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -148,6 +152,6 @@ async fn a_node_without_state_at_any_block_is_named_and_nothing_is_signed() {
     world.proxy.on("eth_getTransactionCount").when(at_a_hash).then(pruned);
     let printed = world.step(&[]).await;
     assert_eq!((world.reason("default").as_str(), world.sent()), ("Unreachable", 0));
-    let words = "127.0.0.1 (endpoint 1) refuses eth_getTransactionCount: missing trie node";
+    let words = "127.0.0.1 (endpoint 1) refused eth_getTransactionCount: missing trie node";
     assert!(printed.stderr.contains(words), "{}", printed.stderr);
 }

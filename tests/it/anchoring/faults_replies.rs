@@ -25,7 +25,7 @@ async fn on_every_method(fault: Fault) {
         world.proxy.lift();
         world.anchored(&[]).await;
         assert_eq!(world.mints().await, 1, "{method}: {fault:?}");
-        assert_eq!(world.lane()["foreignNonces"], 0, "{method}: {fault:?}");
+        assert_eq!(world.status()["foreignNonces"], 0, "{method}: {fault:?}");
         world.revert(snapshot).await;
     }
 }

@@ -90,7 +90,7 @@ async fn no_wording_of_any_client_frees_a_nonce_and_underpriced_asks_for_more() 
         std::fs::write(world.path("journal"), &journal).unwrap();
         world.refuse_all(words);
         world.step(&[]).await;
-        let slot = &world.lane()["slot"];
+        let slot = &world.status()["openSlot"];
         assert_eq!(
             (&slot["nonce"], &slot["decisions"]),
             (&json!(0), &json!(decisions)),

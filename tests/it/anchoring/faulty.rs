@@ -89,17 +89,17 @@ impl Faulty {
             }
             self.node.mine(3).await;
         }
-        panic!("it is never anchored: {}", self.lane());
+        panic!("it is never anchored: {}", self.status());
     }
 
     /// The open slot's nonce.
     pub fn nonce(&self) -> Option<u64> {
-        self.lane()["slot"]["nonce"].as_u64()
+        self.status()["openSlot"]["nonce"].as_u64()
     }
 
     /// How many signatures the open slot has.
     pub fn attempts(&self) -> usize {
-        self.lane()["slot"]["attempts"].as_array().map_or(0, Vec::len)
+        self.status()["openSlot"]["hashes"].as_array().map_or(0, Vec::len)
     }
 
     /// Every transaction that was to be broadcast, in order, repeats left out.

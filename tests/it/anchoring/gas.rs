@@ -36,7 +36,7 @@ impl Stage {
             self.node.mine(3).await;
             if self.node.transaction_count(self.account, "latest").await > before {
                 gas.push(self.last_gas().await);
-            } else if self.lane()["slot"].is_null() {
+            } else if self.status()["openSlot"].is_null() {
                 return gas;
             }
         }

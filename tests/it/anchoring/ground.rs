@@ -34,9 +34,9 @@ async fn a_node_that_prunes_is_worked_with_by_what_it_had_at_its_head() {
 
 /// Mines past finality and waits until the running process has decided again.
 async fn next_decision(stage: &Stage) {
-    let before = stage.lane();
+    let before = stage.status();
     stage.node.mine(3).await;
-    eventually("it decides again", async || stage.lane() != before).await;
+    eventually("it decides again", async || stage.status() != before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,6 @@
 //! A world to anchor: a node with a registry, an offer, a key, a journal, and the real binary over them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use alloy::primitives::{Address, U256};
 use serde_json::Value;
@@ -138,12 +135,12 @@ impl Stage {
             self.once(more);
             self.node.mine(3).await;
             if self.node.transaction_count(self.account, "latest").await == before
-                && self.lane()["slot"].is_null()
+                && self.status()["openSlot"].is_null()
             {
                 return;
             }
         }
-        panic!("it never settles: {}", self.lane());
+        panic!("it never settles: {}", self.status());
     }
 
     /// The plan for the chain.
@@ -159,14 +156,24 @@ impl Stage {
         Server::start(&settings.iter().map(String::as_str).collect::<Vec<_>>()).await
     }
 
-    /// The journal's only lane; null before there is one.
-    pub fn lane(&self) -> Value {
-        lane_in(&self.path("journal"))
+    /// The account's row of `anchor status --json`; null before there is one.
+    pub fn status(&self) -> Value {
+        let printed = self.anchor(&["status", "--json"], &[]);
+        assert_eq!(printed.code, Some(0), "{}", printed.stderr);
+        let rows: Value = serde_json::from_str(&printed.stdout).unwrap();
+        rows.get(0).cloned().unwrap_or_default()
+    }
+
+    /// An agent's row in it; null if there is none.
+    pub fn recorded(&self, agent: &str) -> Value {
+        let status = self.status();
+        let rows = status["agents"].as_array().into_iter().flatten();
+        rows.clone().find(|row| row["agent"] == agent).cloned().unwrap_or_default()
     }
 
     /// Why an agent is where it is, by the journal.
     pub fn reason(&self, agent: &str) -> String {
-        self.lane()["agents"][agent]["reason"].as_str().unwrap_or_default().to_owned()
+        self.recorded(agent)["reason"].as_str().unwrap_or_default().to_owned()
     }
 
     /// How many agents the account has.
@@ -182,14 +189,6 @@ impl Stage {
         let call = IdentityRegistry::tokenURICall { agentId: U256::from(id) };
         self.node.call_contract(self.registry, call).await.unwrap()
     }
-}
-
-/// The only lane of a journal; null before there is one.
-pub fn lane_in(journal: &Path) -> Value {
-    let Ok(text) = fs::read_to_string(journal) else { return Value::Null };
-    let journal: Value = serde_json::from_str(&text).unwrap();
-    let lanes = journal["content"]["lanes"].as_object().unwrap();
-    lanes.values().next().cloned().unwrap_or_default()
 }
 
 /// Settings with some replaced, and others added.

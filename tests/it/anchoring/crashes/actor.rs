@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::process::Child;
 
 use super::draw::{Mishap, Weather};
-use crate::support::stage::{Stage, URL, lane_in, replaced};
+use crate::support::stage::{Stage, URL, replaced};
 use crate::{
     support::process::{Server, command, eventually, json},
     support::proxy::{Fault, Proxy},
@@ -247,4 +247,13 @@ fn ids_in(lane: &Value) -> BTreeMap<String, Option<U256>> {
     let agents = lane["agents"].as_object().into_iter().flatten();
     let id = |note: &Value| note["id"]["agentId"].as_str().and_then(|id| id.parse().ok());
     agents.map(|(agent, note)| (agent.clone(), id(note))).collect()
+}
+
+/// The state of the only account of a journal, as it is stored; null before there is one. Killing a process at a step
+/// takes a look at its journal from outside, at once.
+pub fn lane_in(journal: &Path) -> Value {
+    let Ok(text) = fs::read_to_string(journal) else { return Value::Null };
+    let journal: Value = serde_json::from_str(&text).unwrap();
+    let lanes = journal["content"]["lanes"].as_object().unwrap();
+    lanes.values().next().cloned().unwrap_or_default()
 }

@@ -11,12 +11,12 @@ use serde_json::json;
 use tokio::process::Child;
 
 use super::{
-    actor::Actor,
+    actor::{Actor, lane_in},
     draw::{History, Life, Trouble},
     oracle::{Outcome, mints},
     point::{Levels, Point, Trap},
 };
-use crate::support::stage::{Stage, URL, lane_in};
+use crate::support::stage::{Stage, URL};
 use crate::{
     support::anchor_key::anchor_key, support::chain::quantity, support::process::eventually,
     support::resource::offer,
