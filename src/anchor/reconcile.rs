@@ -19,7 +19,7 @@ use super::{
     journal::{JournalError, SharedJournal},
     plan::{Decision, DesiredState, HeadState, Purpose, Reservation, Step, next},
     reason::AnchorReason,
-    signer::{Signer, Unsigned},
+    signer::{Signer, SignerError, Unsigned},
 };
 use crate::registration::PublishedAgents;
 
@@ -65,14 +65,18 @@ pub(crate) struct Prepared {
 pub(crate) enum Action {
     Wait,
     /// Sign the call at the reserved nonce, record it, send it.
-    Sign {
-        reservation: Reservation,
-        call: PricedCall,
-    },
+    Sign(Box<ReservedCall>),
     /// Send the recorded bytes again.
     Broadcast,
     /// The in-flight nonce is final. The state no longer contains it, so the next decision need not wait.
     Release,
+}
+
+/// A priced call and the right to sign it.
+#[derive(Debug)]
+pub(crate) struct ReservedCall {
+    pub(crate) reservation: Reservation,
+    pub(crate) call: PricedCall,
 }
 
 /// Why an action is not taken, for people and machines.
@@ -221,7 +225,7 @@ impl Decided<'_> {
             Step::Sign(reservation) => {
                 let priced = price(client, at, &state, head, &reservation, limits, intent.now);
                 match priced.await {
-                    Ok(call) => (Action::Sign { reservation, call }, None),
+                    Ok(call) => (Action::Sign(Box::new(ReservedCall { reservation, call })), None),
                     Err(blocked) => (unsigned(&mut state, &reservation, &blocked), Some(blocked)),
                 }
             }
@@ -337,37 +341,50 @@ pub(crate) async fn execute(
     match action {
         Action::Wait | Action::Release => {}
         Action::Broadcast => broadcast(client, &mut state).await,
-        Action::Sign { reservation, call } => {
-            let PricedCall { to, ref data, gas, fees, .. } = call;
-            let unsigned = Unsigned { chain_id, to, data, gas, fees };
-            match signer.sign(&reservation, unsigned) {
-                Err(error) => {
-                    tracing::error!(
-                        chain.id = chain_id,
-                        error = &error as &dyn std::error::Error,
-                        "Nothing is signed: the signer failed"
-                    );
-                    let agent = call.agent;
-                    state.set_reason(&agent, AnchorReason::SignerFailed);
-                }
-                Ok(signed) => {
-                    tracing::info!(
-                        chain.id = chain_id,
-                        tx.hash = %signed.hash,
-                        tx.nonce = reservation.nonce(),
-                        "Signed {} for {}", call.call, call.agent
-                    );
-                    state.record_signature(&reservation, call, signed.hash, signed.raw, now);
-                    // Recorded before it is sent: after a crash the same bytes are sent again.
-                    journal.write(key, &state).await?;
-                    state.count_broadcast();
-                    broadcast(client, &mut state).await;
-                }
+        Action::Sign(reserved) => match sign(*reserved, chain_id, signer, now, &mut state) {
+            Ok(()) => {
+                // Recorded before it is sent: after a crash the same bytes are sent again.
+                journal.write(key, &state).await?;
+                state.count_broadcast();
+                broadcast(client, &mut state).await;
             }
-        }
+            Err(error) => tracing::error!(
+                chain.id = chain_id,
+                error = &error as &dyn std::error::Error,
+                "Nothing is signed: the signer failed"
+            ),
+        },
     }
     journal.write(key, &state).await?;
     Ok(state)
+}
+
+/// Signs a call and records the signature in the state, or records that the signer failed.
+fn sign(
+    reserved: ReservedCall,
+    chain_id: u64,
+    signer: &Signer,
+    now: DateTime<Utc>,
+    state: &mut AccountState,
+) -> Result<(), SignerError> {
+    let ReservedCall { reservation, call } = reserved;
+    let PricedCall { to, ref data, gas, fees, .. } = call;
+    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees }) {
+        Ok(signed) => {
+            tracing::info!(
+                chain.id = chain_id,
+                tx.hash = %signed.hash,
+                tx.nonce = reservation.nonce(),
+                "Signed {} for {}", call.call, call.agent
+            );
+            state.record_signature(&reservation, call, signed.hash, signed.raw, now);
+            Ok(())
+        }
+        Err(error) => {
+            state.set_reason(&call.agent, AnchorReason::SignerFailed);
+            Err(error)
+        }
+    }
 }
 
 /// Sends the recorded bytes, unless a node has them already.

@@ -38,7 +38,9 @@ pub(crate) fn reservation(nonce: u64, is_bump: bool) -> Reservation {
     let sent = is_bump.then(|| in_flight(nonce, 10, 1));
     match next(&state, sent.as_ref(), &view, &head, 0).step {
         Step::Sign(reservation) => reservation,
-        step => panic!("nothing is in the way: {step:?}"),
+        step @ (Step::Wait | Step::Broadcast | Step::Release) => {
+            panic!("nothing is in the way: {step:?}")
+        }
     }
 }
 

@@ -92,8 +92,8 @@ impl ChainPlan {
             step: if block.is_some() { state.step.clone() } else { "rest".to_owned() },
             block: block.map(|block| block.number),
             transaction: match action {
-                Action::Sign { reservation, call } => {
-                    Some(Transaction::new(reservation.nonce(), call))
+                Action::Sign(reserved) => {
+                    Some(Transaction::new(reserved.reservation.nonce(), reserved.call))
                 }
                 Action::Wait | Action::Broadcast | Action::Release => None,
             },
