@@ -139,7 +139,7 @@ async fn the_lost_journal_page_rebuilds_it_without_a_mint() {
 
     let status = shell(&stage, &page.next()).await;
     assert!(status.stderr.contains("is corrupt"), "{}", status.stderr);
-    assert!(status.stdout.contains("refused, as said above"), "{}", status.stdout);
+    assert!(status.stdout.contains("refused, see the message above"), "{}", status.stdout);
     shell(&stage, &page.next()).await;
     let plan = shell(&stage, &page.next()).await.stdout;
     assert!(plan.contains("rest (as of final block") && !plan.contains("register("), "{plan}");
