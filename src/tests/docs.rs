@@ -1,7 +1,7 @@
 //! The documentation against the code: what a page lists is generated from the code.
 //!
-//! A generated block of a page is between `<!-- generated: NAME -->` and `<!-- end -->`. With UPDATE_GOLDEN set, the tests
-//! rewrite the blocks (`make golden`).
+//! A generated block of a page is between `<!-- generated: NAME -->` and `<!-- end -->`. With
+//! UPDATE_GOLDEN set, the tests rewrite the blocks (`make golden`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,8 @@ use crate::{
     registration::{OfferState, Reason},
 };
 
-/// Every generated block, by page. The tests of `http` check those of docs/http.md and docs/metrics.md.
+/// Every generated block, by page. The tests of `http` check those in docs/http.md and
+/// docs/metrics.md.
 const BLOCKS: [(&str, &[&str]); 5] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
     ("docs/configuration.md", &["commands", "flags"]),
@@ -132,7 +133,7 @@ fn flags(cli: &clap::Command) -> String {
             command.get_arguments().filter(|arg| arg.get_long().is_some_and(|l| l != "help"));
         for arg in named {
             let (heading, row) = (arg.get_help_heading(), flag(arg));
-            match rows.iter_mut().find(|(known, _, same)| (*known, &*same) == (heading, &row)) {
+            match rows.iter_mut().find(|(known, _, same)| (*known, same) == (heading, &row)) {
                 Some((_, verbs, _)) => verbs.push(verb.clone()),
                 None => rows.push((heading, vec![verb.clone()], row)),
             }
@@ -194,7 +195,6 @@ fn no_page_has_a_generated_block_that_no_test_checks() {
     assert_eq!(found, expected.collect());
 }
 
-/// The anchoring reasons for which docs/anchoring.md says what to do.
 #[test]
 fn the_page_on_anchoring_advises_on_known_reasons_only() {
     let page = read("docs/anchoring.md");

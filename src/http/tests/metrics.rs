@@ -138,7 +138,14 @@ async fn generated_metrics_table_is_what_a_scrape_holds() {
     let text = scrape(&site).await;
     assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");
     site.admin.reader.metrics.anchored(&anchored());
-    let metrics = scraped(&scrape(&site).await);
+    let text = scrape(&site).await;
+    let metrics = scraped(&text);
+    let families = text.lines().filter(|line| line.starts_with("# HELP ")).count();
+    assert_eq!(
+        metrics.len(),
+        families,
+        "a metric without a sample would be missing from the table"
+    );
     let rows = metrics.iter().map(|(name, Metric { kind, labels, help })| {
         let labels = labels.iter().map(|label| code(label)).collect::<Vec<_>>().join(", ");
         vec![code(name), kind.clone(), labels, plain(help)]

@@ -34,7 +34,7 @@ async fn generated_problem_codes_are_what_handlers_answer() {
         ProblemDetails::incomplete(&[]).into_response(),
         ProblemDetails::stale().into_response(),
         ProblemDetails::stopping().into_response(),
-        ProblemDetails::stuck(60).into_response(),
+        ProblemDetails::stuck(121).into_response(),
         timeout.await,
     ];
     let (mut codes, mut rows) = (BTreeSet::new(), Vec::new());

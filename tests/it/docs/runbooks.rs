@@ -1,4 +1,5 @@
-//! Each runbook, followed to the letter: its marked commands are run in order, and its promises are checked.
+//! Each runbook, followed to the letter: its marked commands are run in order, and its promises are
+//! checked.
 
 use std::{
     fs,
@@ -17,7 +18,8 @@ use crate::{
 
 const MARK: &str = "<!-- tested -->\n";
 
-/// The number of decisions after which an unknown pending transaction is replaced, and the fee of a known one raised.
+/// The number of decisions after which an unknown pending transaction is replaced, and the fee of a
+/// known one raised.
 const BUMP_AFTER_DECISIONS: u32 = 10;
 
 /// A runbook's commands.
