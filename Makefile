@@ -1,61 +1,62 @@
-# What CI runs is what people run.
-.PHONY: run run-anchored unit test check fmt golden gas-table image tools crash-test clean
+# CI (.ci/run) runs the same targets as people do. `make help` lists them.
+.PHONY: help run run-anchored unit test check advisories fmt golden gas-table crash-test image tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
-# The main job on embedded defaults: no cluster, no chain.
-run:
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: ## Serve examples/ locally: no cluster, no chain
 	cargo build --quiet --bin registrar
 	@scripts/run-example
 
-# The same, anchored on a local chain of its own. Needs the tools.
-run-anchored: tools
+run-anchored: tools ## The same, with its agent registered on a local chain
 	cargo build --quiet --bin registrar
 	@scripts/run-anchored
 
-# Tests of pure code, in seconds: no Go, Node, API server or EVM node.
-unit:
+unit: ## Unit tests, in seconds: no Go, Node, API server or EVM node
 	cargo test --locked --lib
 
-# Everything that the tests need, then all tests.
-test: tools
+test: tools ## All tests, against a real API server, EVM node and SDK
 	REGISTRAR_FULL_SEARCH=1 cargo test --locked
 	scripts/check-repository
 
-# Formatting, lints, the licence and source rules.
-check:
+check: lint-tools ## Formatting and lints; licences, bans and sources of dependencies
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cd tests/kube-testd && gofmt -l . | (! grep .)
 	shellcheck .ci/run scripts/* tests/kube-testd/build.sh
 	scripts/lint-dockerfile
-	cd tests/kube-testd && gofmt -l . | (! grep .)
+	scripts/lint-dependencies licenses bans sources
+	cargo clippy --locked --all-targets -- -D warnings
 
-fmt:
+advisories: lint-tools ## Security advisories of dependencies; fetches their database from GitHub
+	scripts/lint-dependencies advisories
+
+fmt: ## Format the code
 	cargo fmt
 	cd tests/kube-testd && gofmt -w .
 
-# Writes the golden documents again; review the diff like code.
-golden:
-	UPDATE_GOLDEN=1 cargo test --locked --lib golden
+golden: ## Rewrite the golden documents and the generated parts of docs/; review the diff
+	UPDATE_GOLDEN=1 cargo test --locked --lib -- golden generated
 
-# What each transaction costs, measured on a local chain; docs/gas.md holds the same figures.
-gas-table: tools
+gas-table: tools ## Measure what each transaction costs; docs/gas.md has the same figures
 	cargo test --locked --test it anchoring::gas -- --nocapture
 
-# The container image, where a builder exists.
-image:
-	scripts/build-image
-
-# Installs and builds what the tests need; quick when it is there already.
-tools:
-	scripts/install-tools
-
-clean:
-	cargo clean
-
-# Kills the anchoring process in HISTORIES histories, those of the seeds from SEED on.
+# HISTORIES histories, with the seeds from SEED on.
 HISTORIES ?= 300
 SEED ?= 1
-crash-test: tools
+crash-test: tools ## Kill the anchoring process in random histories (HISTORIES=300 SEED=1)
 	REGISTRAR_CRASH_HISTORIES=$(HISTORIES) REGISTRAR_CRASH_SEED=$(SEED) \
 		cargo test --locked --test it crashes::whenever -- --nocapture
+
+image: ## Build the container image with docker or buildah
+	scripts/build-image
+
+tools: ## Install and build what the tests need
+	scripts/install-tools
+
+lint-tools: ## Install what the lints need
+	scripts/install-lint-tools
+
+clean: ## Remove build output
+	cargo clean

@@ -1,5 +1,5 @@
 //! House rules that no type can express: who may import whom, and who may sign.
 
 mod architecture;
-mod docs;
+pub(crate) mod docs;
 mod fences;

@@ -4,6 +4,7 @@ mod caching;
 pub(crate) mod contract;
 mod listings;
 mod metrics;
+mod reference;
 mod routes;
 mod schemas;
 pub(crate) mod site;

@@ -1,6 +1,14 @@
-//! The documentation against the code: every table that lists something closed is the code's own list.
+//! The documentation against the code: what a page lists is generated from the code.
+//!
+//! A generated block of a page is between `<!-- generated: NAME -->` and `<!-- end -->`. With
+//! UPDATE_GOLDEN set, the tests rewrite the blocks (`make golden`).
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Mutex,
+};
 
 use clap::CommandFactory;
 
@@ -11,35 +19,67 @@ use crate::{
     registration::{OfferState, Reason},
 };
 
+/// Every generated block, by page. The tests of `http` check those in docs/http.md and
+/// docs/metrics.md.
+const BLOCKS: [(&str, &[&str]); 5] = [
+    ("docs/anchoring.md", &["anchor-reasons"]),
+    ("docs/configuration.md", &["commands", "flags"]),
+    ("docs/http.md", &["problem-codes"]),
+    ("docs/metrics.md", &["metrics"]),
+    ("docs/publishing.md", &["states", "reasons", "entry-codes"]),
+];
+
+/// Tests run in parallel, and a page may hold several blocks.
+static PAGES: Mutex<()> = Mutex::new(());
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap()
 }
 
-/// The rows of the table whose head begins with `first`, cell by cell, without marks.
-fn table(markdown: &str, first: &str) -> Vec<Vec<String>> {
-    let head = format!("| {first} |");
-    let lines = markdown.lines().skip_while(|line| !line.starts_with(&head)).skip(2);
-    let rows: Vec<Vec<String>> = lines
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().replace("\\|", "|")).collect()
-        })
-        .collect();
-    assert!(!rows.is_empty(), "there is no table {first:?}");
-    rows
+/// A Markdown table. Cells are Markdown already, see [`plain`] and [`code`].
+pub(crate) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
+    let mut text = line(&head) + &line(&vec!["---".to_owned(); head.len()]);
+    for row in rows {
+        assert_eq!(row.len(), head.len(), "{row:?}");
+        text += &line(&row);
+    }
+    text
 }
 
-fn code(cell: &str) -> &str {
-    cell.trim_matches('`')
+/// Text of the code as a cell, in which nothing is Markdown.
+pub(crate) fn plain(text: &str) -> String {
+    let text = text.replace('|', "\\|").replace('*', "\\*").replace('<', "&lt;");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn first_column(name: &str) -> Vec<String> {
-    table(&readme(), name).iter().map(|row| code(&row[0]).to_owned()).collect()
+/// A word of the code as a cell; an empty one stays empty.
+pub(crate) fn code(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("`{}`", text.replace('|', "\\|")) }
+}
+
+/// Compares a generated block with its page, or rewrites it if UPDATE_GOLDEN is set.
+pub(crate) fn check(page: &str, block: &str, content: &str) {
+    let names = BLOCKS.iter().filter(|(known, _)| *known == page).flat_map(|(_, names)| *names);
+    assert!(names.into_iter().any(|name| *name == block), "BLOCKS lacks {page} {block}");
+    let _alone = PAGES.lock().unwrap();
+    let text = read(page);
+    let begin = format!("<!-- generated: {block} -->\n");
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("{page} lacks {begin}"));
+    let (_, after) = rest.split_once("<!-- end -->\n").unwrap();
+    let expected = format!("{before}{begin}\n{content}\n<!-- end -->\n{after}");
+    if text == expected {
+        return;
+    }
+    #[expect(clippy::disallowed_methods, reason = "the switch is for people, not for the program")]
+    let update = std::env::var("UPDATE_GOLDEN").is_ok();
+    assert!(update, "{page}: the block {block} is not what the code says; run `make golden`");
+    fs::write(root().join(page), expected).unwrap();
 }
 
 /// Every verb that does something, by its name: `serve`, `anchor run`.
@@ -57,79 +97,131 @@ fn leaves(cli: &clap::Command) -> Vec<(String, &clap::Command)> {
         .collect()
 }
 
-#[test]
-fn the_settings_table_is_what_the_binary_takes() {
-    let mut real = BTreeSet::new();
-    let mut cli = Cli::command();
-    cli.build();
-    for (name, verb) in leaves(&cli) {
-        for arg in verb.get_arguments().filter(|arg| !arg.is_positional()) {
-            let Some(long) = arg.get_long().filter(|long| *long != "help") else { continue };
-            let takes_value = arg.get_action().takes_values();
-            let value = takes_value.then(|| arg.get_value_names().unwrap()[0].as_str());
-            let flag = format!("--{long}{}", value.map(|v| format!(" <{v}>")).unwrap_or_default());
-            let env = arg.get_env().map_or("none".into(), |env| env.to_string_lossy().into_owned());
-            // A switch is `false` to clap, which the table calls off.
-            let default = arg.get_default_values().first().filter(|_| takes_value);
-            let default = default.map(|default| default.to_string_lossy().into_owned());
-            real.insert((name.clone(), flag, env, default));
+fn commands(cli: &clap::Command) -> String {
+    let row = |(_, verb): (String, &clap::Command)| {
+        let usage = verb.clone().render_usage().to_string();
+        let about = verb.get_about().unwrap().to_string();
+        vec![code(usage.trim_start_matches("Usage: ")), plain(&about)]
+    };
+    table(&["usage", "what it does"], leaves(cli).into_iter().map(row))
+}
+
+/// The row of one flag.
+fn flag(arg: &clap::Arg) -> Vec<String> {
+    let takes_value = arg.get_action().takes_values();
+    let value = takes_value.then(|| arg.get_value_names().unwrap()[0].as_str());
+    let long = arg.get_long().unwrap();
+    let flag = format!("--{long}{}", value.map(|v| format!(" <{v}>")).unwrap_or_default());
+    let env = arg.get_env().map_or("".into(), |env| env.to_string_lossy());
+    // A switch is `false` to clap, which goes without saying.
+    let default = arg.get_default_values().first().filter(|_| takes_value);
+    let default = default.map_or("".into(), |default| default.to_string_lossy());
+    let mut help = plain(&arg.get_long_help().or(arg.get_help()).unwrap().to_string());
+    let values = arg.get_possible_values();
+    if takes_value && !values.is_empty() {
+        let values: Vec<_> = values.iter().map(|value| code(value.get_name())).collect();
+        help += &format!(" ({})", values.join(", "));
+    }
+    vec![code(&flag), code(&env), code(&default), help]
+}
+
+/// One table for each set of verbs that take the same flags.
+fn flags(cli: &clap::Command) -> String {
+    let mut rows: Vec<(Option<&str>, Vec<String>, Vec<String>)> = Vec::new();
+    for (verb, command) in leaves(cli) {
+        let named =
+            command.get_arguments().filter(|arg| arg.get_long().is_some_and(|l| l != "help"));
+        for arg in named {
+            let (heading, row) = (arg.get_help_heading(), flag(arg));
+            match rows.iter_mut().find(|(known, _, same)| (*known, same) == (heading, &row)) {
+                Some((_, verbs, _)) => verbs.push(verb.clone()),
+                None => rows.push((heading, vec![verb.clone()], row)),
+            }
         }
     }
-    let told: BTreeSet<_> = table(&readme(), "flag")
-        .iter()
-        .flat_map(|row| {
-            let [flag, env, default, verbs, _] = row.as_slice() else { panic!("{row:?}") };
-            // Clap's own defaults stand as code; what depends on the rest is said in words.
-            let literal = default.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
-            let default = literal.filter(|text| !text.contains('`')).map(str::to_owned);
-            verbs.split(", ").map(move |verb| {
-                (verb.to_owned(), code(flag).to_owned(), code(env).to_owned(), default.clone())
-            })
-        })
-        .collect();
-    let missing: Vec<_> = real.difference(&told).collect();
-    let wrong: Vec<_> = told.difference(&real).collect();
-    assert!(missing.is_empty() && wrong.is_empty(), "not told: {missing:#?}\nwrong: {wrong:#?}");
+    let mut groups: Vec<(String, Vec<Vec<String>>)> = Vec::new();
+    for (heading, verbs, row) in rows {
+        let verbs = verbs.iter().map(|verb| code(verb)).collect::<Vec<_>>().join(", ");
+        let title = heading.map_or(verbs.clone(), |heading| format!("{heading}: {verbs}"));
+        match groups.iter_mut().find(|(known, _)| *known == title) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((title, vec![row])),
+        }
+    }
+    let head = ["flag", "environment", "default", "meaning"];
+    let group = |(title, rows)| format!("### {title}\n\n{}", table(&head, rows));
+    groups.into_iter().map(group).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn the_verbs_table_is_every_verb_with_its_usage() {
+fn generated_blocks_of_the_command_line_are_what_the_binary_takes() {
     let mut cli = Cli::command();
     cli.build();
-    let verbs = leaves(&cli).into_iter().map(|(_, verb)| verb.clone().render_usage().to_string());
-    let usages: Vec<String> =
-        verbs.map(|usage| usage.trim_start_matches("Usage: ").to_owned()).collect();
-    assert_eq!(first_column("usage"), usages);
+    check("docs/configuration.md", "commands", &commands(&cli));
+    check("docs/configuration.md", "flags", &flags(&cli));
 }
 
 #[test]
-fn states_reasons_and_codes_are_the_closed_lists() {
-    assert_eq!(first_column("state"), OfferState::ALL.map(OfferState::as_str));
-    assert_eq!(first_column("reason"), Reason::ALL.map(Reason::as_str));
-    assert_eq!(first_column("code"), EntryCode::ALL.map(EntryCode::as_str));
-    let anchored: Vec<&str> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
-    assert_eq!(first_column("anchoring"), anchored);
-    let states: BTreeSet<&str> = OfferState::ALL.map(OfferState::as_str).into();
-    for row in table(&readme(), "reason") {
-        assert!(row[1].split(" or ").all(|state| states.contains(code(state))), "{row:?}");
+fn generated_blocks_of_states_reasons_and_codes_are_the_closed_lists() {
+    let states = OfferState::ALL.map(|state| vec![code(state.as_str()), plain(state.meaning())]);
+    check("docs/publishing.md", "states", &table(&["state", "meaning"], states));
+    let reasons = Reason::ALL
+        .map(|reason| vec![code(reason.as_str()), plain(reason.meaning()), plain(reason.fix())]);
+    check("docs/publishing.md", "reasons", &table(&["reason", "meaning", "fix"], reasons));
+    let codes = EntryCode::ALL.map(|entry| vec![code(entry.as_str()), plain(entry.message())]);
+    check("docs/publishing.md", "entry-codes", &table(&["code", "meaning"], codes));
+    let anchored = AnchorReason::ALL.iter();
+    let anchored = anchored.map(|reason| vec![code(reason.as_str()), plain(reason.message())]);
+    check("docs/anchoring.md", "anchor-reasons", &table(&["reason", "meaning"], anchored));
+}
+
+#[test]
+fn no_page_has_a_generated_block_that_no_test_checks() {
+    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".md") {
+            continue;
+        }
+        let page = format!("docs/{name}");
+        for rest in read(&page).split("<!-- generated: ").skip(1) {
+            let block = rest.split(" -->").next().unwrap().to_owned();
+            found.entry(page.clone()).or_default().insert(block);
+        }
     }
-}
-
-/// The paths that the README says are served, one by one.
-fn told_paths() -> Vec<String> {
-    let readme = readme();
-    let (public, admin) = readme.split_once("The admin listener, ").unwrap();
-    let public = &public[public.find("The public listener:").unwrap()..];
-    let rows = [table(public, "path"), table(admin, "path")].concat();
-    rows.iter().flat_map(|row| row[0].split(", ")).map(|path| code(path).to_owned()).collect()
+    let expected = BLOCKS.iter().map(|(page, names)| {
+        ((*page).to_owned(), names.iter().map(|&name| name.to_owned()).collect())
+    });
+    assert_eq!(found, expected.collect());
 }
 
 #[test]
-fn every_path_of_the_contract_stands_in_the_readme() {
+fn the_page_on_anchoring_advises_on_known_reasons_only() {
+    let page = read("docs/anchoring.md");
+    let (_, advice) = page.split_once("What to do, where").unwrap();
+    let known: BTreeSet<&str> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let mut advised = BTreeSet::new();
+    for line in advice.lines().filter(|line| line.starts_with("* `")) {
+        let (codes, _) = line.split_once(':').unwrap();
+        advised.extend(codes.split('`').skip(1).step_by(2));
+    }
+    let wrong: Vec<_> = advised.symmetric_difference(&known).collect();
+    assert_eq!(wrong, [&"Anchored"], "every reason but Anchored needs advice");
+}
+
+/// The paths that docs/http.md lists.
+fn listed_paths() -> BTreeSet<String> {
+    let page = read("docs/http.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `/"));
+    rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "))
+        .map(|path| format!("/{}", path.trim_matches(['`', '/'])))
+        .collect()
+}
+
+#[test]
+fn the_page_on_http_lists_exactly_the_paths_of_the_contract() {
     let contract = fs::read_to_string(root().join("openapi.yaml")).unwrap();
     let contract = crate::source::parse_yaml(&contract).unwrap();
-    let told = told_paths();
-    for path in contract[0]["paths"].as_object().into_iter().flat_map(|paths| paths.keys()) {
-        assert!(told.contains(path), "{path}");
-    }
+    let paths = contract[0]["paths"].as_object().unwrap().keys().cloned();
+    assert_eq!(listed_paths(), paths.collect());
 }

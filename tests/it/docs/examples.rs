@@ -1,7 +1,8 @@
-//! The documents hold: every example in README.md runs, every table in it is the code's, every link leads somewhere.
+//! The examples of the documentation run, and examples/ shows what the documentation says.
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -10,9 +11,12 @@ use std::{
 use serde_json::Value;
 
 use crate::support::process::{Printed, Server, eventually, registrar, text, unset};
-use crate::{docs::runbooks::shell, support::stage::Stage};
+use crate::{
+    docs::{links::documents, runbooks::shell},
+    support::stage::Stage,
+};
 
-/// The URL that `make run` serves at, and that the README's examples name.
+/// The URL that `make run` serves at, and that the examples of the documentation name.
 const PUBLIC: &str = "http://127.0.0.1:8004";
 const ADMIN: &str = "http://127.0.0.1:9004";
 
@@ -20,11 +24,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn readme() -> String {
-    fs::read_to_string(root().join("README.md")).unwrap()
+fn read(page: &Path) -> String {
+    fs::read_to_string(page).unwrap()
 }
 
-/// A server on `examples/`, as `make run` starts it but for the ports.
+/// A server on `examples/`, as `make run` starts it except for the ports.
 pub async fn example_server() -> Server {
     let offers = root().join("examples");
     let server =
@@ -33,13 +37,13 @@ pub async fn example_server() -> Server {
     server
 }
 
-/// A `sh` block that is marked as tested, and the block that says what comes out.
+/// A marked `sh` block, and the block with its expected output.
 struct Example {
     script: String,
     expected: String,
 }
 
-/// The blocks that are marked so.
+/// The blocks of a page that are marked with `<!-- mark -->`.
 fn examples(markdown: &str, mark: &str) -> Vec<Example> {
     let fenced = |text: &str, language: &str| {
         let begin = format!("```{language}\n");
@@ -54,7 +58,7 @@ fn examples(markdown: &str, mark: &str) -> Vec<Example> {
         .collect()
 }
 
-/// Whether `printed` is `expected`, where `…` stands for anything.
+/// Whether `printed` is `expected`, where `…` matches any text.
 fn matches(expected: &str, printed: &str) -> bool {
     let mut parts = expected.trim().split('…');
     let Some(mut rest) = parts.next().and_then(|first| printed.trim().strip_prefix(first)) else {
@@ -71,8 +75,8 @@ fn matches(expected: &str, printed: &str) -> bool {
 }
 
 #[test]
-fn an_ellipsis_stands_for_anything_and_the_rest_for_itself() {
-    for (expected, printed, same) in [
+fn an_ellipsis_matches_any_text_and_the_rest_matches_itself() {
+    let cases = [
         ("304", "304\n", true),
         ("304", "3040", false),
         ("{…\"a\":1…}", "{\"b\":2,\"a\":1,\"c\":3}", true),
@@ -80,43 +84,61 @@ fn an_ellipsis_stands_for_anything_and_the_rest_for_itself() {
         ("{…}", "{} and more", false),
         ("fix: …", "fix: Nothing.", true),
         ("a…b…c", "a b", false),
-    ] {
-        assert_eq!(matches(expected, printed), same, "{expected} {printed}");
+    ];
+    let wrong: Vec<_> = cases
+        .iter()
+        .filter(|(expected, printed, same)| matches(expected, printed) != *same)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// The pages with tested examples: all but the runbooks, whose commands need a chain.
+fn pages() -> Vec<PathBuf> {
+    let pages =
+        documents().into_iter().filter(|page| !page.starts_with(root().join("docs/runbooks")));
+    pages.collect()
+}
+
+/// The PATH on which `registrar` is the binary under test.
+fn path_to_the_binary() -> OsString {
+    let binary = Path::new(env!("CARGO_BIN_EXE_registrar")).parent().unwrap().to_owned();
+    let path = std::env::var_os("PATH").unwrap();
+    std::env::join_paths([binary].into_iter().chain(std::env::split_paths(&path))).unwrap()
+}
+
+/// Runs an example against the server. The error says how its output differs.
+async fn run(example: &Example, server: &Server) -> Result<(), String> {
+    let script = example.script.replace(PUBLIC, &server.public).replace(ADMIN, &server.admin);
+    let mut shell = tokio::process::Command::from(unset(Command::new("sh")));
+    shell.args(["-euc", &script]).current_dir(root()).env("PATH", path_to_the_binary());
+    let Output { stdout, stderr, status } = shell.output().await.unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    let Example { script, expected } = example;
+    if status.success() && matches(expected, &stdout) {
+        return Ok(());
     }
+    Err(format!("{script}must print\n{expected}but prints ({status})\n{stdout}\n{stderr}"))
 }
 
 #[tokio::test]
-async fn every_tested_example_prints_what_the_readme_says() {
-    let examples = examples(&readme(), "tested");
-    assert!(examples.len() >= 9, "{} examples are marked as tested", examples.len());
+async fn every_tested_example_prints_what_its_page_says() {
     let server = example_server().await;
-    let binary = Path::new(env!("CARGO_BIN_EXE_registrar")).parent().unwrap();
-    let path = std::env::join_paths(
-        [binary.to_owned()]
-            .into_iter()
-            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
-    for example in examples {
-        let script = example.script.replace(PUBLIC, &server.public).replace(ADMIN, &server.admin);
-        let mut shell = tokio::process::Command::from(unset(Command::new("sh")));
-        shell.args(["-euc", &script]).current_dir(root()).env("PATH", path.as_ref().unwrap());
-        let Output { stdout, stderr, status } = shell.output().await.unwrap();
-        let (stdout, stderr) =
-            (String::from_utf8(stdout).unwrap(), String::from_utf8_lossy(&stderr));
-        assert!(status.success(), "{}\n{stdout}\n{stderr}", example.script);
-        assert!(
-            matches(&example.expected, &stdout),
-            "{}\nshould print\n{}\nbut prints\n{stdout}\n{stderr}",
-            example.script,
-            example.expected
-        );
+    let (mut count, mut failures) = (0, Vec::new());
+    for page in pages() {
+        for example in examples(&read(&page), "tested") {
+            count += 1;
+            let result = run(&example, &server).await;
+            failures.extend(result.err().map(|error| format!("{}: {error}", page.display())));
+        }
     }
+    assert!(count >= 9, "only {count} examples are marked as tested");
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_use_of_anchoring_prints_what_the_readme_says() {
+async fn the_first_use_of_anchoring_prints_what_its_page_says() {
     let stage = Stage::new().await;
-    let examples = examples(&readme(), "anchored");
+    let examples = examples(&read(&root().join("docs/anchoring.md")), "anchored");
     assert_eq!(examples.len(), 3);
     for example in examples {
         let Printed { stdout, .. } = shell(&stage, &example.script).await;
@@ -127,87 +149,39 @@ async fn the_first_use_of_anchoring_prints_what_the_readme_says() {
     assert!(status.contains("default: agentId 0 Anchored: "), "{status}");
 }
 
-/// The rows of the table whose head begins with `first`, cell by cell, without marks.
-fn table(markdown: &str, first: &str) -> Vec<Vec<String>> {
-    let head = format!("| {first} |");
-    let lines = markdown.lines().skip_while(|line| !line.starts_with(&head)).skip(2);
-    let rows: Vec<Vec<String>> = lines
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let cells = line.trim_matches('|').split(" | ");
-            cells.map(|cell| cell.trim().replace("\\|", "|")).collect()
-        })
-        .collect();
-    assert!(!rows.is_empty(), "there is no table {first:?}");
-    rows
-}
-
-fn code(cell: &str) -> &str {
-    cell.trim_matches('`')
-}
-
-/// The paths that the README says are served, one by one.
-fn told_paths() -> Vec<String> {
-    let readme = readme();
-    let (public, admin) = readme.split_once("The admin listener, ").unwrap();
-    let public = &public[public.find("The public listener:").unwrap()..];
-    let rows = [table(public, "path"), table(admin, "path")].concat();
-    rows.iter().flat_map(|row| row[0].split(", ")).map(|path| code(path).to_owned()).collect()
+/// The paths that docs/http.md lists.
+fn listed_paths() -> Vec<String> {
+    let page = read(&root().join("docs/http.md"));
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `/"));
+    rows.flat_map(|row| row.split(" | ").next().unwrap().split(", "))
+        .map(|path| format!("/{}", path.trim_matches(['`', '/'])))
+        .collect()
 }
 
 #[tokio::test]
-async fn every_path_of_the_readme_is_served() {
+async fn every_path_of_the_page_on_http_is_served() {
     let server = example_server().await;
-    for told in told_paths() {
-        let path = told
+    let paths = listed_paths();
+    assert!(paths.len() >= 10, "{paths:?}");
+    let mut wrong = Vec::new();
+    for listed in paths {
+        let path = listed
             .replace("{namespace}/{name}", "llm/chat")
             .replace("{file}", "agent-registration.schema.json");
         let (public, admin) = (
             server.get(&path).await.status().as_u16(),
             server.admin(&path).await.status().as_u16(),
         );
-        assert_eq!((public.min(admin), public.max(admin)), (200, 404), "{told}");
-    }
-}
-
-/// Every Markdown file of ours.
-fn documents() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-            let name = name.to_string_lossy();
-            if path.is_dir() {
-                let foreign = matches!(&*name, "target" | "node_modules") || name.starts_with('.');
-                folders.extend((!foreign).then_some(path));
-            } else if name.ends_with(".md") {
-                found.push(path);
-            }
+        if (public.min(admin), public.max(admin)) != (200, 404) {
+            wrong.push((listed, public, admin));
         }
     }
-    assert!(found.len() >= 3, "{found:?}");
-    found
-}
-
-#[test]
-fn every_relative_link_leads_to_a_file() {
-    for document in documents() {
-        let markdown = fs::read_to_string(&document).unwrap();
-        for link in markdown.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            let file = link.split('#').next().unwrap();
-            if link.contains("://") || link.starts_with("mailto:") || file.is_empty() {
-                continue;
-            }
-            let target = document.parent().unwrap().join(file);
-            assert!(target.exists(), "{}: {link}", document.display());
-        }
-    }
+    assert_eq!(wrong, [], "path, status on the public listener, status on the admin listener");
 }
 
 fn explained(at: &str) -> Vec<(String, String, String)> {
     let offers = root().join("examples");
-    let told = registrar(&[
+    let explained = registrar(&[
         "explain",
         "--offers",
         offers.to_str().unwrap(),
@@ -217,14 +191,14 @@ fn explained(at: &str) -> Vec<(String, String, String)> {
         "--at",
         at,
     ]);
-    let Printed { stdout, stderr, code } = told;
+    let Printed { stdout, stderr, code } = explained;
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{at}");
-    let told: Vec<Value> = serde_json::from_str(&stdout).unwrap();
-    let row = |told: &Value| {
-        let id = format!("{}/{}", text(told, "namespace"), text(told, "name"));
-        (id, text(told, "state").to_owned(), text(told, "reason").to_owned())
+    let rows: Vec<Value> = serde_json::from_str(&stdout).unwrap();
+    let row = |row: &Value| {
+        let id = format!("{}/{}", text(row, "namespace"), text(row, "name"));
+        (id, text(row, "state").to_owned(), text(row, "reason").to_owned())
     };
-    told.iter().map(row).collect()
+    rows.iter().map(row).collect()
 }
 
 #[test]

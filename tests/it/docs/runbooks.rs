@@ -1,4 +1,5 @@
-//! Each runbook, followed to the letter: its marked commands are run in order, and what it promises is looked at.
+//! Each runbook, followed to the letter: its marked commands are run in order, and its promises are
+//! checked.
 
 use std::{
     fs,
@@ -17,7 +18,8 @@ use crate::{
 
 const MARK: &str = "<!-- tested -->\n";
 
-/// After so many decisions a transaction that no node reports is signed over, and a known one is bumped.
+/// The number of decisions after which an unknown pending transaction is replaced, and the fee of a
+/// known one raised.
 const BUMP_AFTER_DECISIONS: u32 = 10;
 
 /// A runbook's commands.
@@ -45,23 +47,22 @@ impl Page {
         Self { tested: tested.into_iter(), by_hand }
     }
 
-    /// The next marked block.
     fn next(&mut self) -> String {
         self.tested.next().unwrap()
     }
 
-    /// Whether it tells to do this by hand.
-    fn tells(&self, words: &str) -> bool {
+    /// Whether the page has this command for the reader to run by hand.
+    fn instructs(&self, words: &str) -> bool {
         self.by_hand.iter().any(|script| script.contains(words))
     }
 
-    /// Every marked block was run.
+    /// Asserts that every marked block was run.
     fn finish(mut self) {
         assert_eq!(self.tested.next(), None);
     }
 }
 
-/// The stage's settings as a unit or a pod has them.
+/// The stage's settings as environment variables.
 fn environment(stage: &Stage) -> Vec<(String, String)> {
     let settings = stage.settings();
     let mut settings = settings.iter().peekable();
@@ -77,7 +78,7 @@ fn environment(stage: &Stage) -> Vec<(String, String)> {
     environment
 }
 
-/// Runs a block as somebody would type it, with the names that the page says are set.
+/// Runs a block as typed, with the variables that the page presupposes.
 pub async fn shell(stage: &Stage, script: &str) -> Printed {
     let folder = stage.dir.path().to_str().unwrap();
     let script = script.replace("/var/lib/registrar", folder);
@@ -108,7 +109,7 @@ async fn serve_without_anchoring(stage: &Stage) -> Server {
     Server::launch(command).await
 }
 
-/// What a document says of its ids when it has this one.
+/// A document's `registrations` with this id alone.
 fn ids(stage: &Stage, id: u64) -> Value {
     json!([{ "agentId": id, "agentRegistry": format!("eip155:31337:{}", stage.registry) }])
 }
@@ -127,22 +128,22 @@ async fn the_lost_journal_page_rebuilds_it_without_a_mint() {
     let sent = stage.node.transaction_count(stage.account, "latest").await;
     fs::write(stage.path("journal"), "{}").unwrap();
     let server = stage.serve(&[]).await;
-    eventually("serve says so, and serves on", async || {
+    eventually("serve reports it and keeps serving", async || {
         agent(&server).await["anchoring"][0]["reason"] == "JournalRefused"
     })
     .await;
-    assert!(server.log().contains("Nothing is anchored: the journal "), "{}", server.log());
+    assert!(server.log().contains("journal"), "{}", server.log());
     assert_eq!(server.document().await["active"], true);
     let health = server.admin("/readyz?verbose").await.text().await.unwrap();
     assert!(health.contains("JournalRefused"), "{health}");
     drop(server);
 
     let status = shell(&stage, &page.next()).await;
-    assert!(status.stderr.contains("is corrupt"), "{}", status.stderr);
-    assert!(status.stdout.contains("refused, as said above"), "{}", status.stdout);
+    assert!(status.stderr.contains("corrupt"), "{}", status.stderr);
+    assert!(status.stdout.contains("refused, see the message above"), "{}", status.stdout);
     shell(&stage, &page.next()).await;
     let plan = shell(&stage, &page.next()).await.stdout;
-    assert!(plan.contains("rest (as of final block") && !plan.contains("register("), "{plan}");
+    assert!(!plan.contains("register(") && !plan.contains("would sign"), "{plan}");
     shell(&stage, &page.next()).await;
     let status = shell(&stage, &page.next()).await.stdout;
     assert!(status.contains("default: agentId 0 Anchored"), "{status}");
@@ -154,7 +155,7 @@ async fn the_lost_journal_page_rebuilds_it_without_a_mint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bytes_that_a_lost_journal_knew_are_waited_for_and_then_signed_over_at_their_nonce() {
+async fn a_transaction_of_a_lost_journal_is_waited_for_and_then_replaced_at_its_nonce() {
     let stage = Stage::still().await;
     stage.once(&[]);
     fs::remove_file(stage.path("journal")).unwrap();
@@ -164,7 +165,7 @@ async fn bytes_that_a_lost_journal_knew_are_waited_for_and_then_signed_over_at_t
     }
     stage.once(&[]);
     assert_eq!(stage.status()["openSlot"]["nonce"], 0);
-    // Either may win the nonce, and one does.
+    // Either transaction may win the nonce, and one does.
     for _ in 0..4 {
         stage.node.mine(3).await;
         stage.once(&[]);
@@ -184,7 +185,7 @@ async fn the_lost_key_page_serves_on_and_leads_to_a_new_identity_that_was_asked_
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("--signer"), "{}", refused.stderr);
 
-    assert!(page.tells("env -u REGISTRAR_ANCHOR registrar serve\n"));
+    assert!(page.instructs("env -u REGISTRAR_ANCHOR registrar serve\n"));
     let server = serve_without_anchoring(&stage).await;
     shows(&server, &ids(&stage, 0)).await;
     let status = shell(&stage, &page.next()).await.stdout;
@@ -200,7 +201,7 @@ async fn the_lost_key_page_serves_on_and_leads_to_a_new_identity_that_was_asked_
         stage.node.mine(3).await;
     }
     page.finish();
-    // The old token stays where it is, and leads to a document that names another id.
+    // The old token still leads to the document, which names another id.
     assert_eq!((stage.balance().await, stage.uri(0).await), (U256::from(1), stage.uri(1).await));
     shows(&server, &ids(&stage, 1)).await;
     assert_eq!(
@@ -217,14 +218,14 @@ async fn the_replaced_key_page_moves_the_token_and_mints_nothing() {
     let status = shell(&stage, &page.next()).await.stdout;
     assert!(status.contains("Anchored") && !status.contains("open: nonce"), "{status}");
     let held = shell(&stage, &page.next()).await.stdout;
-    assert!(held.contains("rest (") && held.contains("NotOwner"), "{held}");
+    assert!(held.contains("NotOwner") && !held.contains("would sign"), "{held}");
     let run = page.next();
     shell(&stage, &run).await;
     let server = serve_without_anchoring(&stage).await;
     shows(&server, &ids(&stage, 0)).await;
     assert_eq!(agent(&server).await["anchoring"][0]["reason"], "NotOwner");
 
-    assert!(page.tells("\"transferFrom(address,address,uint256)\""));
+    assert!(page.instructs("\"transferFrom(address,address,uint256)\""));
     let transfer = transferFromCall { from: stage.account, to: second, agentId: U256::ZERO };
     stage.node.send_as(stage.account, stage.registry, transfer).await;
     stage.node.mine(3).await;
@@ -250,28 +251,28 @@ async fn the_retired_agent_page_sends_nothing_and_keeps_the_id_on_a_tombstone() 
     stage.settle(&[]).await;
     stage.offers(&[]);
     let plan = shell(&stage, &page.next()).await.stdout;
-    assert!(plan.contains("rest (") && plan.contains("agentId 0 Anchored"), "{plan}");
+    assert!(plan.contains("agentId 0 Anchored") && !plan.contains("would sign"), "{plan}");
     assert_eq!(page.tested.next(), None);
-    assert!(page.tells("env -u REGISTRAR_ANCHOR registrar serve\n"));
+    assert!(page.instructs("env -u REGISTRAR_ANCHOR registrar serve\n"));
     let server = serve_without_anchoring(&stage).await;
     shows(&server, &ids(&stage, 0)).await;
     let tombstone = server.document().await;
     assert_eq!((&tombstone["active"], &tombstone["services"]), (&json!(false), &json!([])));
     assert!(text(&tombstone, "description").contains("deactivated"), "{tombstone}");
 
-    // While it is anchored, a URI that was set by hand is set back: hence the order on the page.
-    assert!(page.tells("\"setAgentURI(uint256,string)\""));
+    // Anchoring sets back a URI that was set by hand, which is why the page stops anchoring first.
+    assert!(page.instructs("\"setAgentURI(uint256,string)\""));
     let elsewhere = "https://archive.example/tombstone.json".to_owned();
     let call = setAgentURICall { agentId: U256::ZERO, newURI: elsewhere.clone() };
     stage.node.send_as(stage.account, stage.registry, call).await;
     stage.node.mine(3).await;
-    assert_eq!(stage.uri(0).await, elsewhere, "nobody touches it once anchoring has stopped");
+    assert_eq!(stage.uri(0).await, elsewhere, "it is unchanged while anchoring is stopped");
     stage.settle(&[]).await;
     assert_ne!(stage.uri(0).await, elsewhere);
 }
 
 #[test]
-fn every_command_of_a_runbook_is_run_or_is_one_that_a_test_plays_by_hand() {
+fn every_command_of_a_runbook_is_run_or_known_to_a_test() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/runbooks");
     for page in fs::read_dir(folder).unwrap() {
         let name = page.unwrap().file_name().into_string().unwrap();

@@ -161,11 +161,11 @@ async fn the_sdk_reads_what_a_profile_says() {
 }
 
 #[test]
-fn the_lock_file_names_the_sdk_that_the_readme_speaks_of() {
+fn the_lock_file_names_the_sdk_that_the_page_on_consumers_describes() {
     let package: Value =
         serde_json::from_str(&fs::read_to_string(folder().join("package.json")).unwrap()).unwrap();
-    let readme =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/consumers.md"))
+        .unwrap();
     let version = text(&package["dependencies"], "agent0-sdk");
-    assert!(readme.contains(&format!("**agent0-ts {version}**")), "{version}");
+    assert!(page.contains(&format!("**agent0-ts {version}**")), "{version}");
 }
