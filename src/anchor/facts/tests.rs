@@ -18,7 +18,7 @@ use crate::{
         AgentId, AgentRegistry, Ids, OnChainAgent, OnChainFacts, OnChainId, Registrations, chains,
         project,
     },
-    testing::{NOON, Resource, at, offer, offers, public_url, rules, said},
+    testing::{NOON, Resource, at, json_of, offer, offers, public_url, rules},
 };
 use alloy::primitives::{Address, B256, U256};
 use serde_json::{Value, json};
@@ -124,7 +124,7 @@ fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
     );
     assert_eq!(projection.hosts.keys().cloned().collect::<Vec<_>>(), [host("gone.example")]);
     let hosted = &projection.hosts[&host("gone.example")];
-    let told = said(&hosted.document);
+    let told = json_of(&hosted.document);
     assert_eq!((hosted.holder.clone(), &told["active"]), (None, &json!(false)));
     assert_eq!(told["name"], "gone.example");
     assert_eq!(

@@ -145,8 +145,8 @@ proptest! {
         let mut grown = Offers::new();
         for resource in &shuffled {
             // An object is seen before its drain and its status are, as in a watch.
-            grown.insert(resource.id(), Arc::new(offer(&resource.id().to_string()).seen()));
-            grown.insert(resource.id(), Arc::new(resource.seen()));
+            grown.insert(resource.id(), Arc::new(offer(&resource.id().to_string()).parsed()));
+            grown.insert(resource.id(), Arc::new(resource.parsed()));
         }
         prop_assert_eq!(projected(&grown, &rules, now), projected(&offers(&made), &rules, now));
     }

@@ -1,4 +1,5 @@
-//! A second, naive opinion: a renderer that knows no drains, and a JSON reader that refuses a key given twice.
+//! A second, naive opinion: a renderer that knows no drains, and a JSON reader that refuses a key
+//! given twice.
 
 use std::{collections::BTreeSet, fmt};
 

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 use crate::{
     offer::OfferId,
     source::{Observation, Scope, SourceHealth, files, files::Manifests, parse_selector},
-    testing::public_url,
+    testing::{for_each_row, public_url},
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
@@ -191,7 +191,7 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
         ("bad.yml", b"a: 1\n---\nk: 1\nk: 2\n", "line 4"),
         ("bad.yaml", b"\xff\xfe", "UTF-8"),
     ];
-    for (name, bytes, told) in cases {
+    for_each_row(cases, |(name, bytes, told)| {
         let folder = folder([("good.yaml", &manifest("llm", "chat"))]);
         fs::write(folder.path().join(name), bytes).unwrap();
         let mut manifests = manifests(folder.path());
@@ -210,7 +210,7 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
             (ids(&mended), mended.missing.len(), mended.problems.len()),
             (vec!["llm/chat".into()], 0, 0)
         );
-    }
+    });
 }
 
 #[test]

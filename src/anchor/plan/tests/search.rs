@@ -82,21 +82,29 @@ fn each_broken_rule_is_found_out() {
             Troubles { foreign: 1, losses: 1, ..none },
         ),
     ];
+    let mut survivors = Vec::new();
     for (mutant, troubles) in mutants {
-        // The same troubles harm nobody who keeps the rule.
-        assert_eq!(
-            search(troubles, Mutant::None).broken.map(|(broken, _)| broken),
-            None,
-            "{mutant:?}"
-        );
         let searched = search(troubles, mutant);
-        let (broken, history) = searched
-            .broken
-            .unwrap_or_else(|| panic!("{mutant:?} survives {} states", searched.states));
-        println!(
-            "{mutant:?}: {broken:?} after {} states by {} steps",
-            searched.states,
-            history.len()
-        );
+        match searched.broken {
+            None => survivors.push(format!("{mutant:?} survives {} states", searched.states)),
+            Some((broken, history)) => println!(
+                "{mutant:?}: {broken:?} after {} states by {} steps",
+                searched.states,
+                history.len()
+            ),
+        }
+    }
+    assert_eq!(survivors, Vec::<String>::new());
+    let is_full = std::env::var_os("REGISTRAR_FULL_SEARCH").is_some();
+    let mut searched: Vec<Troubles> = Vec::new();
+    for (mutant, troubles) in mutants {
+        // The same troubles break nothing without the mutant. With two of them that takes
+        // half a minute, so only the full search does it.
+        let is_small = [none, Troubles { losses: 1, ..none }].contains(&troubles);
+        if (is_full || is_small) && !searched.contains(&troubles) {
+            let broken = search(troubles, Mutant::None).broken.map(|(broken, _)| broken);
+            assert_eq!(broken, None, "{mutant:?}");
+            searched.push(troubles);
+        }
     }
 }

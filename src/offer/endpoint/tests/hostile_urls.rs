@@ -1,6 +1,10 @@
-//! Endpoints that no reader on the internet should be sent to, and ordinary ones that look a little like them.
+//! Endpoints that no reader on the internet should be sent to, and ordinary ones that look a little
+//! like them.
 
-use crate::offer::{EntryCode::*, Service};
+use crate::{
+    offer::{EntryCode::*, Service},
+    testing::for_each_row,
+};
 
 #[test]
 fn what_is_no_https_url_is_refused() {
@@ -63,9 +67,9 @@ fn what_is_no_https_url_is_refused() {
         "htt\u{17f}ps://a.example",
         "\u{e9}\u{e9}\u{e9}\u{e9}://a.example",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(NotHttps), "{url:?}");
-    }
+    });
 }
 
 #[test]
@@ -89,9 +93,9 @@ fn user_info_is_refused_even_when_it_is_empty() {
         "https:///@a.example",
         "https:////@a.example/x",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(UserInfo), "{url:?}");
-    }
+    });
 }
 
 #[test]
@@ -141,9 +145,9 @@ fn a_host_that_no_reader_can_reach_is_refused() {
         "https://a.example..",
         "https://a.local..",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(NotPublicHost), "{url:?}");
-    }
+    });
 }
 
 #[test]
@@ -174,8 +178,8 @@ fn ordinary_urls_pass_and_are_kept_byte_for_byte() {
         "https://0x7f.example",
         "https://123.example",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         let service = Service::new("A2A", url, "");
         assert_eq!((service.refusal, service.endpoint.as_str()), (None, url));
-    }
+    });
 }
