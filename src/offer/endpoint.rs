@@ -48,8 +48,8 @@ closed_list! {
         "The endpoint is not an absolute https URL without white space and backslashes.";
     UserInfo = "UserInfo": "The endpoint has a user name or password before its host.";
     NotPublicHost = "NotPublicHost":
-        "The host of the endpoint is not a public domain name. IP addresses, single labels, and names under svc, \
-         cluster.local, internal, local and localhost are not public.";
+        "The host of the endpoint is not a public domain name. IP addresses, single labels, and \
+         names under svc, cluster.local, internal, local and localhost are not public.";
     NameNotListed = "NameNotListed": "--service-names does not list the name of the entry.";
 }
 

@@ -30,7 +30,7 @@ impl ParsedOffer {
 }
 
 /// The path and host, read on their own: an offer claims them even if the rest of it is invalid.
-/// Without a usable entry for either, the field has the wrong type, or the host is not set.
+/// Each is `None` if its field has the wrong type, and the host also if it is not set.
 #[derive(Default)]
 struct Location {
     path: Option<Result<ServicePath, PathError>>,
@@ -137,8 +137,8 @@ fn drain(
         };
         if !valid {
             warnings.push(
-                "spec.drainGracePeriod is not a valid Go duration. It has no effect without spec.drainAt; with one, the \
-                 offer would not be published."
+                "spec.drainGracePeriod is not a valid Go duration. It has no effect without \
+                 spec.drainAt; with one, the offer would not be published."
                     .to_owned(),
             );
         }
@@ -174,8 +174,8 @@ fn registration(
     let image = fields.text("image")?.filter(|image| !image.is_empty());
     if image.is_some_and(|image| !is_image(image)) {
         warnings.push(
-            "spec.registration.image is not a public https, ipfs:// or data:image/ URL, so documents show the default \
-             image."
+            "spec.registration.image is not a public https, ipfs:// or data:image/ URL, so \
+             documents show the default image."
                 .to_owned(),
         );
     }

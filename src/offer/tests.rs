@@ -120,7 +120,7 @@ fn an_absent_field_has_its_default() {
 }
 
 #[test]
-fn empty_texts_are_not_set() {
+fn empty_strings_count_as_not_set() {
     let resource =
         offer("llm/chat").path("").host("").set("/spec/type", "").set("/spec/model/name", "");
     let resource = resource
@@ -131,7 +131,7 @@ fn empty_texts_are_not_set() {
 }
 
 #[test]
-fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
+fn a_rejected_offer_keeps_its_valid_claims() {
     let offer = || offer("llm/chat").path("/mine").host("audit.example");
     let mine = Some("/mine");
     let audit = Some("audit.example");
@@ -170,7 +170,7 @@ fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
         ("undecodable metadata", offer().set("/metadata/creationTimestamp", 5), mine, audit),
         ("an undecodable registration", offer().set("/spec/registration", 5), mine, audit),
         ("a disabled offer", offer().disabled(), mine, audit),
-        ("a spec that is no object", offer().set("/spec", "x"), None, None),
+        ("a spec that is not an object", offer().set("/spec", "x"), None, None),
     ];
     for_each_row(cases, |(case, resource, path, host)| {
         let id = OfferId::new("llm", "chat");
@@ -181,39 +181,39 @@ fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
 }
 
 #[test]
-fn a_name_that_no_cluster_would_take_is_undecodable() {
+fn a_name_that_kubernetes_rejects_is_undecodable() {
     let names =
         [("llm", "Chat"), ("llm", "chat_1"), ("LLM", "chat"), ("llm", "-chat"), ("llm", "chat-")];
     for_each_row(
         names.into_iter().chain([("llm", ""), ("", "chat"), ("llm", "a..b")]),
         |(namespace, name)| {
-            let seen = ParsedOffer::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
-            assert!(matches!(seen.verdict, Err(Rejection::Undecodable(_))), "{namespace}/{name}");
+            let parsed = ParsedOffer::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
+            assert!(matches!(parsed.verdict, Err(Rejection::Undecodable(_))), "{namespace}/{name}");
         },
     );
     let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
-    let seen =
+    let parse =
         |name: &str| ParsedOffer::parse(&OfferId::new("llm", name), &offer("llm/chat").0).verdict;
-    assert!(seen(&longest).is_ok());
-    assert!(seen(&format!("{longest}e")).is_err(), "254 bytes");
-    assert!(seen(&"a".repeat(64)).is_err(), "a label of 64 bytes");
+    assert!(parse(&longest).is_ok());
+    assert!(parse(&format!("{longest}e")).is_err(), "254 bytes");
+    assert!(parse(&"a".repeat(64)).is_err(), "a label of 64 bytes");
 }
 
 #[test]
-fn enabled_is_read_whatever_else_is_wrong() {
+fn enabled_is_read_even_if_the_rest_is_invalid() {
     let cases = [
         ("true", offer("llm/chat"), true),
         ("true beside an undecodable field", offer("llm/chat").set("/spec/type", 5), true),
         ("true beside a bad path", offer("llm/chat").path("x"), true),
         ("false", offer("llm/chat").disabled(), false),
         ("absent", offer("llm/chat").set("/spec/registration", json!({})), false),
-        ("the text true", offer("llm/chat").set("/spec/registration/enabled", "true"), false),
+        ("the string true", offer("llm/chat").set("/spec/registration/enabled", "true"), false),
         (
             "a registration that is a list",
             offer("llm/chat").set("/spec/registration", json!([true])),
             false,
         ),
-        ("a spec that is no object", offer("llm/chat").set("/spec", 5), false),
+        ("a spec that is not an object", offer("llm/chat").set("/spec", 5), false),
     ];
     for_each_row(cases, |(case, resource, enabled)| {
         assert_eq!(resource.parsed().enabled, enabled, "{case}");
@@ -222,15 +222,15 @@ fn enabled_is_read_whatever_else_is_wrong() {
 
 #[test]
 fn age_and_deletion_are_read_from_metadata() {
-    let seen = offer("llm/chat").created("2026-01-01T01:00:00+01:00").parsed();
-    assert_eq!((seen.created, seen.deleting), (Some(at("2026-01-01T00:00:00Z")), false));
-    let seen =
+    let parsed = offer("llm/chat").created("2026-01-01T01:00:00+01:00").parsed();
+    assert_eq!((parsed.created, parsed.deleting), (Some(at("2026-01-01T00:00:00Z")), false));
+    let parsed =
         offer("llm/chat").set("/metadata/deletionTimestamp", "2026-01-02T00:00:00Z").parsed();
-    assert!(seen.deleting && seen.verdict.is_ok());
+    assert!(parsed.deleting && parsed.verdict.is_ok());
     let broken = offer("llm/chat")
         .set("/metadata/deletionTimestamp", "2026-01-02T00:00:00Z")
         .set("/spec", 5);
-    assert!(broken.parsed().deleting, "deletion is seen of an undecodable offer too");
+    assert!(broken.parsed().deleting, "an undecodable offer can be deleted too");
     assert_eq!(offer("llm/chat").created("yesterday").parsed().created, None);
 }
 
@@ -329,10 +329,10 @@ proptest! {
 
     #[test]
     fn any_json_is_an_offer_or_a_rejection_with_its_claims(resource in arbitrary_json()) {
-        let seen = ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource);
-        if let Ok(offer) = seen.verdict {
-            prop_assert_eq!(seen.claims.path, Some(offer.path));
-            prop_assert_eq!(seen.claims.host, offer.host);
+        let parsed = ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource);
+        if let Ok(offer) = parsed.verdict {
+            prop_assert_eq!(parsed.claims.path, Some(offer.path));
+            prop_assert_eq!(parsed.claims.host, offer.host);
         }
         let _never_panics = crate::registration::Identity::parse(&resource);
     }

@@ -23,11 +23,12 @@ closed_list! {
         "Nothing, unless a finalizer blocks the deletion: see metadata.finalizers of the object.";
     Undecodable = "Undecodable":
         "A field of the object has the wrong type or an unusable value.",
-        "Correct the field that the message names; kubectl explain serviceoffer.spec shows its type.";
+        "Correct the field that the message names; kubectl explain serviceoffer.spec shows its \
+         type.";
     InvalidPath = "InvalidPath":
         "spec.path is not a valid path.",
-        "Set spec.path to a path that starts with / and holds only letters, digits, /, _, . and -, without empty, . or .. \
-         segments.";
+        "Set spec.path to a path that starts with / and contains only letters, digits, /, _, . \
+         and -, without empty, . or .. segments.";
     InvalidHostname = "InvalidHostname":
         "spec.hostname is not a public DNS name.",
         "Set spec.hostname to a public DNS name with a dot, such as audit.example.";
@@ -45,7 +46,8 @@ closed_list! {
         "Choose another spec.path, or delete the offer that holds it.";
     InvalidDrain = "InvalidDrain":
         "The end of the drain cannot be computed from spec.drainAt and spec.drainGracePeriod.",
-        "Set spec.drainAt to an RFC 3339 time and spec.drainGracePeriod to a Go duration such as 30m, or remove both.";
+        "Set spec.drainAt to an RFC 3339 time and spec.drainGracePeriod to a Go duration such as \
+         30m, or remove both.";
     Disabled = "Disabled":
         "spec.registration.enabled is not true.",
         "Set spec.registration.enabled to true.";
@@ -54,14 +56,16 @@ closed_list! {
         "To publish the offer again, remove spec.drainAt (registrar undrain NAMESPACE/NAME).";
     ConditionMissing = "ConditionMissing":
         "A required condition is not True.",
-        "Check status.conditions of the offer, which the controller sets. --required-conditions sets which of them are \
-         required.";
+        "Check status.conditions of the offer, which the controller sets. --required-conditions \
+         sets which of them are required.";
     DocumentFull = "DocumentFull":
         "The offer is published, but the aggregate document is full and does not list it.",
-        "Raise --max-document-bytes, or publish fewer or shorter entries. The offer's own documents are complete.";
+        "Raise --max-document-bytes, or publish fewer or shorter entries. The offer's own documents \
+         are complete.";
     Draining = "Draining":
         "The offer is draining.",
-        "Nothing. To keep the offer published, remove spec.drainAt (registrar undrain NAMESPACE/NAME).";
+        "Nothing. To keep the offer published, remove spec.drainAt (registrar undrain \
+         NAMESPACE/NAME).";
     Published = "Published":
         "The offer is published.",
         "Nothing.";

@@ -90,7 +90,10 @@ pub(crate) async fn watch(
                 }
             }
             Some(ended) = watches.join_next() => {
-                return ended.map_or_else(|error| format!("a watch ended: {error}"), |target| format!("the watch of {target} ended"));
+                return match ended {
+                    Ok(target) => format!("the watch of {target} ended"),
+                    Err(error) => format!("a watch failed: {error}"),
+                };
             }
         }
         if let Some(oldest) = state.complete_at() {
@@ -273,8 +276,8 @@ fn tunnel_text(cache: &Cache<Option<String>>) -> Option<&str> {
 fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<SourceProblem> {
     let (namespace, name, key) = TUNNEL;
     let about = format!("ConfigMap {namespace}/{name}");
-    let hint = "The last valid public URL stays in use, if there was one. With --public-url the ConfigMap is \
-                not needed.";
+    let hint = "The last valid public URL stays in use, if there was one. With --public-url the \
+                ConfigMap is not needed.";
     let problem =
         |what: String| Some(SourceProblem::new("NoPublicUrl", &about, format!("{what}. {hint}")));
     match tunnel_text(cache) {

@@ -1,4 +1,4 @@
-//! Paths and hosts: who may ask for which, and who holds one that two ask for.
+//! Valid paths and hosts, and which offer holds one that two offers claim.
 
 use crate::{
     offer::{ClaimOutcome, Hostname, OfferId, Origin, PathError, ServicePath, resolve_claims},
@@ -13,7 +13,7 @@ use serde_json::Value;
 const NOW: &str = "2026-02-01T00:00:00Z";
 
 #[test]
-fn a_path_is_well_formed_and_not_the_services_own() {
+fn a_path_is_valid_and_not_reserved() {
     enum Told {
         Fits,
         Invalid,
@@ -95,8 +95,8 @@ fn a_path_is_well_formed_and_not_the_services_own() {
     let reserved = ["/", "/services", "/services/"].into_iter().chain(roots).chain(below);
     let cases = fits.into_iter().map(|path| (path, Fits));
     let cases = cases.chain(invalid.into_iter().map(|path| (path, Invalid)));
-    for_each_row(cases.chain(reserved.map(|path| (path, Reserved))), |(path, told)| {
-        let expected = match told {
+    for_each_row(cases.chain(reserved.map(|path| (path, Reserved))), |(path, problem)| {
+        let expected = match problem {
             Fits => Ok(path),
             Invalid => Err(PathError::Invalid(path.to_owned())),
             Reserved => Err(PathError::Reserved(path.to_owned())),
@@ -111,7 +111,7 @@ fn a_path_is_well_formed_and_not_the_services_own() {
 }
 
 #[test]
-fn a_hostname_is_a_dns_name_of_the_internet() {
+fn a_hostname_is_a_public_dns_name() {
     let label = "a".repeat(63);
     let longest = [label.as_str(), &label, &label, &"b".repeat(61)].join(".");
     let fits = [
@@ -307,7 +307,7 @@ fn paths_compare_without_one_final_slash_and_hosts_without_case() {
 }
 
 #[test]
-fn whatever_is_not_being_deleted_claims() {
+fn every_offer_claims_unless_it_is_being_deleted() {
     let old = || offer("a/old").path("/x").host("x.example").created("2025-01-01T00:00:00Z");
     let cases = [
         ("a published one", old(), true),
@@ -331,7 +331,7 @@ fn whatever_is_not_being_deleted_claims() {
 }
 
 #[test]
-fn a_slip_in_one_place_keeps_the_other() {
+fn a_mistake_in_one_claim_keeps_the_other() {
     let cases = [
         ("a bad path", offer("a/a").path("x").host("x.example"), true, false),
         ("a reserved path", offer("a/a").path("/rpc").host("x.example"), true, false),
@@ -368,7 +368,7 @@ fn a_loser_claims_nothing() {
     let lost_host = offer("b/lost").path("/y").host("x.example").created("2025-01-02T00:00:00Z");
     let lost_path = offer("b/lost").path("/x").host("y.example").created("2025-01-02T00:00:00Z");
     let third = offer("c/third").path("/y").host("y.example");
-    let told = |lost: &Resource| {
+    let reasons = |lost: &Resource| {
         let projection = projected([&first, lost, &third], &rules(), NOW);
         let hosts: Vec<_> = projection.hosts.keys().map(Hostname::to_string).collect();
         assert_eq!(hosts, ["x.example", "y.example"]);
@@ -376,12 +376,12 @@ fn a_loser_claims_nothing() {
         assert_eq!(*holder, Some(OfferId::new("c", "third")));
         (state_and_reason(&projection, "b/lost").1, state_and_reason(&projection, "c/third").1)
     };
-    assert_eq!(told(&lost_host), (Reason::HostConflict, Reason::Published));
-    assert_eq!(told(&lost_path), (Reason::PathConflict, Reason::Published));
+    assert_eq!(reasons(&lost_host), (Reason::HostConflict, Reason::Published));
+    assert_eq!(reasons(&lost_path), (Reason::PathConflict, Reason::Published));
 }
 
 #[test]
-fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
+fn nobody_holds_the_public_urls_own_host_on_any_port() {
     for url in ["https://seller.example", "http://SELLER.example:8080", "https://seller.example./"]
     {
         let resources = [offer("llm/chat").host("Seller.Example")];

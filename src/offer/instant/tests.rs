@@ -40,7 +40,7 @@ fn times_are_read_as_rfc_3339() {
 }
 
 #[test]
-fn anything_else_is_no_time() {
+fn anything_else_is_not_a_time() {
     let cases = [
         ("nothing", ""),
         ("a date", "2026-05-24"),

@@ -143,9 +143,9 @@ fn what_is_cut_keeps_its_state_its_host_and_its_own_document() {
         let id = format!("llm/{name}");
         assert_eq!(state_and_reason(&cut, &id), (OfferState::Published, Reason::DocumentFull));
         assert_eq!(offer.reason, Reason::DocumentFull);
-        let told = explanation(&cut, &id);
-        assert_eq!(told.fix, Reason::DocumentFull.fix());
-        assert!(told.message.contains("is full"), "{}", told.message);
+        let explained = explanation(&cut, &id);
+        assert_eq!(explained.fix, Reason::DocumentFull.fix());
+        assert!(explained.message.contains("is full"), "{}", explained.message);
     });
     assert_eq!(cut.published[0].reason, Reason::Published);
     assert!(cut.default.active);

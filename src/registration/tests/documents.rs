@@ -1,5 +1,5 @@
-//! What documents say: top-level fields and their fallbacks, the profile, order, hosts, tombstones,
-//! one offer's own.
+//! The content of documents: top-level fields and their fallbacks, the profile, order, hosts,
+//! inactive documents, and one offer's own.
 
 use crate::{
     offer::Hostname,

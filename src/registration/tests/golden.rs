@@ -1,14 +1,13 @@
-//! Documents to the byte: one folder a case, with manifests, an instant, and the document that must
-//! come out.
+//! The exact bytes of documents: each case is a folder with manifests, an instant, and the
+//! expected document.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test it golden` writes the expected files anew; review their diff
-//! like code.
+//! `UPDATE_GOLDEN=1 cargo test --lib golden` rewrites the expected files; review the diff like code.
 
 use std::{fs, path::Path};
 
 use crate::{
     offer::{Hostname, OfferId},
-    registration::tests::reference::keys_stand_once,
+    registration::tests::reference::keys_are_unique,
     registration::{Document, Projection, project},
     source::{Scope, files::Manifests},
     testing::{at, for_each_row, ids_of, public_url, rules},
@@ -69,7 +68,7 @@ fn each_case_renders_its_expected_bytes() {
     assert_eq!(names, expected);
     for_each_row(&cases, |case| {
         let bytes = rendered(case);
-        keys_stand_once(&bytes).unwrap();
+        keys_are_unique(&bytes).unwrap();
         let expected = case.join("expected.json");
         #[expect(
             clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! Namespaces and label selectors: which offers exist for us, by files as by a cluster.
+//! Namespaces and label selectors: which offers are read.
 
 use crate::{
     source::{Scope, files::Manifests, parse_selector},
@@ -13,7 +13,7 @@ fn chosen(scope: Scope, folder: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn offers_outside_the_namespaces_and_the_selector_do_not_exist() {
+fn offers_outside_the_namespaces_and_the_selector_are_not_read() {
     let labelled = |name: &str, labels: &str| {
         format!(
             "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{name: {name}, labels: {labels}}}\n---\n"
@@ -71,7 +71,7 @@ fn offers_outside_the_namespaces_and_the_selector_do_not_exist() {
 }
 
 #[test]
-fn what_is_no_selector_is_refused() {
+fn an_invalid_selector_is_rejected() {
     let texts = [
         "",
         ",",

@@ -1,5 +1,4 @@
-//! Endpoints that no reader on the internet should be sent to, and ordinary ones that look a little
-//! like them.
+//! Hostile endpoints, and ordinary ones that resemble them.
 
 use crate::{
     offer::{EntryCode::*, Service},
@@ -7,7 +6,7 @@ use crate::{
 };
 
 #[test]
-fn what_is_no_https_url_is_refused() {
+fn an_endpoint_that_is_not_https_is_rejected() {
     let urls = [
         "http://a.example",
         "HTTP://a.example",
@@ -73,7 +72,7 @@ fn what_is_no_https_url_is_refused() {
 }
 
 #[test]
-fn user_info_is_refused_even_when_it_is_empty() {
+fn userinfo_is_rejected_even_if_empty() {
     let urls = [
         "https://user@a.example",
         "https://user:secret@a.example/x",
@@ -99,7 +98,7 @@ fn user_info_is_refused_even_when_it_is_empty() {
 }
 
 #[test]
-fn a_host_that_no_reader_can_reach_is_refused() {
+fn a_host_that_is_not_public_is_rejected() {
     let urls = [
         "https://127.0.0.1",
         "https://127.1",
@@ -151,7 +150,7 @@ fn a_host_that_no_reader_can_reach_is_refused() {
 }
 
 #[test]
-fn ordinary_urls_pass_and_are_kept_byte_for_byte() {
+fn ordinary_urls_pass_unchanged() {
     let urls = [
         "https://a.example",
         "https://a.example/",
