@@ -1,6 +1,9 @@
 //! Laws of the projection, on a domain so small that offers collide often.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     catalog::{Catalog, Representation},
@@ -113,6 +116,12 @@ fn documents(projection: &Projection) -> Vec<Vec<u8>> {
     hosts.chain(own).chain([&projection.default]).map(|document| document.render()).collect()
 }
 
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../../schema/agent-registration.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+});
+
 proptest! {
     #![proptest_config(law(400))]
 
@@ -195,12 +204,9 @@ proptest! {
     fn every_document_parses_has_no_key_twice_and_fits_the_schema(
         made in resources(true), rules in any_rules(), now in instant(),
     ) {
-        let schema = include_str!("../../../schema/agent-registration.schema.json");
-        let schema: Value = serde_json::from_str(schema).unwrap();
-        let schema = jsonschema::validator_for(&schema).unwrap();
         for bytes in documents(&projected(&offers(&made), &rules, now)) {
             let document = parsed_once(&bytes).map_err(TestCaseError::fail)?;
-            let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+            let errors: Vec<_> = SCHEMA.iter_errors(&document).map(|error| error.to_string()).collect();
             prop_assert!(errors.is_empty(), "{errors:?} in {document}");
         }
     }
