@@ -1,4 +1,4 @@
-//! What the world says, as documents: a pure fold over offers, ids and `now`, and the instant at which it ends.
+//! Turns offers, agent ids and the time into registration documents, without I/O.
 
 mod agent;
 pub(crate) mod chains;
@@ -8,6 +8,7 @@ mod identity;
 mod json;
 mod judge;
 mod on_chain;
+mod profile;
 mod published;
 mod reason;
 #[cfg(test)]
@@ -17,7 +18,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
 pub(crate) use self::agent::Registrations;
-use self::document::fragment;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
     document::{AgentProfile, Availability, Document, ServiceEntry},
@@ -27,91 +27,90 @@ pub(crate) use self::{
     published::{PublishedAgents, Selling},
     reason::{Explanation, OfferState, Reason},
 };
-use crate::offer::{Hostname, Offer, OfferId, Offers, Origin, Timestamp, resolve_claims};
+use self::{
+    document::fragment,
+    judge::{Judgment, judge},
+};
+use crate::offer::{
+    Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
+    resolve_claims,
+};
 
 /// Where an agent's document is served on each origin.
 pub(crate) const WELL_KNOWN_PATH: &str = "/.well-known/agent-registration.json";
 
-/// What the operator decided about documents.
+/// The operator's settings for documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// Condition types that must be `True`.
+    /// Condition types that must be `True` before an offer is published.
     pub(crate) required_conditions: BTreeSet<String>,
-    /// Whether a draining offer that lacks a required condition is dropped, as the original system does.
+    /// Whether a draining offer also needs the required conditions, as in the original system.
     pub(crate) drop_unready_drains: bool,
-    /// Names of entries that are published; all when `None`.
+    /// Names of entries that are published; all if `None`.
     pub(crate) service_names: Option<BTreeSet<String>>,
-    /// The aggregate document is cut above this many bytes.
+    /// The aggregate document is cut off at this many bytes, but never before its first offer.
     pub(crate) max_document_bytes: usize,
-    /// What the default agent says of itself, each field on its own.
     pub(crate) profile: ProfileOverrides,
-    /// What a tombstone of the default agent is called when the profile has no name.
+    /// The name of the inactive default agent if the profile has none.
     pub(crate) agent_name: String,
 }
 
-/// The operator's own words for the default agent.
+/// Fields of the default agent's profile that the operator sets. Each unset field comes from the
+/// oldest offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProfileOverrides {
-    /// The agent's name.
     pub(crate) name: Option<String>,
-    /// The agent's description.
     pub(crate) description: Option<String>,
-    /// An image URL.
+    /// A URL.
     pub(crate) image: Option<String>,
-    /// Trust models.
     pub(crate) supported_trust: Option<Vec<String>>,
-    /// Free metadata.
     pub(crate) metadata: Option<BTreeMap<String, String>>,
-    /// Provenance.
     pub(crate) provenance: Option<BTreeMap<String, String>>,
 }
 
-/// Everything that is published at one instant, and for how long it is true.
+/// Everything that is published at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Projection {
     /// The default agent's document.
     pub(crate) default: Document,
-    /// Every claimed host's document: its agent's, or a tombstone.
+    /// One document for every host that is claimed or anchored.
     pub(crate) hosts: BTreeMap<Hostname, HostDocument>,
-    /// Every published offer, oldest first.
+    /// Oldest first.
     pub(crate) published: Vec<PublishedOffer>,
-    /// Every offer seen, by id.
+    /// One for every offer of the source, by id.
     pub(crate) explanations: Vec<Explanation>,
     /// The first instant at which the clock alone changes any of this.
     pub(crate) next_change: Option<Timestamp>,
 }
 
-/// The document of one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostDocument {
-    /// The offer that holds the host; none when it was anchored and nobody claims it.
+    /// The offer that holds the host; `None` for an anchored host that no offer claims.
     pub(crate) holder: Option<OfferId>,
-    /// Its document; inactive while the holder is not published.
+    /// Inactive unless the holder is published.
     pub(crate) document: Document,
 }
 
-/// One published offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublishedOffer {
-    /// The offer.
     pub(crate) id: OfferId,
-    /// Published or draining.
     pub(crate) availability: Availability,
-    /// Why it stands so; `DocumentFull` when the aggregate document is cut before it.
+    /// `Published`, `Draining` or `DocumentFull`.
     pub(crate) reason: Reason,
-    /// Where it is sold on the public URL.
+    /// The URL of the service on the public URL.
     pub(crate) web: String,
-    /// The host it is sold at besides.
+    /// The offer's own host, if it has one.
     pub(crate) host: Option<Hostname>,
-    /// Whom it is paid to, if it says so.
+    /// `spec.payment.payTo`, if set.
     pub(crate) pay_to: Option<String>,
-    /// Its own document.
+    /// The offer's own document.
     pub(crate) document: Document,
 }
 
-/// Projects offers into documents.
+/// Computes everything that is published at `now`.
 ///
-/// The answer holds from `now` until [`Projection::next_change`], in whatever order the offers came.
+/// The result holds from `now` until [`Projection::next_change`] and does not depend on the order
+/// in which offers arrived.
 pub(crate) fn project(
     offers: &Offers,
     ids: &Ids,
@@ -119,145 +118,155 @@ pub(crate) fn project(
     rules: &Rules,
     now: Timestamp,
 ) -> Projection {
-    let standings = resolve_claims(offers, public_url);
-    let mut explanations = BTreeMap::new();
-    let mut listed: Vec<(&OfferId, &Offer, Availability)> = Vec::new();
-    let mut next_change: Option<Timestamp> = None;
-    let mut by_age: Vec<_> = offers.iter().collect();
-    by_age.sort_by_key(|(id, seen)| seen.age(id));
-    for (id, seen) in by_age {
-        let judged = judge::judge(seen, standings.offers.get(id), rules, now);
-        next_change = [next_change, judged.until].into_iter().flatten().min();
-        if let (Some(availability), Ok(offer)) = (judged.listed, &seen.verdict) {
-            listed.push((id, offer, availability));
-        }
-        explanations.insert(id.clone(), judge::explain(id, seen, judged, rules, public_url));
+    let claims = resolve_claims(offers, public_url);
+    let mut judged = judge_all(offers, &claims, rules, now);
+    let next_change = judged.iter().filter_map(|offer| offer.judgment.until).min();
+    let mut published: Vec<PublishedOffer> =
+        judged.iter().filter_map(|offer| offer.publish(ids, public_url, rules)).collect();
+    let default = default_document(&published, ids, public_url, rules);
+
+    let listed = judged.iter_mut().filter(|offer| offer.judgment.listed.is_some());
+    for (offer, row) in listed.zip(&mut published).skip(default.services.len()) {
+        offer.judgment.cut_from_aggregate();
+        row.reason = offer.judgment.reason;
     }
-
-    let mut published: Vec<PublishedOffer> = listed
-        .iter()
-        .map(|(id, offer, availability)| PublishedOffer {
-            id: (*id).clone(),
-            availability: *availability,
-            reason: match availability {
-                Availability::Open => Reason::Published,
-                Availability::Draining { .. } => Reason::Draining,
-            },
-            web: format!("{public_url}{}", offer.path.as_str()),
-            host: offer.host.clone(),
-            pay_to: offer.pay_to.clone(),
-            document: Document {
-                face: face(id, offer, public_url),
-                services: vec![fragment(&entries::at_public_url(
-                    offer,
-                    public_url,
-                    *availability,
-                    rules,
-                ))],
-                active: true,
-                registrations: ids.default.clone(),
-            },
-        })
-        .collect();
-
-    let mut default = Document {
-        face: default_face(
-            published.first().map(|oldest| &oldest.document.face),
-            public_url,
-            rules,
-        ),
-        services: published
-            .iter()
-            .flat_map(|offer| offer.document.services.iter().cloned())
-            .collect(),
-        active: !published.is_empty(),
-        registrations: ids.default.clone(),
-    };
-    let kept = default.services_within(rules.max_document_bytes);
-    default.services.truncate(kept);
-    for cut in published.iter_mut().skip(kept) {
-        cut.reason = Reason::DocumentFull;
-        explanations.entry(cut.id.clone()).and_modify(judge::cut_from_aggregate);
-    }
-
-    let by_id: BTreeMap<_, _> =
-        listed.iter().map(|(id, offer, availability)| (*id, (*offer, *availability))).collect();
-    // An anchored host keeps its tombstone and ids even if it is reassigned or unclaimed.
-    let anchored = ids.hosts.keys().map(|host| (host.clone(), None));
-    let claimed = standings.hosts.iter().map(|(host, holder)| (host.clone(), Some(holder)));
-    let all: BTreeMap<Hostname, Option<&OfferId>> = anchored.chain(claimed).collect();
-    let hosts = all.into_iter().map(|(host, holder)| {
-        let registrations = ids.at(&host).clone();
-        let document = match holder.and_then(|holder| Some((holder, by_id.get(holder)?))) {
-            Some((holder, (offer, availability))) => Document {
-                face: face(holder, offer, public_url),
-                services: vec![fragment(&entries::at_host(offer, &host, *availability, rules))],
-                active: true,
-                registrations,
-            },
-            None => Document {
-                face: tombstone(host.as_str(), default_image(public_url)),
-                services: Vec::new(),
-                active: false,
-                registrations,
-            },
-        };
-        (host, HostDocument { holder: holder.cloned(), document })
-    });
+    let hosts = host_documents(&judged, &claims, ids, public_url, rules);
     Projection {
-        hosts: hosts.collect(),
         default,
+        hosts,
         published,
-        explanations: explanations.into_values().collect(),
+        explanations: explanations(judged, rules, public_url),
         next_change,
     }
 }
 
-fn default_image(public_url: &Origin) -> String {
-    format!("{public_url}/agent-icon.png")
+/// An offer with its judgment.
+struct JudgedOffer<'a> {
+    id: &'a OfferId,
+    parsed: &'a ParsedOffer,
+    judgment: Judgment,
 }
 
-fn face(id: &OfferId, offer: &Offer, public_url: &Origin) -> AgentProfile {
-    let said = &offer.registration;
-    let generated = || match &offer.model {
-        Some(model) if offer.kind == "inference" => {
-            format!("{model} inference via x402 micropayments")
-        }
-        Some(_) | None => format!("x402 payment-gated {} service: {}", offer.kind, id.name),
+impl<'a> JudgedOffer<'a> {
+    /// The offer and its availability, if documents list it.
+    fn listed(&self) -> Option<(&'a Offer, Availability)> {
+        Some((self.parsed.verdict.as_ref().ok()?, self.judgment.listed?))
+    }
+
+    fn publish(&self, ids: &Ids, public_url: &Origin, rules: &Rules) -> Option<PublishedOffer> {
+        let (offer, availability) = self.listed()?;
+        let services = entries::at_public_url(offer, public_url, availability, rules);
+        Some(PublishedOffer {
+            id: self.id.clone(),
+            availability,
+            reason: self.judgment.reason,
+            web: format!("{public_url}{}", offer.path.as_str()),
+            host: offer.host.clone(),
+            pay_to: offer.pay_to.clone(),
+            document: Document {
+                profile: profile::of_offer(self.id, offer, public_url),
+                services: vec![fragment(&services)],
+                active: true,
+                registrations: ids.default.clone(),
+            },
+        })
+    }
+
+    fn publish_at_host(
+        &self,
+        ids: &Ids,
+        public_url: &Origin,
+        rules: &Rules,
+    ) -> Option<(Hostname, HostDocument)> {
+        let (offer, availability) = self.listed()?;
+        let host = offer.host.as_ref()?;
+        let document = Document {
+            profile: profile::of_offer(self.id, offer, public_url),
+            services: vec![fragment(&entries::at_host(offer, host, availability, rules))],
+            active: true,
+            registrations: ids.at(host).clone(),
+        };
+        Some((host.clone(), HostDocument { holder: Some(self.id.clone()), document }))
+    }
+}
+
+/// Judges every offer, oldest first.
+fn judge_all<'a>(
+    offers: &'a Offers,
+    claims: &ResolvedClaims,
+    rules: &Rules,
+    now: Timestamp,
+) -> Vec<JudgedOffer<'a>> {
+    let mut by_age: Vec<(&OfferId, &ParsedOffer)> =
+        offers.iter().map(|(id, parsed)| (id, parsed.as_ref())).collect();
+    by_age.sort_by_key(|(id, parsed)| parsed.age(id));
+    let judge = |(id, parsed)| {
+        let judgment = judge(parsed, claims.outcomes.get(id), rules, now);
+        JudgedOffer { id, parsed, judgment }
     };
-    AgentProfile {
-        name: said.name.clone().unwrap_or_else(|| id.name.to_string()),
-        description: said.description.clone().unwrap_or_else(generated),
-        image: said.image.clone().unwrap_or_else(|| default_image(public_url)),
-        supported_trust: said.supported_trust.clone(),
-        metadata: said.metadata.clone(),
-        provenance: said.provenance.clone(),
-    }
+    by_age.into_iter().map(judge).collect()
 }
 
-fn default_face(oldest: Option<&AgentProfile>, public_url: &Origin, rules: &Rules) -> AgentProfile {
-    let profile = rules.profile.clone();
-    let image = profile.image.unwrap_or_else(|| default_image(public_url));
-    let Some(oldest) = oldest.cloned() else {
-        return tombstone(profile.name.as_deref().unwrap_or(&rules.agent_name), image);
+/// The aggregate document: every published offer, cut off at the size limit.
+fn default_document(
+    published: &[PublishedOffer],
+    ids: &Ids,
+    public_url: &Origin,
+    rules: &Rules,
+) -> Document {
+    let oldest = published.first().map(|offer| &offer.document.profile);
+    let services = published.iter().flat_map(|offer| offer.document.services.iter().cloned());
+    let mut document = Document {
+        profile: profile::of_default_agent(oldest, public_url, rules),
+        services: services.collect(),
+        active: !published.is_empty(),
+        registrations: ids.default.clone(),
     };
-    AgentProfile {
-        name: profile.name.unwrap_or(oldest.name),
-        description: profile.description.unwrap_or(oldest.description),
-        image: rules.profile.image.clone().unwrap_or(oldest.image),
-        supported_trust: profile.supported_trust.unwrap_or(oldest.supported_trust),
-        metadata: profile.metadata.unwrap_or(oldest.metadata),
-        provenance: profile.provenance.unwrap_or(oldest.provenance),
-    }
+    document.services.truncate(document.services_within(rules.max_document_bytes));
+    document
 }
 
-fn tombstone(name: &str, image: String) -> AgentProfile {
-    AgentProfile {
-        name: name.to_owned(),
-        description: format!("Agent {name} (deactivated)"),
-        image,
-        supported_trust: Vec::new(),
-        metadata: BTreeMap::new(),
-        provenance: BTreeMap::new(),
+/// The document of every host that an offer holds or that is anchored. It is inactive unless its
+/// holder is published; an anchored host keeps an inactive document with its ids even if nobody
+/// claims it.
+fn host_documents(
+    judged: &[JudgedOffer<'_>],
+    claims: &ResolvedClaims,
+    ids: &Ids,
+    public_url: &Origin,
+    rules: &Rules,
+) -> BTreeMap<Hostname, HostDocument> {
+    let inactive = |host: &Hostname, holder: Option<&OfferId>| HostDocument {
+        holder: holder.cloned(),
+        document: Document {
+            profile: profile::inactive(host.as_str(), profile::default_image(public_url)),
+            services: Vec::new(),
+            active: false,
+            registrations: ids.at(host).clone(),
+        },
+    };
+    let published = judged.iter().filter_map(|offer| offer.publish_at_host(ids, public_url, rules));
+    let mut documents: BTreeMap<Hostname, HostDocument> = published.collect();
+    for (host, holder) in &claims.hosts {
+        documents.entry(host.clone()).or_insert_with(|| inactive(host, Some(holder)));
     }
+    // An anchored host keeps its tombstone and ids even if it is unclaimed.
+    for host in ids.hosts.keys() {
+        documents.entry(host.clone()).or_insert_with(|| inactive(host, None));
+    }
+    documents
+}
+
+/// The explanations of all offers, by id.
+fn explanations(
+    judged: Vec<JudgedOffer<'_>>,
+    rules: &Rules,
+    public_url: &Origin,
+) -> Vec<Explanation> {
+    let mut explanations: Vec<_> = judged
+        .into_iter()
+        .map(|offer| judge::explain(offer.id, offer.parsed, offer.judgment, rules, public_url))
+        .collect();
+    explanations.sort_by(|a, b| a.id.cmp(&b.id));
+    explanations
 }

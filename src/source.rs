@@ -1,4 +1,4 @@
-//! Facts in: one complete world of offers, agent ids and the public URL, and how old it is.
+//! Sources of offers, agent ids and the public URL: a cluster or manifest files.
 
 pub(crate) mod cluster;
 pub(crate) mod files;
@@ -23,51 +23,48 @@ use crate::{
     registration::Identity,
 };
 
-/// Everything that documents are made from, besides the clock.
+/// The complete input of documents, except for the time.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct World {
-    /// Every offer seen.
     pub(crate) offers: Arc<Offers>,
-    /// The agent's ids.
     pub(crate) identity: Arc<Identity>,
-    /// The origin of all published URLs.
     pub(crate) public_url: Origin,
 }
 
-/// What a source knows now.
+/// What a source knows at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Observation {
-    /// The last complete world, once there was one.
+    /// The last complete world; `None` until everything has been read once.
     pub(crate) world: Option<World>,
-    /// What keeps the first world from being complete.
+    /// Why there is no complete world yet. Empty once there was one.
     pub(crate) missing: Vec<SourceProblem>,
-    /// What is wrong besides, and what was kept because of it.
+    /// Everything that is wrong with the source. The last complete world remains published.
     pub(crate) problems: Vec<SourceProblem>,
 }
 
-/// Something an operator should know that belongs to no single offer.
+/// Something wrong with a source that does not belong to one offer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct SourceProblem {
-    /// One word for machines, such as `BrokenFile`.
+    /// A machine-readable code, such as `BrokenFile`.
     pub(crate) code: &'static str,
-    /// What it is about: a file, an object, a kind.
+    /// The file, object or kind that has the problem.
     pub(crate) about: String,
-    /// What is the case and what to do about it.
+    /// What is wrong, and what to do about it.
     pub(crate) message: String,
 }
 
-/// Which objects exist for us.
+/// Which objects of a source are read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope {
-    /// Namespaces of offers; all when empty.
+    /// The namespaces of offers; all if empty.
     pub(crate) namespaces: BTreeSet<String>,
-    /// Labels of offers; all when `None`.
+    /// The labels of offers; any if `None`.
     pub(crate) selector: Option<Selector>,
-    /// The AgentIdentity that names the agent's ids; none when `None`.
+    /// The AgentIdentity with the agent's ids, if one is used.
     pub(crate) identity: Option<OfferId>,
 }
 
-/// When the source last spoke and when it was last whole, for readiness pages and metrics.
+/// When a source last responded and when it was last read completely, for readiness and metrics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
 
@@ -78,34 +75,32 @@ struct Times {
 }
 
 impl SourceHealth {
-    /// The source gave an answer of any use.
+    /// Records that the source responded with success.
     pub(crate) fn responded(&self) {
         self.times(|times| times.responded = Some(Instant::now()));
     }
 
-    /// Everything that documents are made from was seen as it stood at `instant`.
+    /// Records that everything known is at least as recent as `instant`.
     pub(crate) fn complete_at(&self, instant: Instant) {
         self.times(|times| times.complete = times.complete.max(Some(instant)));
     }
 
-    /// How long ago the source last responded.
     pub(crate) fn since_response(&self) -> Option<Duration> {
         self.times(|times| times.responded).map(|at| at.elapsed())
     }
 
-    /// How long ago the source was last whole.
+    /// The age of the last complete reading.
     pub(crate) fn since_complete(&self) -> Option<Duration> {
         self.times(|times| times.complete).map(|at| at.elapsed())
     }
 
     fn times<T>(&self, act: impl FnOnce(&mut Times) -> T) -> T {
-        // Two plain values: a panic between them leaves nothing half-done.
+        // Both values are set independently, so a poisoned lock holds no broken state.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl SourceProblem {
-    /// A problem from its parts.
     pub(crate) fn new(
         code: &'static str,
         about: impl fmt::Display,
@@ -121,7 +116,6 @@ impl fmt::Display for SourceProblem {
     }
 }
 
-/// The problems of an AgentIdentity, as problems of the source.
 fn identity_problems(scope: &Scope, identity: &Identity) -> Vec<SourceProblem> {
     let about =
         scope.identity.iter().map(|id| format!("AgentIdentity {id}")).next().unwrap_or_default();

@@ -1,6 +1,10 @@
-//! Small worlds: resources as they would come from a file or a cluster, and rules to project them with.
+//! Fixtures for unit tests: ServiceOffers, rules, and short names for what a projection contains.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use crate::{
     offer::{OfferId, Offers, Origin, ParsedOffer, Timestamp, parse_timestamp},
@@ -12,16 +16,14 @@ use crate::{
 use proptest::test_runner::Config as ProptestConfig;
 use serde_json::Value;
 
-/// Noon of the day on which most test worlds stand.
+/// The time of most tests.
 pub(crate) const NOON: &str = "2026-05-24T12:00:00Z";
 pub(crate) const PUBLIC_URL: &str = "https://seller.example";
 
-/// An instant.
 pub(crate) fn at(text: &str) -> Timestamp {
     parse_timestamp(text).unwrap()
 }
 
-/// The public URL of all test worlds.
 pub(crate) fn public_url() -> Origin {
     Origin::parse(PUBLIC_URL).unwrap()
 }
@@ -37,14 +39,13 @@ impl Resource {
         OfferId::new(namespace, name)
     }
 
-    pub(crate) fn seen(&self) -> ParsedOffer {
+    pub(crate) fn parsed(&self) -> ParsedOffer {
         ParsedOffer::parse(&self.id(), &self.0)
     }
 }
 
-/// The parsed offers of some resources.
 pub(crate) fn offers<'a>(resources: impl IntoIterator<Item = &'a Resource>) -> Offers {
-    resources.into_iter().map(|resource| (resource.id(), Arc::new(resource.seen()))).collect()
+    resources.into_iter().map(|resource| (resource.id(), Arc::new(resource.parsed()))).collect()
 }
 
 /// Rules without requirements or limits.
@@ -59,7 +60,7 @@ pub(crate) fn rules() -> Rules {
     }
 }
 
-/// Projects resources by `rules`, without ids.
+/// Projects resources without agent ids.
 pub(crate) fn projected<'a>(
     resources: impl IntoIterator<Item = &'a Resource>,
     rules: &Rules,
@@ -68,41 +69,59 @@ pub(crate) fn projected<'a>(
     project(&offers(resources), &Ids::default(), &public_url(), rules, at(now))
 }
 
-/// What a document says, as JSON.
-pub(crate) fn document_json(document: &Document) -> Value {
+pub(crate) fn json_of(document: &Document) -> Value {
     serde_json::from_slice(&document.render()).unwrap()
 }
 
-/// An offer's state and reason.
-pub(crate) fn standing(projection: &Projection, id: &str) -> (OfferState, Reason) {
-    let told = explanation(projection, id);
-    (told.state, told.reason)
+pub(crate) fn state_and_reason(projection: &Projection, id: &str) -> (OfferState, Reason) {
+    let explanation = explanation(projection, id);
+    (explanation.state, explanation.reason)
 }
 
-/// What is said of an offer.
 pub(crate) fn explanation<'a>(projection: &'a Projection, id: &str) -> &'a Explanation {
-    projection.explanations.iter().find(|told| told.id.to_string() == id).unwrap()
+    projection.explanations.iter().find(|explanation| explanation.id.to_string() == id).unwrap()
 }
 
-/// The ids of what is published, in the order of the aggregate document.
+/// The ids of the published offers, in the order of the aggregate document.
 pub(crate) fn published(projection: &Projection) -> Vec<String> {
     projection.published.iter().map(|offer| offer.id.to_string()).collect()
 }
 
-/// The entries of a document, as name and endpoint.
+/// The entries of a document, as pairs of name and endpoint.
 pub(crate) fn listed(document: &Document) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let json = document_json(document);
+    let json = json_of(document);
     let entries = json["services"].as_array().unwrap().iter();
     entries.map(|entry| (text(&entry["name"]), text(&entry["endpoint"]))).collect()
 }
 
-/// How often a law is tried. Failing inputs are printed, and no file is written.
+/// Configures a property test that prints a failing input and writes no file.
 pub(crate) fn law(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// The ids of documents where nothing was learned on chain.
+/// The ids for documents if anchoring knows nothing.
 pub(crate) fn ids_of(registrations: &Registrations) -> Ids {
     OnChainFacts::default().ids(registrations)
+}
+
+/// Runs a table test to its end: one failing row does not hide the next.
+pub(crate) fn for_each_row<R>(rows: impl IntoIterator<Item = R>, mut check: impl FnMut(R)) {
+    let check = |row| panic::catch_unwind(AssertUnwindSafe(|| check(row)));
+    let failures: Vec<String> = rows
+        .into_iter()
+        .map(check)
+        .filter_map(Result::err)
+        .map(|failure| match failure.downcast::<String>() {
+            Ok(message) => *message,
+            Err(_) => "see the panic above".to_owned(),
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+#[should_panic(expected = "2 rows failed:\n1 is odd\n3 is odd")]
+fn a_table_test_reports_every_failing_row() {
+    for_each_row([1, 2, 3], |number| assert!(number % 2 == 0, "{number} is odd"));
 }

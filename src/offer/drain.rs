@@ -1,31 +1,25 @@
-//! Drains: an announced end, computed once when it is parsed.
+//! Drains: an offer announces its end, which is computed once, at parsing.
 
 use super::{
     grace::{GraceError, GracePeriod},
     instant::{Timestamp, parse_timestamp, whole_seconds},
 };
 
-/// A wind-down with an end. It is announced from the moment it is set, even if `drainAt` lies in the future.
+/// An offer drains from the moment `drainAt` is set, even if that time is in the future, until the
+/// end of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Drain {
     ends_at: Timestamp,
 }
 
-/// Why `drainAt` and `drainGracePeriod` make no drain.
+/// Why the end of a drain cannot be computed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DrainError {
-    /// `drainAt` is no RFC 3339 time.
-    #[error("spec.drainAt {0:?} is no RFC 3339 time such as 2026-05-24T14:00:00Z")]
+    #[error("spec.drainAt {0:?} is not an RFC 3339 time such as 2026-05-24T14:00:00Z")]
     At(String),
-    /// `drainGracePeriod` is no usable duration.
     #[error("spec.drainGracePeriod {text:?} {error}")]
-    Grace {
-        /// The text as written.
-        text: String,
-        /// What is wrong with it.
-        error: GraceError,
-    },
-    /// The end cannot be printed as RFC 3339.
+    Grace { text: String, error: GraceError },
+    /// RFC 3339 cannot express the end.
     #[error("the drain would end outside the years 0 to 9999")]
     OutOfRange,
 }
@@ -40,7 +34,7 @@ impl Drain {
         Ok(Self { ends_at })
     }
 
-    /// Reads the two fields as they stand in a ServiceOffer.
+    /// Reads `spec.drainAt` and `spec.drainGracePeriod`.
     pub(super) fn parse(at: &str, grace: Option<&str>) -> Result<Self, DrainError> {
         let start = parse_timestamp(at).ok_or_else(|| DrainError::At(at.to_owned()))?;
         let grace = match grace {
@@ -51,21 +45,10 @@ impl Drain {
         Self::new(start, grace)
     }
 
-    /// The first instant at which the offer is gone, whole seconds.
+    /// The first instant, in whole seconds, at which documents do not list the offer.
     pub(crate) fn ends_at(self) -> Timestamp {
         self.ends_at
     }
-}
-
-/// What an offer says of its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum WindDown {
-    /// No `drainAt`.
-    None,
-    /// A readable drain, running or over.
-    Drain(Drain),
-    /// A `drainAt` is set, but no end can be computed.
-    Unreadable(DrainError),
 }
 
 #[cfg(test)]

@@ -1,133 +1,66 @@
-//! Which custom service entries and images may be published.
+//! Custom service entries and images, and which of them may be published.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
 use url::{Host, Url};
 
-use super::place::{Hostname, is_under};
+use super::{
+    closed_list::closed_list,
+    hostname::{Hostname, is_under},
+};
 
 const NAME_BYTES: usize = 64;
 const ENDPOINT_BYTES: usize = 2_048;
 const VERSION_BYTES: usize = 64;
-/// Host endings that no reader on the internet can reach.
-const PRIVATE_ENDINGS: [&str; 5] = ["svc", "cluster.local", "internal", "local", "localhost"];
+/// Suffixes of hosts that cannot be reached from the internet.
+const PRIVATE_SUFFIXES: [&str; 5] = ["svc", "cluster.local", "internal", "local", "localhost"];
 
 /// One entry of `registration.services`, as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Service {
-    /// The entry's name; missing is blank.
+    /// Empty if absent.
     pub(crate) name: String,
-    /// The entry's endpoint; missing is blank.
+    /// Empty if absent.
     pub(crate) endpoint: String,
-    /// The entry's version; missing or empty is left out of documents.
+    /// Empty if absent, which documents omit.
     pub(crate) version: String,
-    /// Why the public URL's documents leave it out, if they do.
+    /// Why documents leave it out, besides `--service-names`. A host's own document resolves paths
+    /// first.
     pub(crate) refusal: Option<EntryCode>,
 }
 
-/// Why an entry is left out of a document. The list is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum EntryCode {
-    /// No name.
-    BlankName,
-    /// No endpoint.
-    BlankEndpoint,
-    /// Name, endpoint or version is over its cap.
-    TooLong,
-    /// A control or bidi character in name, endpoint or version.
-    ControlCharacter,
-    /// Named `ENS`, but no `.eth` name.
-    InvalidEns,
-    /// Named `DID`, but does not begin `did:`.
-    InvalidDid,
-    /// Named `email`, but no address.
-    InvalidEmail,
-    /// No https URL.
-    NotHttps,
-    /// An https URL with user-info.
-    UserInfo,
-    /// An https URL whose host no reader on the internet can reach.
-    NotPublicHost,
-    /// A name that `--service-names` does not list.
-    NameNotListed,
+closed_list! {
+    /// Why documents leave out a service entry: the first code that applies, in the order of this
+    /// list.
+    EntryCode: [1]
+    #[cfg(test)]
+    ALL
+    BlankName = "BlankName": "The entry has no name.";
+    BlankEndpoint = "BlankEndpoint": "The entry has no endpoint.";
+    TooLong = "TooLong":
+        "The name is longer than 64 bytes, the endpoint than 2,048, or the version than 64.";
+    ControlCharacter = "ControlCharacter":
+        "The name, endpoint or version contains a control or bidirectional formatting character.";
+    InvalidEns = "InvalidEns":
+        "The endpoint of an ENS entry must be a lower-case name that ends in .eth.";
+    InvalidDid = "InvalidDid": "The endpoint of a DID entry must start with did:.";
+    InvalidEmail = "InvalidEmail":
+        "The endpoint of an email entry must be an address such as help@agents.example.";
+    NotHttps = "NotHttps":
+        "The endpoint is not an absolute https URL without white space and backslashes.";
+    UserInfo = "UserInfo": "The endpoint has a user name or password before its host.";
+    NotPublicHost = "NotPublicHost":
+        "The host of the endpoint is not a public domain name. IP addresses, single labels, and \
+         names under svc, cluster.local, internal, local and localhost are not public.";
+    NameNotListed = "NameNotListed": "--service-names does not list the name of the entry.";
 }
 
 impl EntryCode {
-    /// All codes, in the order in which they apply.
-    #[cfg(test)]
-    pub(crate) const ALL: [Self; 11] = [
-        Self::BlankName,
-        Self::BlankEndpoint,
-        Self::TooLong,
-        Self::ControlCharacter,
-        Self::InvalidEns,
-        Self::InvalidDid,
-        Self::InvalidEmail,
-        Self::NotHttps,
-        Self::UserInfo,
-        Self::NotPublicHost,
-        Self::NameNotListed,
-    ];
-
-    /// The code as it is printed.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::BlankName => "BlankName",
-            Self::BlankEndpoint => "BlankEndpoint",
-            Self::TooLong => "TooLong",
-            Self::ControlCharacter => "ControlCharacter",
-            Self::InvalidEns => "InvalidEns",
-            Self::InvalidDid => "InvalidDid",
-            Self::InvalidEmail => "InvalidEmail",
-            Self::NotHttps => "NotHttps",
-            Self::UserInfo => "UserInfo",
-            Self::NotPublicHost => "NotPublicHost",
-            Self::NameNotListed => "NameNotListed",
-        }
-    }
-
-    /// A sentence for the operator.
     pub(crate) fn message(self) -> &'static str {
-        match self {
-            Self::BlankName => "The entry has no name.",
-            Self::BlankEndpoint => "The entry has no endpoint.",
-            Self::TooLong => {
-                "Name (64 bytes), endpoint (2,048 bytes) or version (64 bytes) is too long."
-            }
-            Self::ControlCharacter => {
-                "Name, endpoint or version holds a control or bidi character."
-            }
-            Self::InvalidEns => "An ENS entry needs a lower-case name ending in .eth.",
-            Self::InvalidDid => "A DID entry needs an endpoint that begins with did:.",
-            Self::InvalidEmail => "An email entry needs an address such as help@agents.example.",
-            Self::NotHttps => {
-                "The endpoint is no absolute https URL without white space or backslashes."
-            }
-            Self::UserInfo => "The endpoint holds user-info before its host.",
-            Self::NotPublicHost => {
-                "The endpoint's host is no public domain name (an IP address, a single label, or a name under svc, \
-                 cluster.local, internal, local or localhost)."
-            }
-            Self::NameNotListed => "--service-names does not list this name.",
-        }
-    }
-}
-
-impl Serialize for EntryCode {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl fmt::Display for EntryCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        let [message] = self.texts();
+        message
     }
 }
 
 impl Service {
-    /// An entry as written, checked.
     pub(crate) fn new(name: &str, endpoint: &str, version: &str) -> Self {
         let (name, endpoint, version) = (name.to_owned(), endpoint.to_owned(), version.to_owned());
         let unchecked = Self { name, endpoint, version, refusal: None };
@@ -161,7 +94,8 @@ impl Service {
         }
     }
 
-    /// The entry as it stands in `host`'s own document: on that origin, a path resolved against it; else `None`.
+    /// The entry for the own document of `host`, with a path resolved against that origin. Returns
+    /// `None` for an entry on another origin.
     pub(crate) fn at_host(&self, host: &Hostname) -> Option<Self> {
         if matches!(self.name.as_str(), "ENS" | "DID" | "email") {
             return None;
@@ -178,7 +112,7 @@ impl Service {
     }
 }
 
-/// Whether an image may stand in a document: a public https URL, `ipfs://…` or `data:image/…`.
+/// Whether a document may show this image: a public https URL, `ipfs://…` or `data:image/…`.
 pub(crate) fn is_image(text: &str) -> bool {
     let embedded = text.starts_with("ipfs://") || text.starts_with("data:image/");
     let https = || text.len() <= ENDPOINT_BYTES && public_https(text).is_ok();
@@ -190,7 +124,8 @@ fn public_https(text: &str) -> Result<Url, EntryCode> {
     if scheme.is_none() || text.chars().any(|c| c.is_whitespace() || c == '\\') {
         return Err(EntryCode::NotHttps);
     }
-    // WHATWG parsers drop an empty user-info silently and skip further slashes, so the text is looked at too.
+    // WHATWG parsers silently drop an empty userinfo and skip extra slashes, so the text is checked
+    // as well.
     let authority = text[8..].trim_start_matches('/').split(['/', '?', '#']).next();
     let authority = authority.unwrap_or_default();
     if authority.contains('@') {
@@ -210,10 +145,10 @@ fn is_public_domain(domain: &str) -> bool {
     let domain = domain.strip_suffix('.').unwrap_or(domain);
     domain.contains('.')
         && domain.split('.').all(|label| !label.is_empty())
-        && !is_under(domain, &PRIVATE_ENDINGS)
+        && !is_under(domain, &PRIVATE_SUFFIXES)
 }
 
-/// Control characters (Unicode Cc) and those that reorder text for display.
+/// Whether `c` is a control character (Unicode Cc) or changes the direction of displayed text.
 fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

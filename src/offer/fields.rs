@@ -1,23 +1,22 @@
-//! Typed reading of one untyped resource. A field of the wrong JSON type is an error that names it; an absent or null
-//! field is not set.
+//! Typed access to the fields of an untyped resource. A null field counts as absent.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// A field that holds another JSON type than its own.
+/// A field has the wrong JSON type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field} should be {expected}, but is {found}")]
+#[error("{field} must be {expected}, but is {found}")]
 pub(crate) struct WrongTypeError {
-    /// Where, such as `spec.registration.enabled`.
+    /// The path of the field, such as `spec.registration.enabled`.
     pub(crate) field: String,
-    /// What it should be, such as `a text`.
+    /// The JSON type that it must have, with an article: `a string`.
     pub(crate) expected: &'static str,
-    /// What it is.
+    /// The JSON type that it has, with an article.
     pub(crate) found: &'static str,
 }
 
-/// The members of one JSON object, or of none when the object is not set.
+/// The members of one JSON object; none if the object is absent.
 #[derive(Clone, Copy)]
 pub(crate) struct Fields<'a> {
     path: &'a str,
@@ -38,26 +37,24 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The member as it stands, or `None` when it is absent or null.
+    /// The member, or `None` if it is absent or null.
     pub(crate) fn raw(&self, key: &str) -> Option<&'a Value> {
         self.members?.get(key).filter(|value| !value.is_null())
     }
 
-    /// A member that is a text.
     pub(crate) fn text(&self, key: &str) -> Result<Option<&'a str>, WrongTypeError> {
         self.raw(key)
-            .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a text", value)))
+            .map(|value| value.as_str().ok_or_else(|| self.wrong(key, "a string", value)))
             .transpose()
     }
 
-    /// A member that is true or false.
     pub(crate) fn flag(&self, key: &str) -> Result<Option<bool>, WrongTypeError> {
         self.raw(key)
-            .map(|value| value.as_bool().ok_or_else(|| self.wrong(key, "true or false", value)))
+            .map(|value| value.as_bool().ok_or_else(|| self.wrong(key, "a boolean", value)))
             .transpose()
     }
 
-    /// A member that is a list; empty when it is not set.
+    /// A list; empty if absent.
     pub(crate) fn list(&self, key: &str) -> Result<&'a [Value], WrongTypeError> {
         match self.raw(key) {
             None => Ok(&[]),
@@ -66,17 +63,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A member that is a list of texts; empty when it is not set.
+    /// A list of strings; empty if absent.
     pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, WrongTypeError> {
         let items = self.list(key)?.iter();
         let text = |item: &Value| {
-            item.as_str().map(str::to_owned).ok_or_else(|| self.wrong(key, "a list of texts", item))
+            item.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| self.wrong(key, "a list of strings", item))
         };
         items.map(text).collect()
     }
 
-    /// A member that maps texts to texts, cleaned: keys and values trimmed, blank ones dropped; of keys that collide
-    /// after trimming the first by the bytes of the raw key.
+    /// A map of strings, with keys and values trimmed and blank ones dropped; empty if absent. If
+    /// keys are equal after trimming, the first one by the bytes of the raw key wins.
     pub(crate) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongTypeError> {
         let mut entries = Vec::new();
         match self.raw(key) {
@@ -84,11 +83,11 @@ impl<'a> Fields<'a> {
             Some(Value::Object(members)) => {
                 for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
                     let text =
-                        value.as_str().ok_or_else(|| self.wrong(key, "a map of texts", value))?;
+                        value.as_str().ok_or_else(|| self.wrong(key, "a map of strings", value))?;
                     entries.push((name.as_str(), text));
                 }
             }
-            Some(other) => return Err(self.wrong(key, "a map of texts", other)),
+            Some(other) => return Err(self.wrong(key, "a map of strings", other)),
         }
         Ok(clean_map(entries))
     }
@@ -98,7 +97,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Trims keys and values and drops blank ones; of keys that collide after trimming the first by raw bytes wins.
 fn clean_map<'a>(
     entries: impl IntoIterator<Item = (&'a str, &'a str)>,
 ) -> BTreeMap<String, String> {
@@ -116,9 +114,9 @@ fn clean_map<'a>(
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
-        Value::String(_) => "a text",
+        Value::String(_) => "a string",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }

@@ -1,29 +1,28 @@
-//! Grace periods: Go's duration notation, checked.
+//! Grace periods, in Go's duration notation.
 
 use std::time::Duration;
 
-/// How long a draining offer goes on serving, from zero to about 292 years (Go's `time.Duration`).
+/// How long after `drainAt` an offer is still listed: zero to about 292 years, the range of Go's
+/// `time.Duration`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GracePeriod(Duration);
 
-/// Why a text is no grace period.
+/// Why a text is not a grace period. Written to follow the name of the field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GraceError {
-    /// Not Go's duration notation, or beyond its range.
-    #[error("is no Go duration such as 30m, 1h30m or 0s")]
-    Unreadable,
-    /// Below zero.
+    #[error("is not a Go duration such as 30m, 1h30m or 0s")]
+    Invalid,
     #[error("is negative")]
     Negative,
 }
 
 impl GracePeriod {
-    /// What an offer gets that sets no grace period: one hour.
+    /// One hour, for an offer that sets no grace period.
     pub(crate) const DEFAULT: Self = Self(Duration::from_secs(3_600));
 
-    /// Reads Go's duration notation (`time.ParseDuration`): parts such as `1h30m`, decimals, a sign, a bare `0`.
+    /// Reads what Go's `time.ParseDuration` accepts: `1h30m`, decimals, a sign, a bare `0`.
     ///
-    /// Fractions are exact and floored to the nanosecond.
+    /// Rounds fractions down to the nanosecond, exactly.
     pub(crate) fn parse(text: &str) -> Result<Self, GraceError> {
         let (negative, parts) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
@@ -31,19 +30,16 @@ impl GracePeriod {
             Some(_) | None => (false, text),
         };
         let nanos =
-            if parts == "0" { 0 } else { sum_of_parts(parts).ok_or(GraceError::Unreadable)? };
+            if parts == "0" { 0 } else { sum_of_parts(parts).ok_or(GraceError::Invalid)? };
         let limit = i64::MAX.unsigned_abs() + u64::from(negative);
-        let nanos = u64::try_from(nanos)
-            .ok()
-            .filter(|nanos| *nanos <= limit)
-            .ok_or(GraceError::Unreadable)?;
+        let nanos =
+            u64::try_from(nanos).ok().filter(|nanos| *nanos <= limit).ok_or(GraceError::Invalid)?;
         if negative && nanos > 0 {
             return Err(GraceError::Negative);
         }
         Ok(Self(Duration::from_nanos(nanos)))
     }
 
-    /// The period as a span of time.
     pub(crate) fn duration(self) -> Duration {
         self.0
     }
@@ -77,7 +73,7 @@ fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.bytes().take_while(u8::is_ascii_digit).count())
 }
 
-/// `floor(0.d1d2d3… × unit)`, exact for any number of digits: dividing from the last digit on keeps the floor.
+/// `floor(0.d1d2d3… × unit)`. Dividing from the last digit on is exact for any number of digits.
 fn floor_of_fraction(digits: &str, unit: u128) -> u128 {
     digits.bytes().rev().fold(0, |below, digit| (u128::from(digit - b'0') * unit + below) / 10)
 }

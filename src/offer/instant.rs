@@ -1,18 +1,18 @@
-//! Text in, instants out: Go's RFC 3339 grammar, and the one form in which instants are printed.
+//! Reads times by Go's RFC 3339 grammar, and prints them in the one form that documents use.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
-/// A point in time, UTC.
 pub(crate) type Timestamp = DateTime<Utc>;
 
-/// The last second that RFC 3339 can print: 9999-12-31T23:59:59Z.
+/// The last second that RFC 3339 can express: 9999-12-31T23:59:59Z.
 const LAST_SECOND: i64 = 253_402_300_799;
-/// The first second that RFC 3339 can print: 0000-01-01T00:00:00Z.
+/// The first second that RFC 3339 can express: 0000-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = -62_167_219_200;
 
-/// Reads an RFC 3339 time as Go does: upper-case `T`, `Z` or an offset, a fraction of any length, no second 60.
+/// Reads an RFC 3339 time as Go does: an upper-case `T`, `Z` or an offset, a fraction of any
+/// length, no leap second.
 ///
-/// Digits of the fraction past the ninth are ignored. Returns `None` for anything else.
+/// Ignores the digits of the fraction after the ninth. Returns `None` for anything else.
 pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let shape = b"dddd-dd-ddTdd:dd:dd";
@@ -63,12 +63,13 @@ fn offset(zone: &str) -> Option<TimeDelta> {
     TimeDelta::try_minutes(sign * (two(hours, 24)? * 60 + two(minutes, 60)?))
 }
 
-/// Prints an instant as documents do: UTC, whole seconds, `Z`.
+/// Prints an instant in UTC with whole seconds, such as `2026-05-24T12:00:00Z`.
 pub(crate) fn print_seconds(instant: Timestamp) -> String {
     instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-/// Cuts an instant to whole seconds, downwards. `None` outside the years 0 to 9999, which RFC 3339 cannot print.
+/// Rounds down to whole seconds. Returns `None` outside the years 0 to 9999, which RFC 3339 cannot
+/// express.
 pub(crate) fn whole_seconds(instant: Timestamp) -> Option<Timestamp> {
     let seconds = instant.timestamp();
     (FIRST_SECOND..=LAST_SECOND)

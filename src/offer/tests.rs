@@ -1,14 +1,15 @@
-//! One resource in, what was seen of it out: wrong types, absent fields, conditions, maps, and what a rejection keeps.
+//! Parsing one ServiceOffer: wrong types, absent fields, conditions, maps, and the claims of a
+//! rejected offer.
 
 use crate::{
     offer::{Offer, OfferId, ParsedOffer, Rejection},
-    testing::{Resource, at, law, offer},
+    testing::{Resource, at, for_each_row, law, offer},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn read(resource: &Resource) -> Offer {
-    resource.seen().verdict.unwrap()
+    resource.parsed().verdict.unwrap()
 }
 
 #[test]
@@ -62,14 +63,14 @@ fn a_wrong_json_type_is_undecodable_and_names_the_field() {
         ("status.conditions[].type", condition(json!({ "type": 5, "status": "True" }))),
         ("status.conditions[].status", condition(json!({ "type": "ModelReady", "status": true }))),
     ];
-    for (field, resource) in cases {
+    for_each_row(cases, |(field, resource)| {
         match ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource.0).verdict {
             Err(Rejection::Undecodable(why)) => {
                 assert!(why.starts_with(&format!("{field} ")), "{field} is not named by {why:?}");
             }
             other => panic!("{field}: {other:?}"),
         }
-    }
+    });
 }
 
 #[test]
@@ -102,35 +103,35 @@ fn null_is_absent_in_every_field() {
         "/status",
         "/status/conditions",
     ];
-    let expected = bare.seen();
+    let expected = bare.parsed();
     assert!(expected.verdict.is_ok() && !expected.deleting && expected.created.is_none());
-    for pointer in pointers {
-        assert_eq!(bare.clone().set(pointer, Value::Null).seen(), expected, "{pointer}");
-    }
+    for_each_row(pointers, |pointer| {
+        assert_eq!(bare.clone().set(pointer, Value::Null).parsed(), expected, "{pointer}");
+    });
 }
 
 #[test]
 fn an_absent_field_has_its_default() {
     let read = read(&offer("llm/chat"));
-    assert_eq!(read.kind, "http", "the CRD's own default");
+    assert_eq!(read.kind, "http", "the default of the CRD");
     assert_eq!(read.path.as_str(), "/services/chat");
     assert_eq!((read.host, read.model), (None, None));
-    assert!(read.conditions.is_empty() && read.notes.is_empty());
+    assert!(read.conditions.is_empty() && read.warnings.is_empty());
 }
 
 #[test]
-fn empty_texts_are_not_set() {
+fn empty_strings_count_as_not_set() {
     let resource =
         offer("llm/chat").path("").host("").set("/spec/type", "").set("/spec/model/name", "");
     let resource = resource
         .set("/spec/registration/name", " \t")
         .set("/spec/registration/description", "")
         .set("/spec/registration/image", "");
-    assert_eq!(resource.seen(), offer("llm/chat").seen());
+    assert_eq!(resource.parsed(), offer("llm/chat").parsed());
 }
 
 #[test]
-fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
+fn a_rejected_offer_keeps_its_valid_claims() {
     let offer = || offer("llm/chat").path("/mine").host("audit.example");
     let mine = Some("/mine");
     let audit = Some("audit.example");
@@ -169,64 +170,68 @@ fn a_rejected_offer_keeps_the_claims_that_can_be_read() {
         ("undecodable metadata", offer().set("/metadata/creationTimestamp", 5), mine, audit),
         ("an undecodable registration", offer().set("/spec/registration", 5), mine, audit),
         ("a disabled offer", offer().disabled(), mine, audit),
-        ("a spec that is no object", offer().set("/spec", "x"), None, None),
+        ("a spec that is not an object", offer().set("/spec", "x"), None, None),
     ];
-    for (case, resource, path, host) in cases {
+    for_each_row(cases, |(case, resource, path, host)| {
         let id = OfferId::new("llm", "chat");
         let claims = ParsedOffer::parse(&id, &resource.0).claims;
         assert_eq!(claims.path.as_ref().map(|path| path.as_str()), path, "{case}");
         assert_eq!(claims.host.as_ref().map(|host| host.as_str()), host, "{case}");
-    }
+    });
 }
 
 #[test]
-fn a_name_that_no_cluster_would_take_is_undecodable() {
+fn a_name_that_kubernetes_rejects_is_undecodable() {
     let names =
         [("llm", "Chat"), ("llm", "chat_1"), ("LLM", "chat"), ("llm", "-chat"), ("llm", "chat-")];
-    for (namespace, name) in names.into_iter().chain([("llm", ""), ("", "chat"), ("llm", "a..b")]) {
-        let seen = ParsedOffer::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
-        assert!(matches!(seen.verdict, Err(Rejection::Undecodable(_))), "{namespace}/{name}");
-    }
+    for_each_row(
+        names.into_iter().chain([("llm", ""), ("", "chat"), ("llm", "a..b")]),
+        |(namespace, name)| {
+            let parsed = ParsedOffer::parse(&OfferId::new(namespace, name), &offer("llm/chat").0);
+            assert!(matches!(parsed.verdict, Err(Rejection::Undecodable(_))), "{namespace}/{name}");
+        },
+    );
     let longest = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
-    let seen =
+    let parse =
         |name: &str| ParsedOffer::parse(&OfferId::new("llm", name), &offer("llm/chat").0).verdict;
-    assert!(seen(&longest).is_ok());
-    assert!(seen(&format!("{longest}e")).is_err(), "254 bytes");
-    assert!(seen(&"a".repeat(64)).is_err(), "a label of 64 bytes");
+    assert!(parse(&longest).is_ok());
+    assert!(parse(&format!("{longest}e")).is_err(), "254 bytes");
+    assert!(parse(&"a".repeat(64)).is_err(), "a label of 64 bytes");
 }
 
 #[test]
-fn enabled_is_read_whatever_else_is_wrong() {
+fn enabled_is_read_even_if_the_rest_is_invalid() {
     let cases = [
         ("true", offer("llm/chat"), true),
         ("true beside an undecodable field", offer("llm/chat").set("/spec/type", 5), true),
         ("true beside a bad path", offer("llm/chat").path("x"), true),
         ("false", offer("llm/chat").disabled(), false),
         ("absent", offer("llm/chat").set("/spec/registration", json!({})), false),
-        ("the text true", offer("llm/chat").set("/spec/registration/enabled", "true"), false),
+        ("the string true", offer("llm/chat").set("/spec/registration/enabled", "true"), false),
         (
             "a registration that is a list",
             offer("llm/chat").set("/spec/registration", json!([true])),
             false,
         ),
-        ("a spec that is no object", offer("llm/chat").set("/spec", 5), false),
+        ("a spec that is not an object", offer("llm/chat").set("/spec", 5), false),
     ];
-    for (case, resource, enabled) in cases {
-        assert_eq!(resource.seen().enabled, enabled, "{case}");
-    }
+    for_each_row(cases, |(case, resource, enabled)| {
+        assert_eq!(resource.parsed().enabled, enabled, "{case}");
+    });
 }
 
 #[test]
 fn age_and_deletion_are_read_from_metadata() {
-    let seen = offer("llm/chat").created("2026-01-01T01:00:00+01:00").seen();
-    assert_eq!((seen.created, seen.deleting), (Some(at("2026-01-01T00:00:00Z")), false));
-    let seen = offer("llm/chat").set("/metadata/deletionTimestamp", "2026-01-02T00:00:00Z").seen();
-    assert!(seen.deleting && seen.verdict.is_ok());
+    let parsed = offer("llm/chat").created("2026-01-01T01:00:00+01:00").parsed();
+    assert_eq!((parsed.created, parsed.deleting), (Some(at("2026-01-01T00:00:00Z")), false));
+    let parsed =
+        offer("llm/chat").set("/metadata/deletionTimestamp", "2026-01-02T00:00:00Z").parsed();
+    assert!(parsed.deleting && parsed.verdict.is_ok());
     let broken = offer("llm/chat")
         .set("/metadata/deletionTimestamp", "2026-01-02T00:00:00Z")
         .set("/spec", 5);
-    assert!(broken.seen().deleting, "deletion is seen of an undecodable offer too");
-    assert_eq!(offer("llm/chat").created("yesterday").seen().created, None);
+    assert!(broken.parsed().deleting, "an undecodable offer can be deleted too");
+    assert_eq!(offer("llm/chat").created("yesterday").parsed().created, None);
 }
 
 #[test]
@@ -248,10 +253,10 @@ fn the_first_condition_of_a_type_decides_and_only_true_counts() {
         ("two types", json!([condition("B", "True"), condition("A", "True")]), vec!["A", "B"]),
         ("types of another case", json!([condition("a", "True")]), vec!["a"]),
     ];
-    for (case, list, holding) in cases {
+    for_each_row(cases, |(case, list, holding)| {
         let read = read(&offer("llm/chat").set("/status/conditions", list));
         assert_eq!(Vec::from_iter(&read.conditions), holding, "{case}");
-    }
+    });
 }
 
 #[test]
@@ -285,7 +290,7 @@ fn maps_are_trimmed_and_blank_ones_dropped() {
             vec![("GPU", "a"), ("gpu", "b")],
         ),
     ];
-    for (case, map, expected) in cases {
+    for_each_row(cases, |(case, map, expected)| {
         let resource = offer("llm/chat")
             .set("/spec/registration/metadata", map.clone())
             .set("/spec/provenance", map);
@@ -297,7 +302,7 @@ fn maps_are_trimmed_and_blank_ones_dropped() {
                 map.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
             assert_eq!(map, expected, "{case}: {which}");
         }
-    }
+    });
 }
 
 fn arbitrary_json() -> impl Strategy<Value = Value> {
@@ -324,10 +329,10 @@ proptest! {
 
     #[test]
     fn any_json_is_an_offer_or_a_rejection_with_its_claims(resource in arbitrary_json()) {
-        let seen = ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource);
-        if let Ok(offer) = seen.verdict {
-            prop_assert_eq!(seen.claims.path, Some(offer.path));
-            prop_assert_eq!(seen.claims.host, offer.host);
+        let parsed = ParsedOffer::parse(&OfferId::new("llm", "chat"), &resource);
+        if let Ok(offer) = parsed.verdict {
+            prop_assert_eq!(parsed.claims.path, Some(offer.path));
+            prop_assert_eq!(parsed.claims.host, offer.host);
         }
         let _never_panics = crate::registration::Identity::parse(&resource);
     }

@@ -144,7 +144,7 @@ async fn pages_that_did_not_change_are_the_same_bytes_in_memory() {
     let is_same = |id: &Resource| {
         let page = |catalog: &Catalog| catalog.offers[&id.id()].clone();
         let host = |catalog: &Catalog| {
-            let holder = id.seen().claims.host.unwrap();
+            let holder = id.parsed().claims.host.unwrap();
             catalog.hosts[&holder].clone()
         };
         let same = |one: crate::catalog::Page, two: crate::catalog::Page| {

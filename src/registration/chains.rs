@@ -1,25 +1,22 @@
-//! The chains that carry an ERC-8004 identity registry, by id and alias.
+//! The chains with an ERC-8004 identity registry, by id and alias.
 //!
-//! Source: the contracts' deployment list of 2026-08-15 and its scripts. One address serves all mainnets, another all
-//! testnets. Chains whose id is nowhere stated are left out.
+//! Source: the deployment list of the contracts as of 2026-08-15, and its scripts. All mainnets
+//! share one registry address, all testnets another. Chains whose id no source states are left out.
 
 use alloy::primitives::{Address, address};
 
-/// The identity registry on every mainnet.
 pub(crate) const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
-/// The identity registry on every testnet.
 pub(crate) const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c491871b3d84c89A494BD9e");
 
 /// One deployment of the identity registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Deployment {
-    /// The EIP-155 chain id.
+    /// EIP-155 chain id.
     pub(crate) id: u64,
-    /// The identity registry's address there.
     pub(crate) registry: Address,
-    /// Names that stand for the chain besides its id, lower case.
+    /// Other names of the chain, in lower case.
     pub(crate) aliases: &'static [&'static str],
-    /// A block at or shortly before the registry's first, where one is known.
+    /// A block at or shortly before the deployment of the registry, if known.
     pub(crate) deployed: Option<u64>,
 }
 
@@ -94,7 +91,8 @@ pub(crate) const CHAINS: &[Deployment] = &[
     main(1187947933, &["skale-base"]),
 ];
 
-/// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias; trimmed, upper and lower case alike.
+/// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias. Ignores case and surrounding
+/// white space.
 pub(crate) fn find(name: &str) -> Option<&'static Deployment> {
     let name = name.trim().to_lowercase();
     let digits = name.strip_prefix("eip155:").unwrap_or(&name);

@@ -1,4 +1,4 @@
-//! `agent-registration.json`: its members, their order, and its bytes.
+//! The bytes of `agent-registration.json`, with its members in a fixed order.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,17 +10,17 @@ use super::{
 };
 use crate::offer::{Timestamp, print_seconds};
 
-/// The document type of ERC-8004, compared byte for byte by strict readers.
+/// The document type of ERC-8004. Strict readers compare it byte for byte.
 pub(crate) const DOCUMENT_TYPE: &str = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1";
 
-/// Whether an entry's service takes new work.
+/// Whether a service takes new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Availability {
-    /// It does; nothing is said.
+    /// It does. The entry has no member for this.
     Open,
-    /// It finishes what it has until `ends_at`.
+    /// It is about to go away, and should get no new work.
     Draining {
-        /// The instant from which the entry is gone.
+        /// The first instant at which the entry is not listed.
         ends_at: Timestamp,
     },
 }
@@ -28,23 +28,23 @@ pub(crate) enum Availability {
 /// One entry of `services`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServiceEntry {
-    /// `web`, `A2A`, `MCP`, `OASF`, `ENS`, `DID`, `email`, or the operator's own.
+    /// `web`, `A2A`, `MCP`, `OASF`, `ENS`, `DID`, `email`, or a custom name.
     pub(crate) name: String,
-    /// Where the service is.
+    /// A URL, a DID, an ENS name or an email address.
     pub(crate) endpoint: String,
-    /// Left out when empty.
+    /// Omitted if empty.
     pub(crate) version: String,
-    /// OASF skills; left out when empty.
+    /// OASF skills; omitted if empty.
     pub(crate) skills: Vec<String>,
-    /// OASF domains; left out when empty.
+    /// OASF domains; omitted if empty.
     pub(crate) domains: Vec<String>,
-    /// A drain shows as `available: false` and `drainEndsAt`.
+    /// A drain is printed as `available: false` and `drainEndsAt`.
     pub(crate) availability: Availability,
 }
 
 impl Serialize for ServiceEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // JSON serializers of serde_json ignore the announced length.
+        // serde_json ignores the length that is announced here.
         let mut entry = serializer.serialize_struct("ServiceEntry", 7)?;
         entry.serialize_field("name", &self.name)?;
         entry.serialize_field("endpoint", &self.endpoint)?;
@@ -65,42 +65,37 @@ impl Serialize for ServiceEntry {
     }
 }
 
-/// The entries of one offer, rendered: JSON objects joined by commas, or nothing.
+/// The entries of one offer as JSON objects joined by commas; empty without entries.
 pub(crate) type Fragment = Arc<[u8]>;
 
-/// Renders one offer's entries.
 pub(crate) fn fragment(entries: &[ServiceEntry]) -> Fragment {
     let list = encode(entries);
     list[1..list.len() - 1].into()
 }
 
-/// What a document says of its agent, besides services and ids.
+/// The members of a document besides services and ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AgentProfile {
-    /// The agent's name.
     pub(crate) name: String,
-    /// The agent's description.
     pub(crate) description: String,
-    /// An image URL.
+    /// A URL.
     pub(crate) image: String,
-    /// Trust models; left out when empty.
+    /// Omitted if empty.
     pub(crate) supported_trust: Vec<String>,
-    /// Free metadata; left out when empty.
+    /// Omitted if empty.
     pub(crate) metadata: BTreeMap<String, String>,
-    /// Provenance; left out when empty.
+    /// Omitted if empty.
     pub(crate) provenance: BTreeMap<String, String>,
 }
 
 /// One registration document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {
-    /// Name, description, image and the optional members.
-    pub(crate) face: AgentProfile,
-    /// One fragment an offer; none in a tombstone.
+    pub(crate) profile: AgentProfile,
+    /// One fragment for each offer; none in an inactive document.
     pub(crate) services: Vec<Fragment>,
-    /// `active` and `x402Support`: whether an offer is published.
+    /// Whether an offer is published: the members `active` and `x402Support`.
     pub(crate) active: bool,
-    /// The agent's ids.
     pub(crate) registrations: Registrations,
 }
 
@@ -129,7 +124,7 @@ struct DocumentSuffix<'a> {
 }
 
 impl Document {
-    /// The document's bytes: compact JSON in a fixed order.
+    /// Renders compact JSON with members in a fixed order.
     pub(crate) fn render(&self) -> Vec<u8> {
         let (head, tail) = self.frame();
         let mut out = head;
@@ -145,7 +140,7 @@ impl Document {
         out
     }
 
-    /// How many of the services, from the first, fit into `limit` bytes; at least one.
+    /// How many of the services, from the first on, fit into `limit` bytes; at least one.
     pub(super) fn services_within(&self, limit: usize) -> usize {
         let (head, tail) = self.frame();
         let mut size = head.len() + tail.len();
@@ -165,7 +160,7 @@ impl Document {
     /// The bytes before the first service and after the last.
     fn frame(&self) -> (Vec<u8>, Vec<u8>) {
         let AgentProfile { name, description, image, supported_trust, metadata, provenance } =
-            &self.face;
+            &self.profile;
         let mut head = encode(&DocumentPrefix { r#type: DOCUMENT_TYPE, name, description, image });
         head.pop();
         head.extend_from_slice(b",\"services\":[");

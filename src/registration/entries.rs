@@ -1,36 +1,37 @@
-//! The service entries of one offer: generated ones first, then its own that pass the checks.
+//! The service entries of one offer: the generated ones first, then the custom ones that may be
+//! published.
 
 use super::{Availability, Rules, ServiceEntry, reason::DroppedService};
 use crate::offer::{EntryCode, Hostname, Offer, Origin, Service};
 
-/// Five readers refuse an OASF entry without an endpoint; this one they all accept.
+/// Five readers reject an OASF entry without an endpoint. All of them accept this one.
 const OASF_ENDPOINT: &str = "https://github.com/agntcy/oasf/";
 const OASF_VERSION: &str = "0.8.0";
 
-/// The entries as they stand in the aggregate document and in the offer's own.
+/// The entries for the aggregate document and for the offer's own document.
 pub(super) fn at_public_url(
     offer: &Offer,
     public_url: &Origin,
     availability: Availability,
     rules: &Rules,
 ) -> Vec<ServiceEntry> {
-    let own =
+    let custom =
         offer.registration.services.iter().filter(|service| service.refusal.is_none()).cloned();
-    assemble(offer, web_endpoint(offer, public_url), own, availability, rules)
+    assemble(offer, web_endpoint(offer, public_url), custom, availability, rules)
 }
 
-/// The entries as they stand in the document of the offer's own host.
+/// The entries for the document of the offer's own host.
 pub(super) fn at_host(
     offer: &Offer,
     host: &Hostname,
     availability: Availability,
     rules: &Rules,
 ) -> Vec<ServiceEntry> {
-    let own = offer.registration.services.iter().filter_map(|service| service.at_host(host));
-    assemble(offer, host.origin(), own, availability, rules)
+    let custom = offer.registration.services.iter().filter_map(|service| service.at_host(host));
+    assemble(offer, host.origin(), custom, availability, rules)
 }
 
-/// What [`at_public_url`] leaves out, and why.
+/// The entries that [`at_public_url`] leaves out.
 pub(super) fn dropped(offer: &Offer, public_url: &Origin, rules: &Rules) -> Vec<DroppedService> {
     let drop = |index, name: &str, endpoint: &str, code: EntryCode| DroppedService {
         index,
@@ -59,7 +60,7 @@ pub(super) fn dropped(offer: &Offer, public_url: &Origin, rules: &Rules) -> Vec<
 fn assemble(
     offer: &Offer,
     web: String,
-    own: impl Iterator<Item = Service>,
+    custom: impl Iterator<Item = Service>,
     availability: Availability,
     rules: &Rules,
 ) -> Vec<ServiceEntry> {
@@ -76,12 +77,12 @@ fn assemble(
         entries.push(ServiceEntry {
             skills: offer.registration.skills.clone(),
             domains: offer.registration.domains.clone(),
-            // The taxonomy is no service: it is never marked.
+            // OASF is a taxonomy, not a service that could drain.
             availability: Availability::Open,
             ..plain("OASF".to_owned(), OASF_ENDPOINT.to_owned(), OASF_VERSION.to_owned())
         });
     }
-    entries.extend(own.map(|service| plain(service.name, service.endpoint, service.version)));
+    entries.extend(custom.map(|service| plain(service.name, service.endpoint, service.version)));
     entries.retain(|entry| is_listed(&entry.name, rules));
     entries
 }

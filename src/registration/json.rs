@@ -1,4 +1,4 @@
-//! JSON as documents carry it: compact, with `<`, U+2028 and U+2029 escaped, so that it can stand in HTML and scripts.
+//! Compact JSON with `<`, U+2028 and U+2029 escaped, so that it is safe inside HTML and scripts.
 
 use std::io;
 
@@ -27,11 +27,10 @@ impl Formatter for Escaping {
     }
 }
 
-/// Encodes a value.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
     let mut out = Vec::new();
     value
         .serialize(&mut serde_json::Serializer::with_formatter(&mut out, Escaping))
-        .expect("values of ours have text keys, and a Vec takes every write");
+        .expect("our values have string keys, and writing to a Vec cannot fail");
     out
 }

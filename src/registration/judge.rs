@@ -1,111 +1,118 @@
-//! One offer's state and reason at one instant.
+//! Decides the state of one offer at one instant, and explains it.
 
 use super::{Availability, Explanation, OfferState, Reason, Rules, entries};
 use crate::offer::{
-    ClaimOutcome, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp, WindDown,
-    print_seconds,
+    ClaimOutcome, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp, print_seconds,
 };
 
-/// What was decided about one offer.
-pub(super) struct Judged {
+/// The state of one offer, and why.
+pub(super) struct Judgment {
     state: OfferState,
-    reason: Reason,
+    pub(super) reason: Reason,
+    /// One or more sentences for the operator.
     message: String,
-    /// How documents list it, if they do.
+    /// How documents list the offer; `None` if they do not.
     pub(super) listed: Option<Availability>,
-    /// The first instant at which the clock alone changes this.
+    /// The first instant at which the clock alone changes this judgment.
     pub(super) until: Option<Timestamp>,
 }
 
-impl Judged {
-    fn refused(reason: Reason, message: String) -> Self {
+impl Judgment {
+    fn unpublished(reason: Reason, message: String) -> Self {
         Self { state: OfferState::Unpublished, reason, message, listed: None, until: None }
+    }
+
+    /// Records that the offer is published, but that the aggregate document has no room for it.
+    pub(super) fn cut_from_aggregate(&mut self) {
+        self.reason = Reason::DocumentFull;
+        self.message += " The aggregate document is full and does not list it.";
     }
 }
 
-/// Decides, by the first reason that applies. `standing` is `None` only for an offer that is being deleted.
+/// Judges one offer by the first reason that applies. `outcome` is `None` only for an offer that is
+/// being deleted.
 pub(super) fn judge(
-    seen: &ParsedOffer,
-    standing: Option<&ClaimOutcome>,
+    parsed: &ParsedOffer,
+    outcome: Option<&ClaimOutcome>,
     rules: &Rules,
     now: Timestamp,
-) -> Judged {
-    let refused = Judged::refused;
-    let Some(standing) = standing else {
-        return refused(Reason::Deleting, "The offer is being deleted.".to_owned());
+) -> Judgment {
+    let Some(outcome) = outcome else {
+        return Judgment::unpublished(Reason::Deleting, "The offer is being deleted.".to_owned());
     };
-    let offer = match &seen.verdict {
+    let offer = match &parsed.verdict {
         Ok(offer) => offer,
-        Err(rejection) => return reject(rejection),
+        Err(rejection) => return rejected(rejection),
     };
-    match standing {
-        ClaimOutcome::Holds => {}
-        ClaimOutcome::ReservedHost(host) => {
-            return refused(
-                Reason::ReservedHost,
-                format!("The host {host} is the public URL's own."),
-            );
-        }
-        ClaimOutcome::HostConflict { holder } => {
-            return refused(
-                Reason::HostConflict,
-                format!("The older offer {holder} holds the same host."),
-            );
-        }
-        ClaimOutcome::PathConflict { holder } => {
-            return refused(
-                Reason::PathConflict,
-                format!("The older offer {holder} holds the same path."),
-            );
-        }
+    if let Some(judgment) = without_claims(outcome) {
+        return judgment;
     }
-    let drain = match &offer.wind_down {
-        WindDown::None => None,
-        WindDown::Drain(drain) => Some(*drain),
-        WindDown::Unreadable(error) => {
-            return refused(Reason::InvalidDrain, format!("The drain is refused: {error}."));
+    let drain = match &offer.drain {
+        Ok(drain) => *drain,
+        Err(error) => {
+            return Judgment::unpublished(Reason::InvalidDrain, format!("Invalid drain: {error}."));
         }
     };
-    if !seen.enabled {
-        return refused(Reason::Disabled, "spec.registration.enabled is not true.".to_owned());
+    if !parsed.enabled {
+        let message = "spec.registration.enabled is not true.".to_owned();
+        return Judgment::unpublished(Reason::Disabled, message);
     }
     let missing: Vec<&str> =
         rules.required_conditions.difference(&offer.conditions).map(String::as_str).collect();
     match drain {
-        Some(drain) if now >= drain.ends_at() => Judged {
-            state: OfferState::Drained,
-            ..refused(
-                Reason::Drained,
-                format!("The drain ended at {}.", print_seconds(drain.ends_at())),
-            )
-        },
+        Some(drain) if now >= drain.ends_at() => drained(drain),
         Some(drain) if missing.is_empty() || !rules.drop_unready_drains => {
             draining(drain, &missing)
         }
-        Some(_) | None if !missing.is_empty() => Judged {
-            until: drain.map(Drain::ends_at),
-            ..refused(
-                Reason::ConditionMissing,
-                format!("Not True in status.conditions: {}.", missing.join(", ")),
-            )
-        },
-        Some(_) | None => Judged {
-            state: OfferState::Published,
-            reason: Reason::Published,
-            message: "The offer is published.".to_owned(),
-            listed: Some(Availability::Open),
-            until: None,
-        },
+        Some(_) | None if !missing.is_empty() => not_ready(drain, &missing),
+        Some(_) | None => published(),
     }
 }
 
-fn draining(drain: Drain, missing: &[&str]) -> Judged {
+fn rejected(rejection: &Rejection) -> Judgment {
+    let (reason, message) = match rejection {
+        Rejection::Undecodable(what) => (Reason::Undecodable, format!("Invalid object: {what}.")),
+        Rejection::InvalidPath(path) => {
+            (Reason::InvalidPath, format!("The path {path:?} is not valid."))
+        }
+        Rejection::InvalidHostname(host) => {
+            (Reason::InvalidHostname, format!("The host {host:?} is not a public DNS name."))
+        }
+        Rejection::ReservedPath(path) => {
+            (Reason::ReservedPath, format!("The path {path:?} is reserved for the service itself."))
+        }
+    };
+    Judgment::unpublished(reason, message)
+}
+
+fn without_claims(outcome: &ClaimOutcome) -> Option<Judgment> {
+    let (reason, message) = match outcome {
+        ClaimOutcome::Holds => return None,
+        ClaimOutcome::ReservedHost(host) => {
+            (Reason::ReservedHost, format!("The host {host} is the public URL's own."))
+        }
+        ClaimOutcome::HostConflict { holder } => {
+            (Reason::HostConflict, format!("The older offer {holder} holds the same host."))
+        }
+        ClaimOutcome::PathConflict { holder } => {
+            (Reason::PathConflict, format!("The older offer {holder} holds the same path."))
+        }
+    };
+    Some(Judgment::unpublished(reason, message))
+}
+
+fn drained(drain: Drain) -> Judgment {
+    let message = format!("The drain ended at {}.", print_seconds(drain.ends_at()));
+    Judgment { state: OfferState::Drained, ..Judgment::unpublished(Reason::Drained, message) }
+}
+
+fn draining(drain: Drain, missing: &[&str]) -> Judgment {
     let ends_at = drain.ends_at();
-    let mut message = format!("The offer is winding down until {}.", print_seconds(ends_at));
+    let mut message = format!("The offer drains until {}.", print_seconds(ends_at));
     if !missing.is_empty() {
-        message += &format!(" Its upstream is not ready: {} not True.", missing.join(", "));
+        message += &format!(" Its upstream is not ready: not True: {}.", missing.join(", "));
     }
-    Judged {
+    Judgment {
         state: OfferState::Draining,
         reason: Reason::Draining,
         message,
@@ -114,58 +121,50 @@ fn draining(drain: Drain, missing: &[&str]) -> Judged {
     }
 }
 
-fn reject(rejection: &Rejection) -> Judged {
-    let (reason, message) = match rejection {
-        Rejection::Undecodable(what) => {
-            (Reason::Undecodable, format!("The object cannot be decoded: {what}."))
-        }
-        Rejection::InvalidPath(path) => {
-            (Reason::InvalidPath, format!("The path {path:?} is malformed."))
-        }
-        Rejection::InvalidHostname(host) => {
-            (Reason::InvalidHostname, format!("The host {host:?} is no DNS name of the internet."))
-        }
-        Rejection::ReservedPath(path) => {
-            (Reason::ReservedPath, format!("The path {path:?} belongs to the service."))
-        }
-    };
-    Judged::refused(reason, message)
-}
-
-/// Says it for people, with what was left out of the offer's documents.
-pub(super) fn explain(
-    id: &OfferId,
-    seen: &ParsedOffer,
-    judged: Judged,
-    rules: &Rules,
-    public_url: &Origin,
-) -> Explanation {
-    let offer = seen.verdict.as_ref().ok();
-    let drain_ends_at = offer.and_then(|offer| match offer.wind_down {
-        WindDown::Drain(drain) => Some(drain.ends_at()),
-        WindDown::None | WindDown::Unreadable(_) => None,
-    });
-    let notes = offer.map(|offer| offer.notes.as_slice()).unwrap_or_default();
-    let message = std::iter::once(judged.message.as_str()).chain(notes.iter().map(String::as_str));
-    Explanation {
-        id: id.clone(),
-        state: judged.state,
-        reason: judged.reason,
-        message: message.collect::<Vec<_>>().join(" "),
-        fix: judged.reason.fix(),
-        drain_ends_at,
-        dropped_services: offer
-            .map(|offer| entries::dropped(offer, public_url, rules))
-            .unwrap_or_default(),
-        enabled: seen.enabled,
+/// The end of a drain changes the reason to `Drained`.
+fn not_ready(drain: Option<Drain>, missing: &[&str]) -> Judgment {
+    let message = format!("Not True in status.conditions: {}.", missing.join(", "));
+    Judgment {
+        until: drain.map(Drain::ends_at),
+        ..Judgment::unpublished(Reason::ConditionMissing, message)
     }
 }
 
-/// Marks an offer that is published, but not in the aggregate document.
-pub(super) fn cut_from_aggregate(explanation: &mut Explanation) {
-    explanation.reason = Reason::DocumentFull;
-    explanation.fix = Reason::DocumentFull.fix();
-    explanation.message += " The aggregate document is full and was cut before it.";
+fn published() -> Judgment {
+    Judgment {
+        state: OfferState::Published,
+        reason: Reason::Published,
+        message: "The offer is published.".to_owned(),
+        listed: Some(Availability::Open),
+        until: None,
+    }
+}
+
+/// Builds the operator-facing explanation, including warnings and dropped entries.
+pub(super) fn explain(
+    id: &OfferId,
+    parsed: &ParsedOffer,
+    judgment: Judgment,
+    rules: &Rules,
+    public_url: &Origin,
+) -> Explanation {
+    let offer = parsed.verdict.as_ref().ok();
+    let drain = offer.and_then(|offer| offer.drain.as_ref().ok().copied().flatten());
+    let warnings = offer.map(|offer| offer.warnings.as_slice()).unwrap_or_default();
+    let sentences =
+        std::iter::once(judgment.message.as_str()).chain(warnings.iter().map(String::as_str));
+    Explanation {
+        id: id.clone(),
+        state: judgment.state,
+        reason: judgment.reason,
+        message: sentences.collect::<Vec<_>>().join(" "),
+        fix: judgment.reason.fix(),
+        drain_ends_at: drain.map(Drain::ends_at),
+        dropped_services: offer
+            .map(|offer| entries::dropped(offer, public_url, rules))
+            .unwrap_or_default(),
+        enabled: parsed.enabled,
+    }
 }
 
 #[cfg(test)]

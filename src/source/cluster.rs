@@ -1,8 +1,10 @@
-//! Cluster in: watches ServiceOffers, the AgentIdentity and the tunnel ConfigMap, and keeps the last complete world.
+//! Reads a cluster: watches ServiceOffers, the AgentIdentity and the tunnel ConfigMap, and keeps
+//! the last complete world.
 
 mod access;
 mod cache;
-mod watching;
+mod target;
+mod watch_task;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +20,8 @@ pub(crate) use self::access::{
 };
 use self::{
     cache::Cache,
-    watching::{Report, WatchTarget, WatchUpdate},
+    target::{WatchTarget, WatchUpdate},
+    watch_task::WatchReport,
 };
 use super::{Observation, Scope, SourceHealth, SourceProblem, World, identity_problems};
 use crate::{
@@ -26,68 +29,75 @@ use crate::{
     registration::Identity,
 };
 
-/// Where the original system keeps the URL that its tunnel got: namespace, ConfigMap, key.
+/// The namespace, ConfigMap and key in which the original system stores the URL of its tunnel.
 pub(crate) const TUNNEL: (&str, &str, &str) = ("obol-frontend", "obol-stack-config", "tunnelURL");
 
-/// How many reports are taken in before the world is published, so that a burst is published a few times, not once an
-/// event.
-const BATCH: usize = 4_096;
+/// The most reports that are applied before the world is published, so that a burst of events does
+/// not publish once per event.
+const MAX_BATCH: usize = 4_096;
 
-/// Everything that one cluster has told us.
+/// What is known of one cluster.
 struct ClusterState {
     scope: Scope,
-    /// One cache a watched namespace; a single one for all of them.
+    /// One cache for each watched namespace, or one with the key `None` for all namespaces.
     offers: BTreeMap<Option<String>, Cache<Arc<ParsedOffer>>>,
     identity: Option<Cache<Arc<Identity>>>,
     public_url: PublicUrl,
-    /// What last went wrong with each watch, until it speaks again.
+    /// Why each interrupted watch failed, until its server responds.
     interruptions: BTreeMap<WatchTarget, String>,
-    heard: BTreeMap<WatchTarget, Instant>,
+    last_response: BTreeMap<WatchTarget, Instant>,
     world: Option<World>,
 }
 
 enum PublicUrl {
-    Given(Origin),
-    Tunnel { cache: Cache<Option<String>>, last: Option<Origin> },
+    Configured(Origin),
+    /// From the tunnel ConfigMap, with the last valid URL of it.
+    Tunnel {
+        cache: Cache<Option<String>>,
+        last: Option<Origin>,
+    },
 }
 
-/// Watches the cluster for as long as somebody listens; ends only when a watch task does, with its name.
+/// Watches the cluster until a watch task ends. Returns which one and why.
 pub(crate) async fn watch(
     access: Access,
     scope: Scope,
     public_url: Option<Origin>,
     sender: watch::Sender<Observation>,
-    vitals: SourceHealth,
+    health: SourceHealth,
 ) -> String {
     let mut state = ClusterState::new(scope, public_url);
     let (reports, mut inbox) = mpsc::channel(256);
     let mut watches = JoinSet::new();
     for target in state.targets() {
-        watches.spawn(watching::watch(
+        watches.spawn(watch_task::watch(
             access.clone(),
             target,
             state.scope.clone(),
             reports.clone(),
-            vitals.clone(),
+            health.clone(),
         ));
     }
     loop {
         tokio::select! {
             Some(report) = inbox.recv() => {
-                state.take(report);
-                for _ in 0..BATCH {
+                state.apply(report);
+                for _ in 0..MAX_BATCH {
                     match inbox.try_recv() {
-                        Ok(report) => state.take(report),
+                        Ok(report) => state.apply(report),
                         Err(_) => break,
                     }
                 }
             }
             Some(ended) = watches.join_next() => {
-                return ended.map_or_else(|error| format!("a watch ended: {error}"), |target| format!("the watch of {target} ended"));
+                return match ended {
+                    Ok(target) => format!("the watch of {target} ended"),
+                    Err(error) => format!("a watch failed: {error}"),
+                };
             }
         }
         if let Some(oldest) = state.complete_at() {
-            vitals.complete_at(oldest);
+            health.complete_at(oldest);
         }
         let observation = state.observe();
         sender.send_if_modified(|last| {
@@ -110,12 +120,12 @@ impl ClusterState {
             offers: namespaces.into_iter().map(|namespace| (namespace, Cache::default())).collect(),
             identity: scope.identity.is_some().then(Cache::default),
             public_url: match public_url {
-                Some(origin) => PublicUrl::Given(origin),
+                Some(origin) => PublicUrl::Configured(origin),
                 None => PublicUrl::Tunnel { cache: Cache::default(), last: None },
             },
             scope,
             interruptions: BTreeMap::new(),
-            heard: BTreeMap::new(),
+            last_response: BTreeMap::new(),
             world: None,
         }
     }
@@ -129,9 +139,9 @@ impl ClusterState {
         targets
     }
 
-    fn take(&mut self, report: Report) {
-        let Report { target, at, watched } = report;
-        match watched {
+    fn apply(&mut self, report: WatchReport) {
+        let WatchReport { target, at, update } = report;
+        match update {
             WatchUpdate::Interrupted(why) => {
                 self.interruptions.insert(target, why);
                 return;
@@ -141,78 +151,56 @@ impl ClusterState {
                 if let WatchTarget::Offers(namespace) = &target
                     && let Some(cache) = self.offers.get_mut(namespace)
                 {
-                    cache.take(event);
+                    cache.apply(event);
                 }
             }
             WatchUpdate::Identity(event) => {
                 if let Some(cache) = &mut self.identity {
-                    cache.take(event);
+                    cache.apply(event);
                 }
             }
             WatchUpdate::Tunnel(event) => {
                 if let PublicUrl::Tunnel { cache, last } = &mut self.public_url {
-                    cache.take(event);
-                    let said = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
-                    // Once known, a blank or unreadable URL keeps the last one.
-                    *last = said.or_else(|| last.take());
+                    cache.apply(event);
+                    let current = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
+                    // A tunnel that restarts has no URL for a while, so the last one is kept.
+                    *last = current.or_else(|| last.take());
                 }
             }
         }
         self.interruptions.remove(&target);
-        self.heard.insert(target, at);
+        self.last_response.insert(target, at);
     }
 
-    /// When the watch that has been silent longest was last heard; `None` until all were, or while one is interrupted.
+    /// The earliest of the last responses of all watches; `None` while a watch has not responded or
+    /// is interrupted.
     fn complete_at(&self) -> Option<Instant> {
-        let whole = self.interruptions.is_empty() && self.world.is_some();
-        whole
+        let complete = self.interruptions.is_empty() && self.world.is_some();
+        complete
             .then(|| {
-                self.targets().iter().map(|target| self.heard.get(target).copied()).min().flatten()
+                self.targets()
+                    .iter()
+                    .map(|target| self.last_response.get(target).copied())
+                    .min()
+                    .flatten()
             })
             .flatten()
     }
 
+    /// Updates the world if everything was listed, and returns what is known.
     fn observe(&mut self) -> Observation {
-        let mut missing = Vec::new();
-        let mut problems = Vec::new();
-        for (target, why) in &self.interruptions {
-            problems.push(SourceProblem::new(
-                "WatchInterrupted",
-                target,
-                format!("{why}. What was last seen stays."),
-            ));
-        }
-        let unseen = |target: WatchTarget| {
-            let why = self.interruptions.get(&target).cloned();
-            let why = why.unwrap_or_else(|| "has not been listed yet".to_owned());
-            SourceProblem::new("NotListed", &target, why)
-        };
-        for (namespace, _) in self.offers.iter().filter(|(_, cache)| cache.whole().is_none()) {
-            missing.push(unseen(WatchTarget::Offers(namespace.clone())));
-        }
-        if self.identity.as_ref().is_some_and(|cache| cache.whole().is_none()) {
-            missing.push(unseen(WatchTarget::Identity));
-        }
-        let public_url = match &self.public_url {
-            PublicUrl::Given(origin) => Some(origin.clone()),
-            PublicUrl::Tunnel { cache, .. } if cache.whole().is_none() => {
-                missing.push(unseen(WatchTarget::Tunnel));
-                None
-            }
-            PublicUrl::Tunnel { cache, last } => {
-                let problem = tunnel_problem(cache);
-                if last.is_none() {
-                    missing.extend(problem.clone());
-                }
-                problems.extend(problem);
-                last.clone()
-            }
-        };
+        let (public_url, tunnel_problem) = self.public_url();
         let identity = self
             .identity
             .as_ref()
             .and_then(Cache::whole)
             .map(|objects| objects.values().next().map_or_else(Arc::default, Arc::clone));
+        let mut missing = self.not_listed();
+        if public_url.is_none() {
+            missing.extend(tunnel_problem.clone());
+        }
+        let mut problems = self.interruption_problems();
+        problems.extend(tunnel_problem);
         problems
             .extend(identity.iter().flat_map(|identity| identity_problems(&self.scope, identity)));
         if missing.is_empty()
@@ -227,6 +215,45 @@ impl ClusterState {
         Observation { world: self.world.clone(), missing, problems }
     }
 
+    /// The public URL, if known, and what is wrong with a tunnel ConfigMap that was listed.
+    fn public_url(&self) -> (Option<Origin>, Option<SourceProblem>) {
+        match &self.public_url {
+            PublicUrl::Configured(origin) => (Some(origin.clone()), None),
+            PublicUrl::Tunnel { cache, .. } if cache.whole().is_none() => (None, None),
+            PublicUrl::Tunnel { cache, last } => (last.clone(), tunnel_problem(cache)),
+        }
+    }
+
+    fn interruption_problems(&self) -> Vec<SourceProblem> {
+        let problem = |(target, why): (&WatchTarget, &String)| {
+            let message = format!("{why}. What was last read stays published.");
+            SourceProblem::new("WatchInterrupted", target, message)
+        };
+        self.interruptions.iter().map(problem).collect()
+    }
+
+    /// One problem for each target that was never listed completely.
+    fn not_listed(&self) -> Vec<SourceProblem> {
+        let is_listed = |target: &WatchTarget| match target {
+            WatchTarget::Offers(namespace) => {
+                self.offers.get(namespace).is_some_and(|cache| cache.whole().is_some())
+            }
+            WatchTarget::Identity => {
+                self.identity.as_ref().is_some_and(|cache| cache.whole().is_some())
+            }
+            WatchTarget::Tunnel => match &self.public_url {
+                PublicUrl::Configured(_) => true,
+                PublicUrl::Tunnel { cache, .. } => cache.whole().is_some(),
+            },
+        };
+        let problem = |target: WatchTarget| {
+            let why = self.interruptions.get(&target).cloned();
+            let why = why.unwrap_or_else(|| "not listed yet".to_owned());
+            SourceProblem::new("NotListed", &target, why)
+        };
+        self.targets().into_iter().filter(|target| !is_listed(target)).map(problem).collect()
+    }
+
     fn merged(&self) -> Arc<Offers> {
         let mut caches = self.offers.values().filter_map(Cache::whole);
         match (caches.next(), caches.next()) {
@@ -234,7 +261,7 @@ impl ClusterState {
             (Some(first), Some(second)) => {
                 let objects =
                     [first, second].into_iter().chain(caches).flat_map(|cache| cache.iter());
-                Arc::new(objects.map(|(id, seen)| (id.clone(), Arc::clone(seen))).collect())
+                Arc::new(objects.map(|(id, parsed)| (id.clone(), Arc::clone(parsed))).collect())
             }
             (None, _) => Arc::default(),
         }
@@ -249,11 +276,12 @@ fn tunnel_text(cache: &Cache<Option<String>>) -> Option<&str> {
 fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<SourceProblem> {
     let (namespace, name, key) = TUNNEL;
     let about = format!("ConfigMap {namespace}/{name}");
-    let hint = "The last known public URL stays, if there was one; --public-url does without the ConfigMap.";
+    let hint = "The last valid public URL stays in use, if there was one. With --public-url the \
+                ConfigMap is not needed.";
     let problem =
         |what: String| Some(SourceProblem::new("NoPublicUrl", &about, format!("{what}. {hint}")));
     match tunnel_text(cache) {
-        None => problem(format!("has no {key}")),
+        None => problem(format!("the ConfigMap has no {key}")),
         Some(text) => match Origin::parse(text) {
             Ok(_) => None,
             Err(error) => problem(format!("{key} {text:?} {error}")),
@@ -261,12 +289,11 @@ fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<SourceProblem> {
     }
 }
 
-/// The id of a watched object.
 fn id_of(object: &RawObject) -> OfferId {
     OfferId::new(object.namespace(), object.name())
 }
 
-/// The tunnel URL as a ConfigMap holds it.
+/// The tunnel URL in the ConfigMap `value`, as written.
 fn tunnel_of(value: &Value) -> Option<String> {
     value.get("data")?.get(TUNNEL.2)?.as_str().map(str::to_owned)
 }

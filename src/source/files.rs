@@ -1,4 +1,5 @@
-//! Manifest files in: the same kinds as in a cluster, re-read when they change, their last good content kept.
+//! Reads manifest files: the same kinds as in a cluster, read again when they change. A file that
+//! breaks keeps its last valid content.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -22,43 +23,43 @@ use crate::{
     registration::Identity,
 };
 
-/// How often files are looked at. Mounted ConfigMaps change by a swap of links that no notification reports reliably.
+/// How often files are checked. A mounted ConfigMap changes by a swap of links, which file
+/// notifications do not report reliably.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why the manifests cannot be read at all.
+/// The manifests cannot be read at all.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {path}")]
 pub(crate) struct ReadError {
-    /// Which file or folder.
     pub(crate) path: String,
-    /// What the system said.
     #[source]
     pub(crate) source: io::Error,
 }
 
-/// The manifests below one path, and what was last read of each.
+/// The manifests below one path, with what was last read of each.
 #[derive(Debug)]
 pub(crate) struct Manifests {
     root: PathBuf,
     scope: Scope,
     public_url: Origin,
-    files: BTreeMap<PathBuf, File>,
+    files: BTreeMap<PathBuf, ManifestFile>,
     world: Option<World>,
 }
 
 #[derive(Debug, Default)]
-struct File {
+struct ManifestFile {
     stamp: Option<Stamp>,
-    /// The last good content, if there was one.
+    /// The last valid content, if there was one.
     objects: Option<Arc<Vec<Object>>>,
-    /// Why the present content is not it.
+    /// Why the current content is not valid.
     broken: Option<String>,
 }
 
-/// What tells one content of a file from the next without reading it.
+/// Detects a changed file without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
-    /// Changes with every write and every rename onto the path, within one tick of the file system's clock too.
+    /// Changes if another file is renamed onto the path, even within one tick of the file system's
+    /// clock.
     inode: u64,
     changed: (i64, i64),
     modified: Option<SystemTime>,
@@ -70,17 +71,17 @@ struct Stamp {
 enum Object {
     Offer(OfferId, Arc<ParsedOffer>),
     Identity(OfferId, Identity),
-    /// Something that is no object of a known kind: it costs only itself.
+    /// Not a valid object, for this reason.
     Refused(String),
 }
 
 impl Manifests {
-    /// The manifests at `root`, a file or a folder. Nothing is read yet.
+    /// Prepares to read `root`, a file or a folder.
     pub(crate) fn new(root: &Path, scope: Scope, public_url: Origin) -> Self {
         Self { root: root.to_owned(), scope, public_url, files: BTreeMap::new(), world: None }
     }
 
-    /// Reads what changed and says what is known.
+    /// Reads the files that changed, and returns what is known of all.
     pub(crate) fn read(&mut self) -> Result<Observation, ReadError> {
         let mut found = BTreeMap::new();
         walk(&self.root, &mut Vec::new(), &mut found)?;
@@ -92,8 +93,11 @@ impl Manifests {
             }
             match load(&path, &self.scope) {
                 Ok(objects) => {
-                    *file =
-                        File { stamp: Some(stamp), objects: Some(Arc::new(objects)), broken: None }
+                    *file = ManifestFile {
+                        stamp: Some(stamp),
+                        objects: Some(Arc::new(objects)),
+                        broken: None,
+                    }
                 }
                 Err(error) => file.broken = Some(error),
             }
@@ -102,59 +106,17 @@ impl Manifests {
     }
 
     fn observe(&mut self) -> Observation {
-        let mut offers = Offers::new();
-        let mut identity = Identity::default();
-        let mut problems = Vec::new();
-        let mut broken = Vec::new();
-        let mut origins: BTreeMap<(bool, OfferId), &Path> = BTreeMap::new();
+        let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
+        let mut contents = Contents::default();
         for (path, file) in &self.files {
-            if let Some(error) = &file.broken {
-                let kept =
-                    if file.objects.is_some() { " Its last good content stays." } else { "" };
-                broken.push(SourceProblem::new(
-                    "BrokenFile",
-                    path.display(),
-                    format!("{error}.{kept}"),
-                ));
-            }
             for object in file.objects.iter().flat_map(|objects| objects.iter()) {
-                let (is_offer, id) = match object {
-                    Object::Offer(id, _) => (true, id),
-                    Object::Identity(id, _) => (false, id),
-                    Object::Refused(why) => {
-                        problems.push(SourceProblem::new(
-                            "RefusedObject",
-                            path.display(),
-                            why.as_str(),
-                        ));
-                        continue;
-                    }
-                };
-                match origins.entry((is_offer, id.clone())) {
-                    Entry::Occupied(first) => {
-                        let message = format!(
-                            "{id} also stands in {}, which is used.",
-                            first.get().display()
-                        );
-                        problems.push(SourceProblem::new(
-                            "DuplicateObject",
-                            path.display(),
-                            message,
-                        ));
-                        continue;
-                    }
-                    Entry::Vacant(slot) => slot.insert(path),
-                };
-                match object {
-                    Object::Offer(id, seen) => drop(offers.insert(id.clone(), Arc::clone(seen))),
-                    Object::Identity(_, read) => identity = read.clone(),
-                    Object::Refused(_) => {}
-                }
+                contents.add(path, object);
             }
         }
+        let Contents { offers, identity, mut problems, .. } = contents;
         problems.extend(identity_problems(&self.scope, &identity));
-        let whole = self.files.values().all(|file| file.objects.is_some());
-        if whole || self.world.is_some() {
+        let complete = self.files.values().all(|file| file.objects.is_some());
+        if complete || self.world.is_some() {
             let (offers, identity) = (Arc::new(offers), Arc::new(identity));
             self.world = Some(World { offers, identity, public_url: self.public_url.clone() });
         }
@@ -162,17 +124,75 @@ impl Manifests {
         problems.extend(broken);
         Observation { world: self.world.clone(), missing, problems }
     }
+
+    /// What is known while `root` cannot be read.
+    fn unreadable(&self, error: &ReadError) -> Observation {
+        let message = format!("{}. The last complete content stays published.", error.source);
+        let problem = SourceProblem::new("UnreadablePath", &error.path, message);
+        let missing = if self.world.is_some() { Vec::new() } else { vec![problem.clone()] };
+        Observation { world: self.world.clone(), missing, problems: vec![problem] }
+    }
 }
 
-/// Re-reads the manifests for as long as somebody listens.
+fn broken_file((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem> {
+    let error = file.broken.as_ref()?;
+    let kept = if file.objects.is_some() { " Its last valid content stays published." } else { "" };
+    Some(SourceProblem::new("BrokenFile", path.display(), format!("{error}.{kept}")))
+}
+
+/// The objects of all files, and what is wrong with them.
+#[derive(Default)]
+struct Contents<'a> {
+    offers: Offers,
+    identity: Identity,
+    problems: Vec<SourceProblem>,
+    /// The file that each object was taken from, for ServiceOffers (`true`) and AgentIdentities.
+    origins: BTreeMap<(bool, OfferId), &'a Path>,
+}
+
+impl<'a> Contents<'a> {
+    /// Adds an object. If another file already has it, that one is used.
+    fn add(&mut self, path: &'a Path, object: &Object) {
+        match object {
+            Object::Offer(id, parsed) if self.is_first(true, id, path) => {
+                self.offers.insert(id.clone(), Arc::clone(parsed));
+            }
+            Object::Identity(id, identity) if self.is_first(false, id, path) => {
+                self.identity = identity.clone();
+            }
+            Object::Offer(..) | Object::Identity(..) => {}
+            Object::Refused(why) => {
+                let problem = SourceProblem::new("RefusedObject", path.display(), why.as_str());
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    fn is_first(&mut self, is_offer: bool, id: &OfferId, path: &'a Path) -> bool {
+        match self.origins.entry((is_offer, id.clone())) {
+            Entry::Vacant(slot) => {
+                slot.insert(path);
+                true
+            }
+            Entry::Occupied(first) => {
+                let message =
+                    format!("{id} is already in {}, which is used.", first.get().display());
+                self.problems.push(SourceProblem::new("DuplicateObject", path.display(), message));
+                false
+            }
+        }
+    }
+}
+
+/// Reads the manifests again and again until the receiver is gone.
 pub(crate) async fn watch(
     mut manifests: Manifests,
     sender: watch::Sender<Observation>,
-    vitals: SourceHealth,
+    health: SourceHealth,
 ) {
     while !sender.is_closed() {
         let began = Instant::now();
-        // A folder of any size: reading it must not hold up the tasks that answer requests.
+        // The folder may be large, and reading it must not block the tasks that answer requests.
         let read = tokio::task::spawn_blocking(move || {
             let observed = manifests.read();
             (manifests, observed)
@@ -181,24 +201,13 @@ pub(crate) async fn watch(
         manifests = returned;
         let observation = match observed {
             Ok(observation) => {
-                vitals.responded();
+                health.responded();
                 if observation.problems.iter().all(|problem| problem.code != "BrokenFile") {
-                    vitals.complete_at(began);
+                    health.complete_at(began);
                 }
                 observation
             }
-            Err(error) => {
-                let cause =
-                    std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                let problem = SourceProblem::new(
-                    "UnreadablePath",
-                    &error.path,
-                    format!("{cause}. The last good world stays."),
-                );
-                let missing =
-                    if manifests.world.is_some() { Vec::new() } else { vec![problem.clone()] };
-                Observation { world: manifests.world.clone(), missing, problems: vec![problem] }
-            }
+            Err(error) => manifests.unreadable(&error),
         };
         sender.send_if_modified(|last| {
             let changed = *last != observation;
@@ -216,8 +225,8 @@ pub(crate) async fn watch(
     }
 }
 
-/// Collects manifest files with their stamps. Links are followed, dot entries skipped, a folder that holds itself is
-/// walked once.
+/// Collects manifest files with their stamps. Follows links, skips dot files, and walks a folder
+/// that links to itself once. `above` holds the folders on the way to `path`.
 fn walk(
     path: &Path,
     above: &mut Vec<PathBuf>,
@@ -247,7 +256,7 @@ fn walk(
         let entry = entry.map_err(failed)?;
         let below = entry.path();
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // A link to nowhere is what a swapped ConfigMap leaves behind for an instant.
+        // While a mounted ConfigMap is swapped, its links are broken for a moment.
         let Ok(about) = fs::metadata(&below) else { continue };
         if !hidden && (about.is_dir() || is_manifest(&below)) {
             walk(&below, above, found)?;
@@ -265,7 +274,7 @@ fn is_manifest(path: &Path) -> bool {
 
 fn load(path: &Path, scope: &Scope) -> Result<Vec<Object>, String> {
     let bytes = fs::read(path).map_err(|error| error.to_string())?;
-    let text = String::from_utf8(bytes).map_err(|_| "is no UTF-8 text".to_owned())?;
+    let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
     let is_json = path.extension().is_some_and(|ending| ending == "json");
     let documents = if is_json { parse_json(&text) } else { parse_yaml(&text) };
     let documents = documents.map_err(|error: SyntaxError| error.to_string())?;
@@ -278,8 +287,9 @@ fn unfold(document: &Value, scope: &Scope, objects: &mut Vec<Object>) {
     let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (text("apiVersion"), text("kind"));
     if kind.is_empty() {
-        objects
-            .push(Object::Refused("a document is no Kubernetes object: it has no kind".to_owned()));
+        objects.push(Object::Refused(
+            "a document is not a Kubernetes object: it has no kind".to_owned(),
+        ));
     } else if kind == "List" {
         let items = document.get("items").and_then(Value::as_array);
         items.into_iter().flatten().for_each(|item| unfold(item, scope, objects));
@@ -288,19 +298,19 @@ fn unfold(document: &Value, scope: &Scope, objects: &mut Vec<Object>) {
     }
 }
 
-/// Reads one object of ours; `None` when it lies outside the scope.
+/// Reads a ServiceOffer or an AgentIdentity; `None` if it is outside the scope.
 fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
     let metadata = match Fields::of(document.get("metadata"), "metadata") {
         Ok(metadata) => metadata,
         Err(wrong) => {
-            return Some(Object::Refused(format!("a {kind} has no usable name: {wrong}")));
+            return Some(Object::Refused(format!("a {kind} has no valid name: {wrong}")));
         }
     };
     let (name, namespace) = match (metadata.text("name"), metadata.text("namespace")) {
         (Ok(Some(name)), Ok(namespace)) if !name.is_empty() => (name, namespace),
         (Ok(_), Ok(_)) => return Some(Object::Refused(format!("a {kind} has no metadata.name"))),
         (Err(wrong), _) | (_, Err(wrong)) => {
-            return Some(Object::Refused(format!("a {kind} has no usable name: {wrong}")));
+            return Some(Object::Refused(format!("a {kind} has no valid name: {wrong}")));
         }
     };
     let id = OfferId::new(
@@ -314,11 +324,11 @@ fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
     let labels = metadata.raw("labels").and_then(Value::as_object).into_iter().flatten();
     let labels =
         labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-    let chosen = scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace);
+    let in_namespace = scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace);
     let selected = scope.selector.as_ref().is_none_or(|selector| selects(selector, &labels));
-    (chosen && selected).then(|| {
-        let seen = Arc::new(ParsedOffer::parse(&id, document));
-        Object::Offer(id, seen)
+    (in_namespace && selected).then(|| {
+        let parsed = Arc::new(ParsedOffer::parse(&id, document));
+        Object::Offer(id, parsed)
     })
 }
 

@@ -1,17 +1,17 @@
-//! JSON of any content in, values out; no key in it makes reading fail.
+//! Reads JSON so that no key in it makes reading fail.
 
 use std::{fmt, str::FromStr};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// The key by which `serde_json` hands over a number with all its digits.
+/// The key with which `serde_json` passes on a number with all its digits.
 const NUMBER_KEY: &str = "$serde_json::private::Number";
 
-/// A JSON value that is read whatever it holds.
+/// A JSON value of any content.
 ///
-/// `serde_json`'s own reading takes an object with its private number key for a number and fails where it is none, so
-/// that one hostile object would cost the whole file or list that it stands in.
+/// `serde_json` reads an object with its private number key as a number and fails if it is not one,
+/// so that one hostile object would break the file or list that contains it.
 pub(super) struct LosslessJson(pub(super) Value);
 
 impl<'de> Deserialize<'de> for LosslessJson {
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 }
 
-/// The number that an object stands for, if it is one.
+/// The number that `serde_json` passed on as an object, if it is one.
 fn number(members: &Map<String, Value>) -> Option<Number> {
     let digits = members.get(NUMBER_KEY).filter(|_| members.len() == 1)?.as_str()?;
     Number::from_str(digits).ok()

@@ -1,4 +1,4 @@
-//! Manifest text in, JSON values out: YAML as `kubectl` reads it, so that a file says what it would say in a cluster.
+//! Reads YAML as `kubectl` does, so that a file means what it would mean in a cluster, and JSON.
 
 use std::str::FromStr;
 
@@ -7,22 +7,19 @@ use serde_json::{Map, Number, Value};
 
 use super::lossless_json::LosslessJson;
 
-/// The most nodes that one file may hold with its aliases expanded.
+/// The most nodes of one file, with its aliases expanded.
 const NODE_LIMIT: usize = 5_000_000;
-/// The deepest nesting that one file may have.
 const DEPTH_LIMIT: usize = 128;
 
-/// What is wrong with a manifest's text, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {what}")]
 pub(crate) struct SyntaxError {
     /// From 1.
     pub(crate) line: usize,
-    /// What is wrong there.
     pub(crate) what: String,
 }
 
-/// Reads every document of a JSON text.
+/// Reads a sequence of JSON documents.
 pub(crate) fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let documents = serde_json::Deserializer::from_str(text).into_iter::<LosslessJson>();
@@ -32,10 +29,10 @@ pub(crate) fn parse_json(text: &str) -> Result<Vec<Value>, SyntaxError> {
         .map_err(|error| SyntaxError { line: error.line(), what: error.to_string() })
 }
 
-/// Reads every document of a YAML text; empty ones are left out.
+/// Reads every YAML document of a text and skips empty ones.
 ///
-/// Plain scalars follow YAML 1.1 as the Kubernetes tools do: `yes` and `on` are true, `0o17` and `017` are 15, and a
-/// time stays a text. A key given twice is an error.
+/// Plain scalars follow YAML 1.1 as in the Kubernetes tools: `yes` and `on` are true, `0o17` and
+/// `017` are 15, and a time is a string. A duplicate key is an error.
 pub(crate) fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader =
@@ -61,7 +58,7 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Vec<Value>, SyntaxError> {
 
 struct YamlReader<'a> {
     events: Parser<'a, saphyr_parser::StrInput<'a>>,
-    /// Anchored nodes of the document at hand, each with its size.
+    /// The anchored nodes of the current document: anchor, value, and size in nodes.
     anchors: Vec<(usize, Value, usize)>,
     nodes: usize,
 }
@@ -86,20 +83,13 @@ impl<'a> YamlReader<'a> {
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => match scalar(&text, style, tag.as_deref()) {
                 Some(value) => (value, anchor),
-                None => return refuse(&format!("{text:?} is no value of its tag")),
+                None => return refuse(&format!("{text:?} is not a value of its tag")),
             },
             Event::SequenceStart(anchor, _) => (Value::Array(self.sequence(depth)?), anchor),
             Event::MappingStart(anchor, _) => (Value::Object(self.mapping(depth)?), anchor),
-            Event::Alias(anchor) => match self.anchors.iter().find(|(id, _, _)| *id == anchor) {
-                Some((_, value, size)) => {
-                    self.nodes += size;
-                    // Checked before the copy is made: aliases of aliases grow without bound.
-                    if self.nodes > NODE_LIMIT {
-                        return refuse("aliases expand to too many nodes");
-                    }
-                    (value.clone(), 0)
-                }
-                None => return refuse("an alias stands inside its own anchor"),
+            Event::Alias(anchor) => match self.expand(anchor) {
+                Ok(value) => (value, 0),
+                Err(what) => return refuse(what),
             },
             Event::Nothing
             | Event::StreamStart
@@ -117,6 +107,21 @@ impl<'a> YamlReader<'a> {
             self.anchors.push((anchor, value.clone(), self.nodes - before));
         }
         Ok(value)
+    }
+
+    /// The value that an alias refers to. The limit is checked before the copy is made, because
+    /// aliases of aliases grow exponentially.
+    fn expand(&mut self, anchor: usize) -> Result<Value, &'static str> {
+        let (_, value, size) = self
+            .anchors
+            .iter()
+            .find(|(id, _, _)| *id == anchor)
+            .ok_or("an alias is inside its own anchor")?;
+        self.nodes += size;
+        if self.nodes > NODE_LIMIT {
+            return Err("aliases expand to too many nodes");
+        }
+        Ok(value.clone())
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Vec<Value>, SyntaxError> {
@@ -151,14 +156,14 @@ impl<'a> YamlReader<'a> {
                 Value::String(key) => key,
                 Value::Bool(_) | Value::Number(_) => key.to_string(),
                 Value::Null | Value::Array(_) | Value::Object(_) => {
-                    return Err(refuse("a key must be a text".to_owned()));
+                    return Err(refuse("a key must be a string".to_owned()));
                 }
             };
             if members.insert(key.clone(), value).is_some() {
-                return Err(refuse(format!("the key {key:?} stands twice in one mapping")));
+                return Err(refuse(format!("duplicate key {key:?} in one mapping")));
             }
         }
-        // YAML's merge key: what the mapping says itself wins, then the earlier of the merged ones.
+        // YAML's merge key: the mapping's own members win, then those of earlier merged mappings.
         for source in merged {
             let sources = if let Value::Array(sources) = source { sources } else { vec![source] };
             for (key, value) in sources.into_iter().filter_map(into_members).flatten() {
@@ -187,7 +192,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Option<Value> {
     }
 }
 
-/// What a plain scalar is, by the table of the Kubernetes tools' YAML library.
+/// Resolves a plain scalar by the table of the Kubernetes tools' YAML library.
 fn resolve(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
@@ -213,7 +218,7 @@ fn integer(text: &str) -> Option<Number> {
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
     let digits = digits.replace('_', "");
-    // `from_str_radix` takes a sign of its own, which stands before the prefix if at all.
+    // `from_str_radix` would accept another sign after the prefix.
     let radix = |digits: &str, radix| {
         let number = u64::from_str_radix(digits, radix).ok();
         number.filter(|_| !digits.starts_with('+')).map(|number| number.to_string())

@@ -1,4 +1,5 @@
-//! Label selectors as `kubectl -l` writes them, so that files and a cluster choose the same offers.
+//! Label selectors in the notation of `kubectl -l`, so that files and clusters select the same
+//! offers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +10,11 @@ pub(crate) fn parse_selector(text: &str) -> Result<Selector, String> {
     split_requirements(text).into_iter().map(requirement).collect()
 }
 
-/// Whether an object with these labels is chosen.
 pub(super) fn selects(selector: &Selector, labels: &BTreeMap<String, String>) -> bool {
     selector.matches(labels)
 }
 
-/// Splits at the commas that stand outside parentheses.
+/// Splits at the commas outside parentheses.
 fn split_requirements(text: &str) -> Vec<&str> {
     let mut depth = 0_i32;
     let mut requirements = Vec::new();
@@ -40,7 +40,7 @@ fn requirement(text: &str) -> Result<Expression, String> {
         return match head.split_whitespace().collect::<Vec<_>>()[..] {
             [key, "in"] => Ok(Expression::In(checked_key(key)?, values)),
             [key, "notin"] => Ok(Expression::NotIn(checked_key(key)?, values)),
-            _ => Err(format!("{text:?} is no `KEY in (…)` or `KEY notin (…)`")),
+            _ => Err(format!("{text:?} is neither `KEY in (…)` nor `KEY notin (…)`")),
         };
     }
     if let Some((key, value)) = text.split_once("!=") {
@@ -55,19 +55,19 @@ fn requirement(text: &str) -> Result<Expression, String> {
     }
 }
 
-/// A qualified label name: an optional DNS prefix and `/`, then up to 63 letters, digits, `-`, `_` and `.`.
+/// A label key is an optional DNS name and `/`, then up to 63 letters, digits, `-`, `_` and `.`.
 fn checked_key(key: &str) -> Result<String, String> {
     let (prefix, name) =
         key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
     let fits =
         !name.is_empty() && is_label_text(name) && prefix.is_none_or(crate::offer::is_dns_name);
-    fits.then(|| key.to_owned()).ok_or_else(|| format!("{key:?} is no label key"))
+    fits.then(|| key.to_owned()).ok_or_else(|| format!("{key:?} is not a label key"))
 }
 
 fn checked_value(value: &str) -> Result<String, String> {
     is_label_text(value)
         .then(|| value.to_owned())
-        .ok_or_else(|| format!("{value:?} is no label value"))
+        .ok_or_else(|| format!("{value:?} is not a label value"))
 }
 
 fn is_label_text(text: &str) -> bool {

@@ -1,12 +1,12 @@
-//! ServiceOffers under construction, for the unit tests and for the integration tests alike.
+//! ServiceOffers for unit tests and integration tests.
 
 use serde_json::{Value, json};
 
-/// A ServiceOffer under construction: enabled, created at the start of 2026, nothing else set.
+/// A ServiceOffer under construction. It starts enabled and created at the start of 2026.
 #[derive(Clone, Debug)]
 pub(crate) struct Resource(pub(crate) Value);
 
-/// An enabled offer, from `namespace/name`.
+/// An enabled offer named `namespace/name`.
 pub(crate) fn offer(id: &str) -> Resource {
     let (namespace, name) = id.split_once('/').unwrap();
     Resource(json!({
@@ -18,7 +18,7 @@ pub(crate) fn offer(id: &str) -> Resource {
 }
 
 impl Resource {
-    /// Sets what a JSON pointer names, making objects on the way.
+    /// Sets the value at a JSON pointer, creating objects on the way.
     pub(crate) fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
         let mut place = &mut self.0;
         for key in pointer.split('/').skip(1) {
@@ -51,7 +51,6 @@ impl Resource {
         self.set("/spec/registration/enabled", false)
     }
 
-    /// Adds a custom service entry.
     pub(crate) fn service(mut self, name: &str, endpoint: &str) -> Self {
         let registration = &mut self.0["spec"]["registration"];
         if registration["services"].is_null() {
@@ -71,7 +70,6 @@ impl Resource {
         self.set("/status/conditions", list)
     }
 
-    /// The object's namespace and name.
     pub(crate) fn key(&self) -> (&str, &str) {
         let text = |key: &str| self.0["metadata"][key].as_str().unwrap_or_default();
         (text("namespace"), text("name"))

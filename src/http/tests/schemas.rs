@@ -6,7 +6,7 @@ use crate::{
     http::{contract::SCHEMAS, problem::Code},
     offer::EntryCode,
     registration::{OfferState, Reason},
-    testing::{document_json, offer, projected, rules},
+    testing::{json_of, offer, projected, rules},
 };
 use serde_json::{Value, json};
 
@@ -104,7 +104,7 @@ fn every_document_is_valid_whatever_is_published() {
             let hosts = projection.hosts.values().map(|host| &host.document);
             let offers = projection.published.iter().map(|offer| &offer.document);
             for document in hosts.chain(offers).chain([&projection.default]) {
-                check(&schema, &document_json(document), now);
+                check(&schema, &json_of(document), now);
             }
         }
     }

@@ -1,16 +1,19 @@
-//! Paths and hosts: who may ask for which, and who holds one that two ask for.
+//! Valid paths and hosts, and which offer holds one that two offers claim.
 
 use crate::{
     offer::{ClaimOutcome, Hostname, OfferId, Origin, PathError, ServicePath, resolve_claims},
     registration::{Ids, Reason, project},
-    testing::{Resource, at, document_json, offer, offers, projected, public_url, rules, standing},
+    testing::{
+        Resource, at, for_each_row, json_of, offer, offers, projected, public_url, rules,
+        state_and_reason,
+    },
 };
 use serde_json::Value;
 
 const NOW: &str = "2026-02-01T00:00:00Z";
 
 #[test]
-fn a_path_is_well_formed_and_not_the_services_own() {
+fn a_path_is_valid_and_not_reserved() {
     enum Told {
         Fits,
         Invalid,
@@ -92,8 +95,8 @@ fn a_path_is_well_formed_and_not_the_services_own() {
     let reserved = ["/", "/services", "/services/"].into_iter().chain(roots).chain(below);
     let cases = fits.into_iter().map(|path| (path, Fits));
     let cases = cases.chain(invalid.into_iter().map(|path| (path, Invalid)));
-    for (path, told) in cases.chain(reserved.map(|path| (path, Reserved))) {
-        let expected = match told {
+    for_each_row(cases.chain(reserved.map(|path| (path, Reserved))), |(path, problem)| {
+        let expected = match problem {
             Fits => Ok(path),
             Invalid => Err(PathError::Invalid(path.to_owned())),
             Reserved => Err(PathError::Reserved(path.to_owned())),
@@ -104,11 +107,11 @@ fn a_path_is_well_formed_and_not_the_services_own() {
             expected,
             "{path:?}"
         );
-    }
+    });
 }
 
 #[test]
-fn a_hostname_is_a_dns_name_of_the_internet() {
+fn a_hostname_is_a_public_dns_name() {
     let label = "a".repeat(63);
     let longest = [label.as_str(), &label, &label, &"b".repeat(61)].join(".");
     let fits = [
@@ -125,13 +128,13 @@ fn a_hostname_is_a_dns_name_of_the_internet() {
         "foo.0xg",
         &longest,
     ];
-    for host in fits {
+    for_each_row(fits, |host| {
         assert_eq!(
             Hostname::parse(host).map(|host| host.to_string()).as_deref(),
             Some(host),
             "{host:?}"
         );
-    }
+    });
     let too_long = format!("{longest}b");
     let long_label = format!("{label}a.example");
     let refused = [
@@ -169,9 +172,9 @@ fn a_hostname_is_a_dns_name_of_the_internet() {
         &too_long,
         &long_label,
     ];
-    for host in refused {
+    for_each_row(refused, |host| {
         assert_eq!(Hostname::parse(host), None, "{host:?}");
-    }
+    });
     assert_eq!(Hostname::parse("Audit.EXAMPLE").unwrap().as_str(), "audit.example");
 }
 
@@ -190,10 +193,10 @@ fn the_host_of_a_request_is_read_without_case_port_and_final_dot() {
         ("[::1]:8080", None),
         ("", None),
     ];
-    for (sent, host) in cases {
+    for_each_row(cases, |(sent, host)| {
         let read = Hostname::from_authority(sent);
         assert_eq!(read.as_ref().map(Hostname::as_str), host, "{sent:?}");
-    }
+    });
 }
 
 #[test]
@@ -213,16 +216,16 @@ fn the_public_url_is_an_origin() {
         ("/x", None),
         ("", None),
     ];
-    for (text, origin) in cases {
+    for_each_row(cases, |(text, origin)| {
         let read = Origin::parse(text).ok();
         assert_eq!(read.as_ref().map(Origin::as_str), origin, "{text:?}");
-    }
+    });
 }
 
 /// Who of two that ask for one thing holds it.
 fn winner(one: Resource, other: Resource) -> &'static str {
     let projection = projected([&one, &other], &rules(), NOW);
-    let reason = |resource: &Resource| standing(&projection, &resource.id().to_string()).1;
+    let reason = |resource: &Resource| state_and_reason(&projection, &resource.id().to_string()).1;
     match (reason(&one), reason(&other)) {
         (Reason::Published, Reason::PathConflict | Reason::HostConflict) => "one",
         (Reason::PathConflict | Reason::HostConflict, Reason::Published) => "other",
@@ -249,7 +252,7 @@ fn the_earliest_claim_holds_by_time_then_namespace_then_name() {
         ("a time before none", offer("b/b").created(late), timeless("a/a"), "one"),
         ("without times the first id", timeless("a/b"), timeless("a/a"), "other"),
     ];
-    for (case, one, other, expected) in cases {
+    for_each_row(cases, |(case, one, other, expected)| {
         for flip in [false, true] {
             let (first, second) = if flip { (&other, &one) } else { (&one, &other) };
             let expected = match (expected, flip) {
@@ -270,7 +273,7 @@ fn the_earliest_claim_holds_by_time_then_namespace_then_name() {
                 "{case}: host"
             );
         }
-    }
+    });
 }
 
 #[test]
@@ -283,28 +286,28 @@ fn paths_compare_without_one_final_slash_and_hosts_without_case() {
         ("/x", "/x/y", "both"),
         ("/x", "/xy", "both"),
     ];
-    for (one, other, expected) in paths {
+    for_each_row(paths, |(one, other, expected)| {
         assert_eq!(
             winner(offer("a/a").path(one), offer("b/b").path(other)),
             expected,
             "{one} {other}"
         );
-    }
+    });
     let named = winner(offer("a/a").path("/services/b/"), offer("b/b"));
     assert_eq!(named, "one", "a default path is claimed like any other");
     let hosts = [("x.example", "X.Example", "one"), ("x.example", "y.x.example", "both")];
-    for (one, other, expected) in hosts {
+    for_each_row(hosts, |(one, other, expected)| {
         assert_eq!(
             winner(offer("a/a").host(one), offer("b/b").host(other)),
             expected,
             "{one} {other}"
         );
-    }
+    });
     assert_eq!(winner(offer("a/a").host("x.example").path("/p"), offer("b/b").path("/p")), "one");
 }
 
 #[test]
-fn whatever_is_not_being_deleted_claims() {
+fn every_offer_claims_unless_it_is_being_deleted() {
     let old = || offer("a/old").path("/x").host("x.example").created("2025-01-01T00:00:00Z");
     let cases = [
         ("a published one", old(), true),
@@ -315,20 +318,20 @@ fn whatever_is_not_being_deleted_claims() {
         ("an undecodable one", old().set("/spec/type", 5), true),
         ("one that is being deleted", old().set("/metadata/deletionTimestamp", NOW), false),
     ];
-    for (case, old, claims) in cases {
+    for_each_row(cases, |(case, old, claims)| {
         for (young, conflict) in [
             (offer("b/young").path("/x"), Reason::PathConflict),
             (offer("b/young").host("x.example"), Reason::HostConflict),
         ] {
             let projection = projected([&old, &young], &rules(), NOW);
             let expected = if claims { conflict } else { Reason::Published };
-            assert_eq!(standing(&projection, "b/young").1, expected, "{case}");
+            assert_eq!(state_and_reason(&projection, "b/young").1, expected, "{case}");
         }
-    }
+    });
 }
 
 #[test]
-fn a_slip_in_one_place_keeps_the_other() {
+fn a_mistake_in_one_claim_keeps_the_other() {
     let cases = [
         ("a bad path", offer("a/a").path("x").host("x.example"), true, false),
         ("a reserved path", offer("a/a").path("/rpc").host("x.example"), true, false),
@@ -342,13 +345,21 @@ fn a_slip_in_one_place_keeps_the_other() {
         ),
         ("a host of the wrong type", offer("a/a").path("/x").set("/spec/hostname", 5), false, true),
     ];
-    for (case, slipped, keeps_host, keeps_path) in cases {
+    for_each_row(cases, |(case, slipped, keeps_host, keeps_path)| {
         let host = offer("b/host").host("x.example");
         let path = offer("c/path").path("/x");
         let projection = projected([&slipped, &host, &path], &rules(), NOW);
-        assert_eq!(standing(&projection, "b/host").1 == Reason::HostConflict, keeps_host, "{case}");
-        assert_eq!(standing(&projection, "c/path").1 == Reason::PathConflict, keeps_path, "{case}");
-    }
+        assert_eq!(
+            state_and_reason(&projection, "b/host").1 == Reason::HostConflict,
+            keeps_host,
+            "{case}"
+        );
+        assert_eq!(
+            state_and_reason(&projection, "c/path").1 == Reason::PathConflict,
+            keeps_path,
+            "{case}"
+        );
+    });
 }
 
 #[test]
@@ -357,20 +368,20 @@ fn a_loser_claims_nothing() {
     let lost_host = offer("b/lost").path("/y").host("x.example").created("2025-01-02T00:00:00Z");
     let lost_path = offer("b/lost").path("/x").host("y.example").created("2025-01-02T00:00:00Z");
     let third = offer("c/third").path("/y").host("y.example");
-    let told = |lost: &Resource| {
+    let reasons = |lost: &Resource| {
         let projection = projected([&first, lost, &third], &rules(), NOW);
         let hosts: Vec<_> = projection.hosts.keys().map(Hostname::to_string).collect();
         assert_eq!(hosts, ["x.example", "y.example"]);
         let holder = &projection.hosts[&Hostname::parse("y.example").unwrap()].holder;
         assert_eq!(*holder, Some(OfferId::new("c", "third")));
-        (standing(&projection, "b/lost").1, standing(&projection, "c/third").1)
+        (state_and_reason(&projection, "b/lost").1, state_and_reason(&projection, "c/third").1)
     };
-    assert_eq!(told(&lost_host), (Reason::HostConflict, Reason::Published));
-    assert_eq!(told(&lost_path), (Reason::PathConflict, Reason::Published));
+    assert_eq!(reasons(&lost_host), (Reason::HostConflict, Reason::Published));
+    assert_eq!(reasons(&lost_path), (Reason::PathConflict, Reason::Published));
 }
 
 #[test]
-fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
+fn nobody_holds_the_public_urls_own_host_on_any_port() {
     for url in ["https://seller.example", "http://SELLER.example:8080", "https://seller.example./"]
     {
         let resources = [offer("llm/chat").host("Seller.Example")];
@@ -381,18 +392,15 @@ fn the_public_urls_own_host_is_nobodys_whatever_the_port() {
             &rules(),
             at(NOW),
         );
-        assert_eq!(standing(&projection, "llm/chat").1, Reason::ReservedHost, "{url}");
+        assert_eq!(state_and_reason(&projection, "llm/chat").1, Reason::ReservedHost, "{url}");
         assert!(projection.hosts.is_empty(), "{url}");
-        assert!(
-            document_json(&projection.default)["services"].as_array().unwrap().is_empty(),
-            "{url}"
-        );
+        assert!(json_of(&projection.default)["services"].as_array().unwrap().is_empty(), "{url}");
     }
     let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
-    let standings = resolve_claims(&offers(&resources), &public_url());
-    let standing = &standings.offers[&OfferId::new("b", "b")];
+    let resolved = resolve_claims(&offers(&resources), &public_url());
+    let outcome = &resolved.outcomes[&OfferId::new("b", "b")];
     assert!(
-        matches!(standing, ClaimOutcome::ReservedHost(_)),
-        "named before the lost path: {standing:?}"
+        matches!(outcome, ClaimOutcome::ReservedHost(_)),
+        "reported before the lost path: {outcome:?}"
     );
 }

@@ -1,17 +1,13 @@
-//! Drains as they are read: one end in whole seconds, or a reason why there is none.
+//! The end of a drain in whole seconds, or the reason why it has none.
 
 use crate::{
-    offer::{WindDown, drain::DrainError, grace::GraceError, print_seconds},
-    testing::{Resource, offer},
+    offer::{Drain, DrainError, grace::GraceError, print_seconds},
+    testing::{Resource, for_each_row, offer},
 };
 
-/// The end as it is printed, or why there is none.
 fn end(resource: &Resource) -> Result<Option<String>, DrainError> {
-    match resource.seen().verdict.unwrap().wind_down {
-        WindDown::None => Ok(None),
-        WindDown::Drain(drain) => Ok(Some(print_seconds(drain.ends_at()))),
-        WindDown::Unreadable(error) => Err(error),
-    }
+    let drain = resource.parsed().verdict.unwrap().drain?;
+    Ok(drain.map(Drain::ends_at).map(print_seconds))
 }
 
 #[test]
@@ -62,10 +58,10 @@ fn the_end_is_drain_at_and_grace_cut_once_to_whole_seconds() {
             "2318-09-03T13:47:16Z",
         ),
     ];
-    for (case, at, grace, expected) in cases {
+    for_each_row(cases, |(case, at, grace, expected)| {
         let ended = end(&offer("llm/chat").draining(at, grace));
         assert_eq!(ended, Ok(Some(expected.to_owned())), "{case}");
-    }
+    });
 }
 
 #[test]
@@ -75,20 +71,20 @@ fn the_grace_is_one_hour_by_default() {
 }
 
 #[test]
-fn an_unreadable_drain_says_what_is_wrong_with_it() {
+fn an_invalid_drain_names_its_error() {
     let grace = |text: &str, error| DrainError::Grace { text: text.to_owned(), error };
     let start = "2026-05-24T14:00:00Z";
     let cases = [
         ("no time", "soon", "1h", DrainError::At("soon".to_owned())),
         ("an empty time", "", "1h", DrainError::At(String::new())),
         ("a date", "2026-05-24", "1h", DrainError::At("2026-05-24".to_owned())),
-        ("no duration", start, "1 hour", grace("1 hour", GraceError::Unreadable)),
-        ("an empty duration", start, "", grace("", GraceError::Unreadable)),
+        ("no duration", start, "1 hour", grace("1 hour", GraceError::Invalid)),
+        ("an empty duration", start, "", grace("", GraceError::Invalid)),
         (
             "a duration at which kube's own type panics",
             start,
             "99999999999999999999h",
-            grace("99999999999999999999h", GraceError::Unreadable),
+            grace("99999999999999999999h", GraceError::Invalid),
         ),
         ("a negative duration", start, "-5m", grace("-5m", GraceError::Negative)),
         ("the first second too late", "9999-12-31T23:59:59Z", "1s", DrainError::OutOfRange),
@@ -97,14 +93,14 @@ fn an_unreadable_drain_says_what_is_wrong_with_it() {
         ("one second too early", "0000-01-01T00:00:59+00:01", "0s", DrainError::OutOfRange),
         ("before the first year", "0000-01-01T00:00:00+01:00", "0s", DrainError::OutOfRange),
     ];
-    for (case, at, grace, expected) in cases {
+    for_each_row(cases, |(case, at, grace, expected)| {
         assert_eq!(end(&offer("llm/chat").draining(at, grace)), Err(expected), "{case}");
-    }
+    });
 }
 
 #[test]
-fn a_bad_grace_alone_is_a_note_and_no_drain() {
-    let note = "spec.drainGracePeriod is no Go duration";
+fn an_invalid_grace_period_without_drain_at_is_only_a_warning() {
+    let warning = "spec.drainGracePeriod is not a valid Go duration";
     let cases = [
         ("unreadable", offer("llm/chat").set("/spec/drainGracePeriod", "1 hour"), true),
         ("negative", offer("llm/chat").set("/spec/drainGracePeriod", "-1h"), true),
@@ -119,9 +115,10 @@ fn a_bad_grace_alone_is_a_note_and_no_drain() {
             true,
         ),
     ];
-    for (case, resource, noted) in cases {
-        let read = resource.seen().verdict.unwrap();
-        assert_eq!(read.wind_down, WindDown::None, "{case}");
-        assert_eq!(read.notes.iter().any(|said| said.starts_with(note)), noted, "{case}");
-    }
+    for_each_row(cases, |(case, resource, warned)| {
+        let read = resource.parsed().verdict.unwrap();
+        assert_eq!(read.drain, Ok(None), "{case}");
+        let is_warned = read.warnings.iter().any(|text| text.starts_with(warning));
+        assert_eq!(is_warned, warned, "{case}");
+    });
 }

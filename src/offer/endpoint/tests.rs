@@ -1,15 +1,15 @@
-//! Which custom entries and images are published, and with which code the others are left out.
+//! Which custom entries and images are published, and the codes for those that are not.
 
 use crate::{
     offer::{EntryCode, EntryCode::*, Service, is_image},
-    testing::{explanation, listed, offer, projected, rules},
+    testing::{explanation, for_each_row, listed, offer, projected, rules},
 };
 use serde_json::json;
 
 mod hostile_urls;
 
 #[test]
-fn each_code_has_what_it_refuses_and_what_it_lets_pass() {
+fn each_code_has_entries_that_it_rejects_and_entries_that_pass() {
     let long = |length: usize| "a".repeat(length);
     let url = |length: usize| format!("https://a.example/{}", "a".repeat(length - 18));
     let good = "https://a.example";
@@ -59,23 +59,23 @@ fn each_code_has_what_it_refuses_and_what_it_lets_pass() {
         ),
         ("a name with spaces around", text(" A2A "), text(good), text(""), None),
     ];
-    for (case, name, endpoint, version, code) in cases {
+    for_each_row(cases, |(case, name, endpoint, version, code)| {
         assert_eq!(Service::new(&name, &endpoint, &version).refusal, code, "{case}");
-    }
+    });
 }
 
 #[test]
 fn control_and_bidi_characters_are_refused_everywhere_and_no_others() {
     let refused = (0..0x20).chain(0x7f..0xa0).chain([0x61c, 0x200e, 0x200f]);
     let refused: Vec<u32> = refused.chain(0x202a..=0x202e).chain(0x2066..=0x2069).collect();
-    for c in (0..0x2_1000).filter_map(char::from_u32) {
+    for_each_row((0..0x2_1000).filter_map(char::from_u32), |c| {
         let code = refused.contains(&u32::from(c)).then_some(ControlCharacter);
         let text = format!("a{c}b");
         assert_eq!(Service::new("DID", &format!("did:{text}"), "").refusal, code, "endpoint {c:?}");
         assert_eq!(Service::new(&text, "https://a.example", "").refusal, code, "name {c:?}");
         assert_eq!(Service::new("x", "https://a.example", &text).refusal, code, "version {c:?}");
         assert_eq!(is_image(&format!("ipfs://{text}")), code.is_none(), "image {c:?}");
-    }
+    });
 }
 
 #[test]
@@ -127,9 +127,9 @@ fn ens_did_and_email_have_their_own_grammars_and_exact_names() {
         ("OASF", "https://a.example", None),
         ("OASF", "a.example", Some(NotHttps)),
     ];
-    for (name, endpoint, code) in cases {
+    for_each_row(cases, |(name, endpoint, code)| {
         assert_eq!(Service::new(name, endpoint, "").refusal, code, "{name} {endpoint:?}");
-    }
+    });
 }
 
 #[test]
@@ -148,19 +148,19 @@ fn codes_are_printed_by_name_in_the_order_in_which_they_apply() {
         "NameNotListed",
     ];
     assert_eq!(EntryCode::ALL.map(EntryCode::as_str), names);
-    for code in EntryCode::ALL {
+    for_each_row(EntryCode::ALL, |code| {
         assert_eq!(
             (code.to_string(), json!(code)),
             (code.as_str().to_owned(), json!(code.as_str()))
         );
         assert!(code.message().ends_with('.'), "{code}");
-    }
+    });
     let messages: std::collections::BTreeSet<_> = EntryCode::ALL.map(EntryCode::message).into();
     assert_eq!(messages.len(), EntryCode::ALL.len(), "each code has a message of its own");
 }
 
 #[test]
-fn a_refused_entry_is_left_out_whole_and_the_offer_stays() {
+fn a_rejected_entry_is_dropped_and_the_offer_is_published() {
     let chat = offer("llm/chat")
         .service("A2A", "https://a.example/a2a")
         .service("MCP", "https://chat.llm.svc:8080")
@@ -177,24 +177,24 @@ fn a_refused_entry_is_left_out_whole_and_the_offer_stays() {
         entries.map(|(name, url)| (name.to_owned(), url.to_owned()))
     );
     let dropped = json!(explanation(&projection, "llm/chat").dropped_services);
-    let said = json!([
+    let expected = json!([
         { "index": 1, "name": "MCP", "endpoint": "https://chat.llm.svc:8080", "code": "NotPublicHost",
           "message": NotPublicHost.message() },
         { "index": 2, "name": "", "endpoint": "https://a.example", "code": "BlankName",
           "message": BlankName.message() },
     ]);
-    assert_eq!(dropped, said);
+    assert_eq!(dropped, expected);
 }
 
 #[test]
-fn only_listed_names_are_published_generated_ones_included() {
+fn only_listed_names_are_published_including_generated_entries() {
     let chat = offer("llm/chat")
         .host("chat.example")
         .set("/spec/registration/skills", json!(["text"]))
         .service("A2A", "https://chat.example/a2a")
         .service("a2a", "https://chat.example/lower")
         .service("MCP", "http://chat.example");
-    let told = |names: Option<&[&str]>| {
+    let published = |names: Option<&[&str]>| {
         let service_names = names.map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let rules = crate::registration::Rules { service_names, ..rules() };
         let projection = projected([&chat], &rules, "2026-01-02T00:00:00Z");
@@ -210,21 +210,21 @@ fn only_listed_names_are_published_generated_ones_included() {
     };
     let drop = |index: Option<usize>, name: &str, code| (index, name.to_owned(), code);
     let refused = drop(Some(2), "MCP", NotHttps);
-    assert_eq!(told(None).0, ["web", "OASF", "A2A", "a2a"]);
-    assert_eq!(told(None).1, std::slice::from_ref(&refused));
-    let (names, dropped) = told(Some(&["A2A", "MCP"]));
+    assert_eq!(published(None).0, ["web", "OASF", "A2A", "a2a"]);
+    assert_eq!(published(None).1, std::slice::from_ref(&refused));
+    let (names, dropped) = published(Some(&["A2A", "MCP"]));
     assert_eq!(names, ["A2A"]);
     let unlisted = [drop(None, "web", NameNotListed), drop(None, "OASF", NameNotListed)];
     assert_eq!(
         dropped,
         [unlisted.as_slice(), &[drop(Some(1), "a2a", NameNotListed), refused]].concat()
     );
-    assert_eq!(told(Some(&["web", "OASF"])).0, ["web", "OASF"]);
-    assert!(told(Some(&[])).0.is_empty());
+    assert_eq!(published(Some(&["web", "OASF"])).0, ["web", "OASF"]);
+    assert!(published(Some(&[])).0.is_empty());
 }
 
 #[test]
-fn an_image_is_public_https_ipfs_or_embedded_or_gives_way_to_the_default() {
+fn an_image_is_public_https_ipfs_or_embedded_or_replaced_by_the_default() {
     let padded = |length: usize| format!("https://a.example/{}", "a".repeat(length - 18));
     let cases = [
         ("https", "https://a.example/icon.png".to_owned(), true),
@@ -239,25 +239,25 @@ fn an_image_is_public_https_ipfs_or_embedded_or_gives_way_to_the_default() {
         ("a blank", " ".to_owned(), false),
         ("a host in the cluster", "https://minio.llm.svc/icon.png".to_owned(), false),
         ("an IP address", "https://10.0.0.1/icon.png".to_owned(), false),
-        ("user-info", "https://me@a.example/icon.png".to_owned(), false),
+        ("userinfo", "https://me@a.example/icon.png".to_owned(), false),
         ("an embedded page", "data:text/html,<script>".to_owned(), false),
         ("a script", "javascript:alert(1)".to_owned(), false),
         ("ipfs without slashes", "ipfs:bafy".to_owned(), false),
         ("a control character", "data:image/png;base64,\u{7}".to_owned(), false),
         ("a bidi character", "https://a.example/\u{202e}gnp".to_owned(), false),
     ];
-    for (case, image, fits) in cases {
+    for_each_row(cases, |(case, image, fits)| {
         assert_eq!(is_image(&image), fits, "{case}");
         let chat = offer("llm/chat").set("/spec/registration/image", image.as_str());
         let projection = projected([&chat], &rules(), "2026-01-02T00:00:00Z");
-        let shown = &projection.default.face.image;
+        let shown = &projection.default.profile.image;
         assert_eq!(
             shown,
             if fits { &image } else { "https://seller.example/agent-icon.png" },
             "{case}"
         );
-        let noted =
+        let warned =
             explanation(&projection, "llm/chat").message.contains("spec.registration.image");
-        assert_eq!(noted, !fits, "{case}");
-    }
+        assert_eq!(warned, !fits, "{case}");
+    });
 }

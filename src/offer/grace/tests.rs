@@ -1,8 +1,8 @@
-//! Grace periods: Go's duration notation, by Go's own test table where it says how fractions round.
+//! Grace periods: Go's duration notation, with the rounding cases of Go's own test table.
 
 use crate::{
     offer::grace::{GraceError, GracePeriod},
-    testing::law,
+    testing::{for_each_row, law},
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ fn nanos(text: &str) -> Result<u128, GraceError> {
 }
 
 #[test]
-fn durations_mean_what_go_says_they_mean() {
+fn durations_mean_what_they_mean_in_go() {
     let cases = [
         ("a bare zero", "0", 0),
         ("a negative bare zero", "-0", 0),
@@ -60,13 +60,13 @@ fn durations_mean_what_go_says_they_mean() {
         ("forty decimals", "0.0000000000000000000000000000000000000001h", 0),
         ("forty nines", "0.9999999999999999999999999999999999999999h", HOUR - 1),
     ];
-    for (case, text, expected) in cases {
+    for_each_row(cases, |(case, text, expected)| {
         assert_eq!(nanos(text), Ok(u128::from(expected)), "{case}: {text:?}");
-    }
+    });
 }
 
 #[test]
-fn what_go_cannot_read_is_unreadable() {
+fn what_go_cannot_read_is_invalid() {
     let cases = [
         ("nothing", ""),
         ("a bare number", "3"),
@@ -109,18 +109,18 @@ fn what_go_cannot_read_is_unreadable() {
         ("many parts that overflow together", "2562047h2562047h"),
         ("the first one too negative", "-9223372036854775809ns"),
     ];
-    for (case, text) in cases {
-        assert_eq!(nanos(text), Err(GraceError::Unreadable), "{case}: {text:?}");
-    }
+    for_each_row(cases, |(case, text)| {
+        assert_eq!(nanos(text), Err(GraceError::Invalid), "{case}: {text:?}");
+    });
 }
 
 #[test]
-fn a_negative_duration_is_negative_down_to_the_last_one_of_go() {
+fn negative_durations_are_reported_as_negative_down_to_gos_minimum() {
     let lasting = ["-5s", "-1ns", "-.5s", "-2m3.4s", "-1h", "-9223372036854775808ns"];
     let last = ["-9223372036854775.808us", "-9223372036s854ms775us808ns"];
-    for text in lasting.into_iter().chain(last).chain(["-2562047h47m16.854775808s"]) {
+    for_each_row(lasting.into_iter().chain(last).chain(["-2562047h47m16.854775808s"]), |text| {
         assert_eq!(nanos(text), Err(GraceError::Negative), "{text:?}");
-    }
+    });
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! The bytes of documents: key order, escapes, compactness, and the cut of an aggregate that grows too large.
+//! The bytes of documents: key order, escapes, compactness, and the cut of an aggregate that grows
+//! too large.
 
 use crate::{
     registration::{Identity, OfferState, Projection, Reason, Rules, encode, project},
     testing::{
-        Resource, at, explanation, ids_of, listed, offer, offers, projected, public_url, published,
-        rules, standing,
+        Resource, at, explanation, for_each_row, ids_of, listed, offer, offers, projected,
+        public_url, published, rules, state_and_reason,
     },
 };
 use serde_json::json;
@@ -73,10 +74,10 @@ fn what_could_end_a_script_is_escaped_and_nothing_else_is() {
         ("a byte order mark", "\u{feff}", "\"\u{feff}\""),
         ("nothing", "", r#""""#),
     ];
-    for (case, text, json) in cases {
+    for_each_row(cases, |(case, text, json)| {
         assert_eq!(String::from_utf8(encode(text)).unwrap(), json, "{case}");
         assert_eq!(serde_json::from_slice::<String>(&encode(text)).unwrap(), text, "{case}");
-    }
+    });
     let hostile = "</script>\u{2028}x";
     let chat = offer("llm/chat")
         .set("/spec/registration", json!({
@@ -110,20 +111,20 @@ fn limited(resources: &[Resource], max_document_bytes: usize) -> Projection {
 #[test]
 fn the_aggregate_is_cut_exactly_at_its_limit_newest_first_and_never_to_nothing() {
     let all = five();
-    for kept in 1..=5 {
+    for_each_row(1..=5, |kept| {
         let size = projected(&all[..kept], &rules(), NOW).default.render().len();
         let at_limit = limited(&all, size);
         assert_eq!(listed(&at_limit.default).len(), kept, "{kept} fit exactly");
         assert_eq!(at_limit.default.render().len(), size);
         let below = limited(&all, size - 1);
         assert_eq!(listed(&below.default).len(), (kept - 1).max(1), "{kept} do not fit");
-    }
-    for tiny in [0, 1, 100] {
+    });
+    for_each_row([0, 1, 100], |tiny| {
         assert_eq!(
             listed(&limited(&all, tiny).default),
             listed(&projected(&all[..1], &rules(), NOW).default)
         );
-    }
+    });
 }
 
 #[test]
@@ -137,15 +138,15 @@ fn what_is_cut_keeps_its_state_its_host_and_its_own_document() {
         projection.published.iter().map(|offer| offer.document.clone()).collect::<Vec<_>>()
     };
     assert_eq!(documents(&cut), documents(&whole));
-    assert_eq!(standing(&cut, "llm/e"), (OfferState::Published, Reason::Published));
-    for (offer, name) in cut.published.iter().skip(1).zip(["d", "c", "b", "a"]) {
+    assert_eq!(state_and_reason(&cut, "llm/e"), (OfferState::Published, Reason::Published));
+    for_each_row(cut.published.iter().skip(1).zip(["d", "c", "b", "a"]), |(offer, name)| {
         let id = format!("llm/{name}");
-        assert_eq!(standing(&cut, &id), (OfferState::Published, Reason::DocumentFull));
+        assert_eq!(state_and_reason(&cut, &id), (OfferState::Published, Reason::DocumentFull));
         assert_eq!(offer.reason, Reason::DocumentFull);
-        let told = explanation(&cut, &id);
-        assert_eq!(told.fix, Reason::DocumentFull.fix());
-        assert!(told.message.contains("is full"), "{}", told.message);
-    }
+        let explained = explanation(&cut, &id);
+        assert_eq!(explained.fix, Reason::DocumentFull.fix());
+        assert!(explained.message.contains("is full"), "{}", explained.message);
+    });
     assert_eq!(cut.published[0].reason, Reason::Published);
     assert!(cut.default.active);
 }
@@ -159,7 +160,7 @@ fn the_cut_comes_after_the_fold() {
     assert_eq!(cut.default.render(), two, "an unpublished offer takes no room");
     let draining = [all[0].clone(), all[2].clone().draining("2026-02-01T00:00:00Z", "1h")];
     let cut = limited(&draining, 1);
-    assert_eq!(standing(&cut, "llm/c"), (OfferState::Draining, Reason::DocumentFull));
+    assert_eq!(state_and_reason(&cut, "llm/c"), (OfferState::Draining, Reason::DocumentFull));
     assert_eq!(cut.next_change, Some(at("2026-02-01T01:00:00Z")));
 }
 
@@ -185,6 +186,6 @@ fn an_offer_whose_entries_are_all_left_out_costs_no_comma() {
     assert_eq!(projected(&resources, &exact, NOW), projection, "at its own size it is whole");
     let short = Rules { max_document_bytes: rendered.len() - 1, ..rules };
     let cut = projected(&resources, &short, NOW);
-    assert_eq!(standing(&cut, "c/c").1, Reason::Published);
-    assert_eq!(standing(&cut, "d/d").1, Reason::DocumentFull);
+    assert_eq!(state_and_reason(&cut, "c/c").1, Reason::Published);
+    assert_eq!(state_and_reason(&cut, "d/d").1, Reason::DocumentFull);
 }

@@ -5,7 +5,7 @@ use crate::{
         AgentId, AgentRegistry, Identity, chains, encode, entries, identity::IdentityProblem,
         project,
     },
-    testing::{at, document_json, ids_of, offer, offers, public_url, rules},
+    testing::{at, ids_of, json_of, offer, offers, public_url, rules},
 };
 use serde_json::{Value, json};
 
@@ -305,10 +305,10 @@ fn registrations_stand_in_every_document_in_order_of_chain_id() {
         hosts.chain([&full.default, &full.published[0].document, &empty.default]).collect();
     assert_eq!(documents.len(), 5);
     for document in documents {
-        assert_eq!(document_json(document)["registrations"], expected);
+        assert_eq!(json_of(document)["registrations"], expected);
     }
     let without = project(&resources, &Identity::default());
-    assert_eq!(document_json(&without.default).get("registrations"), None);
+    assert_eq!(json_of(&without.default).get("registrations"), None);
 }
 
 #[test]

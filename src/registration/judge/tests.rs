@@ -1,16 +1,19 @@
-//! One state and one reason per offer: each of the fifteen, each before the next, and the two edges of a drain.
+//! The state and reason of an offer: each of the fifteen reasons, their order, and both ends of a
+//! drain.
 
 use std::collections::BTreeSet;
 
 use crate::{
     registration::{OfferState, Projection, Reason, Rules},
-    testing::{Resource, explanation, offer, projected, published, rules, standing},
+    testing::{
+        Resource, explanation, for_each_row, offer, projected, published, rules, state_and_reason,
+    },
 };
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-02-01T00:00:00Z";
 
-/// What makes `sales/target` stand as `reason` says: a change to the offer, and one to the rules.
+/// Changes the offer `sales/target` and the rules so that `reason` applies.
 fn situation(reason: Reason, target: Resource, rules: Rules) -> (Resource, Rules) {
     match reason {
         Reason::Deleting => (target.set("/metadata/deletionTimestamp", NOW), rules),
@@ -31,7 +34,7 @@ fn situation(reason: Reason, target: Resource, rules: Rules) -> (Resource, Rules
     }
 }
 
-/// Which field makes a situation: two that share one cannot stand together.
+/// The field that makes a reason apply. Two reasons with the same field exclude each other.
 fn field(reason: Reason) -> &'static str {
     match reason {
         Reason::InvalidPath | Reason::ReservedPath | Reason::PathConflict => "path",
@@ -54,15 +57,15 @@ fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (OfferState, Reason)
         offer("b/path").path("/taken").ready(&["ModelReady"]),
     ];
     let projection = projected(older.iter().chain([&target]), &rules, NOW);
-    let standing = standing(&projection, "sales/target");
+    let actual = state_and_reason(&projection, "sales/target");
     let is_listed = published(&projection).contains(&"sales/target".to_owned());
-    assert_eq!(is_listed, standing.0.is_listed(), "{reasons:?}");
-    standing
+    assert_eq!(is_listed, actual.0.is_listed(), "{reasons:?}");
+    actual
 }
 
 #[test]
 fn each_situation_has_its_state_and_reason() {
-    for reason in Reason::ALL {
+    for_each_row(Reason::ALL, |reason| {
         let state = match reason {
             Reason::Published | Reason::DocumentFull => OfferState::Published,
             Reason::Draining => OfferState::Draining,
@@ -80,11 +83,11 @@ fn each_situation_has_its_state_and_reason() {
             | Reason::ConditionMissing => OfferState::Unpublished,
         };
         assert_eq!(judged(&[reason], false), (state, reason));
-    }
+    });
 }
 
 #[test]
-fn of_two_reasons_the_earlier_is_told_save_that_a_wind_down_outlives_readiness() {
+fn of_two_reasons_the_earlier_is_reported_but_a_drain_outlives_readiness() {
     let mut pairs = 0;
     for (at, first) in Reason::ALL.into_iter().enumerate() {
         for second in Reason::ALL.into_iter().skip(at + 1) {
@@ -92,12 +95,12 @@ fn of_two_reasons_the_earlier_is_told_save_that_a_wind_down_outlives_readiness()
                 continue;
             }
             pairs += 1;
-            let told = judged(&[first, second], false).1;
-            let told_reversed = judged(&[second, first], false).1;
+            let reported = judged(&[first, second], false).1;
+            let reversed = judged(&[second, first], false).1;
             let strict = judged(&[first, second], true).1;
-            let winds_down = (first, second) == (Reason::ConditionMissing, Reason::Draining);
-            let expected = if winds_down { Reason::Draining } else { first };
-            assert_eq!((told, told_reversed), (expected, expected), "{first} and {second}");
+            let drains = (first, second) == (Reason::ConditionMissing, Reason::Draining);
+            let expected = if drains { Reason::Draining } else { first };
+            assert_eq!((reported, reversed), (expected, expected), "{first} and {second}");
             assert_eq!(strict, first, "{first} and {second} with --drop-unready-drains");
         }
     }
@@ -106,8 +109,8 @@ fn of_two_reasons_the_earlier_is_told_save_that_a_wind_down_outlives_readiness()
 
 #[test]
 fn a_full_document_cuts_a_draining_offer_without_changing_its_state() {
-    let told = judged(&[Reason::DocumentFull, Reason::Draining], false);
-    assert_eq!(told, (OfferState::Draining, Reason::DocumentFull));
+    let reported = judged(&[Reason::DocumentFull, Reason::Draining], false);
+    assert_eq!(reported, (OfferState::Draining, Reason::DocumentFull));
 }
 
 #[test]
@@ -134,19 +137,20 @@ fn reasons_and_states_are_closed_lists_in_order_and_print_as_documented() {
     let states = ["published", "draining", "drained", "unpublished"];
     assert_eq!(OfferState::ALL.map(OfferState::as_str), states);
     assert_eq!(OfferState::ALL.map(OfferState::is_listed), [true, true, false, false]);
-    for reason in Reason::ALL {
+    for_each_row(Reason::ALL, |reason| {
         assert_eq!(
             (reason.to_string(), json!(reason)),
             (reason.as_str().into(), json!(reason.as_str()))
         );
         assert!(reason.fix().ends_with('.'), "{reason}");
-    }
-    for state in OfferState::ALL {
+    });
+    for_each_row(OfferState::ALL, |state| {
         assert_eq!(
             (state.to_string(), json!(state)),
             (state.as_str().into(), json!(state.as_str()))
         );
-    }
+        assert!(state.meaning().ends_with('.'), "{state}");
+    });
 }
 
 fn at(resource: &Resource, now: &str) -> Projection {
@@ -205,13 +209,13 @@ fn an_offer_drains_from_the_moment_drain_at_is_set_until_its_end_inclusive() {
             OfferState::Published,
         ),
     ];
-    for (case, resource, now, state) in cases {
+    for_each_row(cases, |(case, resource, now, state)| {
         let projection = at(&resource, now);
-        assert_eq!(standing(&projection, "llm/chat").0, state, "{case}");
-        let marked = crate::testing::document_json(&projection.default)["services"][0]["available"]
+        assert_eq!(state_and_reason(&projection, "llm/chat").0, state, "{case}");
+        let marked = crate::testing::json_of(&projection.default)["services"][0]["available"]
             == json!(false);
         assert_eq!(marked, state == OfferState::Draining, "{case}");
-    }
+    });
 }
 
 #[test]
@@ -231,12 +235,12 @@ fn the_next_change_is_the_earliest_end_that_the_clock_will_reach() {
         ("an unreadable one", early.clone().draining(NOW, "1 hour")),
         ("a misplaced one", early.clone().path("/api")),
     ];
-    for (case, resource) in idle {
+    for_each_row(idle, |(case, resource)| {
         assert_eq!(end(&at(&resource, "2026-05-24T14:00:00Z")), None, "{case}");
-    }
+    });
     let full = Rules { max_document_bytes: 1, ..rules() };
     let cut = projected([&early, &late], &full, "2026-05-24T14:00:00Z");
-    assert_eq!(standing(&cut, "a/early"), (OfferState::Draining, Reason::DocumentFull));
+    assert_eq!(state_and_reason(&cut, "a/early"), (OfferState::Draining, Reason::DocumentFull));
     assert_eq!(end(&cut).as_deref(), Some("2026-05-24T14:30:00Z"));
 }
 
@@ -244,27 +248,27 @@ fn the_next_change_is_the_earliest_end_that_the_clock_will_reach() {
 fn every_required_condition_must_hold_and_no_other_counts() {
     let required = ["ModelReady", "UpstreamHealthy", "PaymentGateReady", "RoutePublished"];
     let strict = Rules { required_conditions: required.map(str::to_owned).into(), ..rules() };
-    let told = |conditions: &[&str]| {
+    let reported = |conditions: &[&str]| {
         let projection = projected([&offer("llm/chat").ready(conditions)], &strict, NOW);
-        let told = explanation(&projection, "llm/chat").message.clone();
-        (standing(&projection, "llm/chat"), told)
+        let message = explanation(&projection, "llm/chat").message.clone();
+        (state_and_reason(&projection, "llm/chat"), message)
     };
     let published = (OfferState::Published, Reason::Published);
     let missing = (OfferState::Unpublished, Reason::ConditionMissing);
-    assert_eq!(told(&required).0, published);
-    assert_eq!(told(&["Ready", "Registered", "Draining"]).0, missing);
-    for absent in required {
+    assert_eq!(reported(&required).0, published);
+    assert_eq!(reported(&["Ready", "Registered", "Draining"]).0, missing);
+    for_each_row(required, |absent| {
         let others: Vec<_> = required.into_iter().filter(|kind| *kind != absent).collect();
-        let (standing, message) = told(&others);
-        assert_eq!(standing, missing, "{absent}");
+        let (actual, message) = reported(&others);
+        assert_eq!(actual, missing, "{absent}");
         assert_eq!(message, format!("Not True in status.conditions: {absent}."));
-    }
+    });
     let none = projected([&offer("llm/chat")], &rules(), NOW);
-    assert_eq!(standing(&none, "llm/chat"), published, "nothing is required");
+    assert_eq!(state_and_reason(&none, "llm/chat"), published, "nothing is required");
 }
 
 #[test]
-fn an_unready_offer_that_drains_stays_listed_until_its_end_unless_told_otherwise() {
+fn an_unready_draining_offer_is_listed_until_its_end_unless_configured_otherwise() {
     let required_conditions = BTreeSet::from(["ModelReady".to_owned()]);
     let kept = Rules { required_conditions, ..rules() };
     let dropped = Rules { drop_unready_drains: true, ..kept.clone() };
@@ -279,37 +283,37 @@ fn an_unready_offer_that_drains_stays_listed_until_its_end_unless_told_otherwise
         ("dropped, unready, after", &dropped, &unready, after, Reason::Drained),
         ("dropped, ready, before", &dropped, &ready, before, Reason::Draining),
     ];
-    for (case, rules, resource, now, reason) in cases {
+    for_each_row(cases, |(case, rules, resource, now, reason)| {
         let projection = projected([resource], rules, now);
-        assert_eq!(standing(&projection, "llm/chat").1, reason, "{case}");
+        assert_eq!(state_and_reason(&projection, "llm/chat").1, reason, "{case}");
         let change = (now == before).then(|| crate::testing::at(after));
         assert_eq!(projection.next_change, change, "{case}");
-    }
-    let told = explanation(&projected([&unready], &kept, before), "llm/chat").message.clone();
-    assert!(told.contains("ModelReady not True"), "{told}");
+    });
+    let message = explanation(&projected([&unready], &kept, before), "llm/chat").message.clone();
+    assert!(message.contains("not True: ModelReady"), "{message}");
 }
 
 #[test]
-fn notes_reach_the_explanation() {
-    let noted = offer("llm/chat").set("/spec/drainGracePeriod", "1 hour");
-    let projection = at(&noted, NOW);
-    assert_eq!(standing(&projection, "llm/chat").1, Reason::Published);
+fn warnings_are_part_of_the_explanation() {
+    let warned = offer("llm/chat").set("/spec/drainGracePeriod", "1 hour");
+    let projection = at(&warned, NOW);
+    assert_eq!(state_and_reason(&projection, "llm/chat").1, Reason::Published);
     let message = &explanation(&projection, "llm/chat").message;
-    assert!(message.contains("spec.drainGracePeriod is no Go duration"), "{message}");
+    assert!(message.contains("spec.drainGracePeriod is not a valid Go duration"), "{message}");
 }
 
 #[test]
-fn an_explanation_says_whether_the_offer_was_read_as_enabled() {
-    let told = |resource: &Resource| explanation(&at(resource, NOW), "llm/chat").enabled;
-    assert!(told(&offer("llm/chat")) && told(&offer("llm/chat").path("bad")));
-    assert!(!told(&offer("llm/chat").disabled()));
-    assert!(!told(&offer("llm/chat").set("/spec/registration/enabled", "true")));
+fn an_explanation_says_whether_the_offer_is_enabled() {
+    let reported = |resource: &Resource| explanation(&at(resource, NOW), "llm/chat").enabled;
+    assert!(reported(&offer("llm/chat")) && reported(&offer("llm/chat").path("bad")));
+    assert!(!reported(&offer("llm/chat").disabled()));
+    assert!(!reported(&offer("llm/chat").set("/spec/registration/enabled", "true")));
 }
 
 #[test]
-fn an_explanation_tells_the_end_of_a_readable_drain_and_nothing_for_others() {
+fn an_explanation_has_the_end_of_a_valid_drain_only() {
     let drained = offer("llm/chat").draining("2026-05-24T14:00:00Z", "30m");
-    let told = |resource: &Resource| {
+    let reported = |resource: &Resource| {
         let explanation = json!(explanation(&at(resource, "2026-05-24T15:00:00Z"), "llm/chat"));
         (
             explanation["namespace"].clone(),
@@ -318,6 +322,6 @@ fn an_explanation_tells_the_end_of_a_readable_drain_and_nothing_for_others() {
         )
     };
     let end = Some(json!("2026-05-24T14:30:00Z"));
-    assert_eq!(told(&drained), (json!("llm"), json!("drained"), end));
-    assert_eq!(told(&offer("llm/chat")), (json!("llm"), json!("published"), None));
+    assert_eq!(reported(&drained), (json!("llm"), json!("drained"), end));
+    assert_eq!(reported(&offer("llm/chat")), (json!("llm"), json!("published"), None));
 }

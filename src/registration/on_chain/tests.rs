@@ -9,7 +9,7 @@ use crate::{
         AgentId, AgentName, AgentRegistry, Ids, OnChainAgent, OnChainFacts, OnChainId,
         Registrations, project,
     },
-    testing::{NOON, Resource, at, document_json, offer, offers, public_url, rules},
+    testing::{NOON, Resource, at, json_of, offer, offers, public_url, rules},
 };
 use alloy::primitives::{Address, U256};
 
@@ -109,7 +109,7 @@ fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
     );
     assert_eq!(projection.hosts.keys().cloned().collect::<Vec<_>>(), [hostname("gone.example")]);
     let hosted = &projection.hosts[&hostname("gone.example")];
-    let document = document_json(&hosted.document);
+    let document = json_of(&hosted.document);
     assert_eq!((hosted.holder.clone(), &document["active"]), (None, &json!(false)));
     assert_eq!(document["name"], "gone.example");
     assert_eq!(

@@ -1,9 +1,10 @@
-//! What documents say: top-level fields and their fallbacks, the profile, order, hosts, tombstones, one offer's own.
+//! The content of documents: top-level fields and their fallbacks, the profile, order, hosts,
+//! inactive documents, and one offer's own.
 
 use crate::{
     offer::Hostname,
     registration::{Document, ProfileOverrides, Projection, Rules},
-    testing::{Resource, document_json, listed, offer, projected, published, rules},
+    testing::{Resource, for_each_row, json_of, listed, offer, projected, published, rules},
 };
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ fn at_host<'a>(projection: &'a Projection, host: &str) -> &'a Document {
 
 /// One offer's own document.
 fn own(resource: &Resource) -> Value {
-    document_json(&projected([resource], &rules(), NOW).published[0].document)
+    json_of(&projected([resource], &rules(), NOW).published[0].document)
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn name_description_and_image_fall_back_as_in_the_original() {
         ("an unusable image", with("image", "http://a.example/x.png"), "image", icon),
         ("no image", chat(), "image", icon),
     ];
-    for (case, resource, key, expected) in cases {
+    for_each_row(cases, |(case, resource, key, expected)| {
         let resource = resource.host("chat.example");
         let projection = projected([&resource], &rules(), NOW);
         let documents = [
@@ -71,9 +72,9 @@ fn name_description_and_image_fall_back_as_in_the_original() {
             &projection.published[0].document,
         ];
         for document in documents {
-            assert_eq!(document_json(document)[key], json!(expected), "{case}");
+            assert_eq!(json_of(document)[key], json!(expected), "{case}");
         }
-    }
+    });
 }
 
 #[test]
@@ -144,20 +145,20 @@ fn each_field_of_the_profile_stands_alone_and_only_for_the_default_agent() {
             Some(json!({ "p": "x" })),
         ),
     ];
-    for (field, profile, value) in cases {
+    for_each_row(cases, |(field, profile, value)| {
         let projection = projected([&chat], &Rules { profile, ..rules() }, NOW);
-        let mut expected = document_json(&plain.default);
+        let mut expected = json_of(&plain.default);
         if let Some(value) = value {
             expected[field] = value;
         }
-        assert_eq!(document_json(&projection.default), expected, "{field}");
+        assert_eq!(json_of(&projection.default), expected, "{field}");
         assert_eq!(projection.hosts, plain.hosts, "{field}: host agents keep their own");
         assert_eq!(projection.published, plain.published, "{field}: offers keep their own");
-    }
+    });
     let emptied =
         ProfileOverrides { supported_trust: Some(vec![]), metadata: Some([].into()), ..none() };
     let document =
-        document_json(&projected([&chat], &Rules { profile: emptied, ..rules() }, NOW).default);
+        json_of(&projected([&chat], &Rules { profile: emptied, ..rules() }, NOW).default);
     assert_eq!((document.get("supportedTrust"), document.get("metadata")), (None, None));
 }
 
@@ -167,7 +168,7 @@ fn the_oldest_published_offer_lends_the_top_level() {
     let young =
         offer("a/young").created("2026-01-01T00:00:00Z").set("/spec/registration/name", "Young");
     let name = |resources: [&Resource; 2], now: &str| {
-        document_json(&projected(resources, &rules(), now).default)["name"].clone()
+        json_of(&projected(resources, &rules(), now).default)["name"].clone()
     };
     assert_eq!(name([&old, &young], NOW), "Old");
     assert_eq!(name([&old.clone().disabled(), &young], NOW), "Young");
@@ -239,7 +240,7 @@ fn drain_keys_stand_on_every_entry_but_the_generated_oasf() {
     let plain = offer("llm/other");
     let projection = projected([&chat, &plain], &rules(), NOW);
     let marks = |document: &Document| {
-        let services = document_json(document)["services"].as_array().unwrap().clone();
+        let services = json_of(document)["services"].as_array().unwrap().clone();
         let mark = |entry: &Value| match (entry.get("available"), entry.get("drainEndsAt")) {
             (Some(available), Some(end)) => {
                 assert_eq!((available, end), (&json!(false), &json!("2026-02-01T00:00:01Z")));
@@ -255,7 +256,7 @@ fn drain_keys_stand_on_every_entry_but_the_generated_oasf() {
     assert_eq!(marks(&projection.published[0].document), [true, false, true, true]);
     // web, OASF, a custom OASF, A2A.
     assert_eq!(marks(at_host(&projection, "chat.example")), [true, false, true, true]);
-    assert_eq!(document_json(&projection.default)["active"], true);
+    assert_eq!(json_of(&projection.default)["active"], true);
 }
 
 #[test]
@@ -299,13 +300,13 @@ fn a_host_agent_shows_what_is_on_its_origin() {
         ("no name", "", "/x", None),
         ("a control character", "A2A", "/\u{7}", None),
     ];
-    for (case, name, endpoint, shown) in cases {
+    for_each_row(cases, |(case, name, endpoint, shown)| {
         let audit = offer("a/audit").host("Audit.example").service(name, endpoint);
         let projection = projected([&audit], &rules(), NOW);
         let mut expected = pairs([("web", "https://audit.example")]);
         expected.extend(shown.map(|shown| (name.to_owned(), shown.to_owned())));
         assert_eq!(listed(at_host(&projection, "audit.example")), expected, "{case}: {endpoint:?}");
-    }
+    });
     let long = |length: usize| {
         let audit = offer("a/audit")
             .host("audit.example")
@@ -335,7 +336,7 @@ fn a_path_entry_is_for_the_host_alone() {
 fn without_published_offers_the_agent_is_a_tombstone() {
     let tombstone = |profile: ProfileOverrides, agent_name: &str| {
         let rules = Rules { profile, agent_name: agent_name.to_owned(), ..rules() };
-        document_json(&projected([&offer("llm/chat").disabled()], &rules, NOW).default)
+        json_of(&projected([&offer("llm/chat").disabled()], &rules, NOW).default)
     };
     let expected = |name: &str, image: &str| {
         json!({
@@ -357,7 +358,7 @@ fn without_published_offers_the_agent_is_a_tombstone() {
     };
     assert_eq!(tombstone(full, "default"), expected("North", "ipfs://north"));
     let nothing = projected([], &rules(), NOW);
-    assert_eq!(document_json(&nothing.default), expected("default", icon));
+    assert_eq!(json_of(&nothing.default), expected("default", icon));
     assert!(nothing.hosts.is_empty() && nothing.explanations.is_empty());
 }
 
@@ -376,16 +377,16 @@ fn a_host_whose_holder_is_not_published_is_a_tombstone_of_its_own() {
         ("with a bad path", audit.clone().path("x")),
         ("undecodable", audit.clone().set("/spec/type", 5)),
     ];
-    for (case, resource) in gone {
+    for_each_row(gone, |(case, resource)| {
         let projection = projected([&resource, &offer("llm/chat")], &rules, NOW);
         let expected = json!({
             "type": "https://eips.ethereum.org/EIPS/eip-8004#registration-v1", "name": "audit.example",
             "description": "Agent audit.example (deactivated)", "image": "https://seller.example/agent-icon.png",
             "services": [], "x402Support": false, "active": false,
         });
-        assert_eq!(document_json(at_host(&projection, "audit.example")), expected, "{case}");
+        assert_eq!(json_of(at_host(&projection, "audit.example")), expected, "{case}");
         assert_eq!(published(&projection), ["llm/chat"], "{case}");
-    }
+    });
     let deleted = audit.set("/metadata/deletionTimestamp", NOW);
     assert!(projected([&deleted], &rules, NOW).hosts.is_empty(), "nobody claims it");
 }

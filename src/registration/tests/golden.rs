@@ -1,18 +1,20 @@
-//! Documents to the byte: one folder a case, with manifests, an instant, and the document that must come out.
+//! The exact bytes of documents: each case is a folder with manifests, an instant, and the
+//! expected document.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --test it golden` writes the expected files anew; review their diff like code.
+//! `UPDATE_GOLDEN=1 cargo test --lib golden` rewrites the expected files; review the diff like code.
 
 use std::{fs, path::Path};
 
 use crate::{
     offer::{Hostname, OfferId},
-    registration::tests::reference::keys_stand_once,
+    registration::tests::reference::keys_are_unique,
     registration::{Document, Projection, project},
     source::{Scope, files::Manifests},
-    testing::{at, ids_of, public_url, rules},
+    testing::{at, for_each_row, ids_of, public_url, rules},
 };
 
-/// The document that `agent` names: `default`, `host:NAME` or `offer:NAMESPACE/NAME`, as `registrar render --agent`.
+/// The document that `agent` names: `default`, `host:NAME` or `offer:NAMESPACE/NAME`, as `registrar
+/// render --agent`.
 fn document<'a>(projection: &'a Projection, agent: &str) -> &'a Document {
     match agent.split_once(':') {
         None => &projection.default,
@@ -64,9 +66,9 @@ fn each_case_renders_its_expected_bytes() {
         "tombstone",
     ];
     assert_eq!(names, expected);
-    for case in &cases {
+    for_each_row(&cases, |case| {
         let bytes = rendered(case);
-        keys_stand_once(&bytes).unwrap();
+        keys_are_unique(&bytes).unwrap();
         let expected = case.join("expected.json");
         #[expect(
             clippy::disallowed_methods,
@@ -77,5 +79,5 @@ fn each_case_renders_its_expected_bytes() {
         }
         let expected = String::from_utf8(fs::read(&expected).unwrap()).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), expected, "{}", case.display());
-    }
+    });
 }

@@ -1,6 +1,9 @@
-//! Laws of the projection, over a world so small that its offers collide all the time.
+//! Laws of the projection, on a domain so small that offers collide often.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use crate::{
     catalog::{Catalog, Representation},
@@ -12,7 +15,7 @@ use crate::{
 use proptest::{prelude::*, sample::select};
 use serde_json::{Value, json};
 
-/// Six instants; graces move ends from one to the next.
+/// Grace periods move the end of a drain from one of these instants to another.
 const INSTANTS: [&str; 6] = [
     "2026-05-24T14:00:00Z",
     "2026-05-24T14:00:00.5Z",
@@ -113,6 +116,12 @@ fn documents(projection: &Projection) -> Vec<Vec<u8>> {
     hosts.chain(own).chain([&projection.default]).map(|document| document.render()).collect()
 }
 
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../../schema/agent-registration.schema.json");
+    let schema: Value = serde_json::from_str(schema).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+});
+
 proptest! {
     #![proptest_config(law(400))]
 
@@ -145,8 +154,8 @@ proptest! {
         let mut grown = Offers::new();
         for resource in &shuffled {
             // An object is seen before its drain and its status are, as in a watch.
-            grown.insert(resource.id(), Arc::new(offer(&resource.id().to_string()).seen()));
-            grown.insert(resource.id(), Arc::new(resource.seen()));
+            grown.insert(resource.id(), Arc::new(offer(&resource.id().to_string()).parsed()));
+            grown.insert(resource.id(), Arc::new(resource.parsed()));
         }
         prop_assert_eq!(projected(&grown, &rules, now), projected(&offers(&made), &rules, now));
     }
@@ -156,13 +165,13 @@ proptest! {
         let all = offers(&made);
         let rules = rules();
         let whole = projected(&all, &rules, now);
-        for (id, seen) in &all {
+        for (id, parsed) in &all {
             let is_published = whole.published.iter().any(|offer| offer.id == *id);
-            if is_published || seen.deleting {
+            if is_published || parsed.deleting {
                 continue;
             }
             // The same claims in a form that says nothing else.
-            let mut bare = (**seen).clone();
+            let mut bare = (**parsed).clone();
             bare.enabled = false;
             bare.verdict = Err(crate::offer::Rejection::Undecodable("x".to_owned()));
             let mut replaced = all.clone();
@@ -173,7 +182,7 @@ proptest! {
             prop_assert_eq!(&bare.hosts, &whole.hosts);
         }
         let mut living = all.clone();
-        living.retain(|_, seen| !seen.deleting);
+        living.retain(|_, parsed| !parsed.deleting);
         let living = projected(&living, &rules, now);
         prop_assert_eq!((&living.default, &living.hosts), (&whole.default, &whole.hosts));
     }
@@ -195,26 +204,23 @@ proptest! {
     fn every_document_parses_has_no_key_twice_and_fits_the_schema(
         made in resources(true), rules in any_rules(), now in instant(),
     ) {
-        let schema = include_str!("../../../schema/agent-registration.schema.json");
-        let schema: Value = serde_json::from_str(schema).unwrap();
-        let schema = jsonschema::validator_for(&schema).unwrap();
         for bytes in documents(&projected(&offers(&made), &rules, now)) {
             let document = parsed_once(&bytes).map_err(TestCaseError::fail)?;
-            let errors: Vec<_> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+            let errors: Vec<_> = SCHEMA.iter_errors(&document).map(|error| error.to_string()).collect();
             prop_assert!(errors.is_empty(), "{errors:?} in {document}");
         }
     }
 
     #[test]
-    fn every_offer_seen_has_one_state_and_one_reason(made in resources(true), rules in any_rules(), now in instant()) {
+    fn every_offer_has_one_state_and_one_reason(made in resources(true), rules in any_rules(), now in instant()) {
         let offers = offers(&made);
         let projection = projected(&offers, &rules, now);
-        let explained: Vec<_> = projection.explanations.iter().map(|told| &told.id).collect();
+        let explained: Vec<_> = projection.explanations.iter().map(|explanation| &explanation.id).collect();
         prop_assert_eq!(explained, offers.keys().collect::<Vec<_>>());
-        let listed = projection.explanations.iter().filter(|told| told.state.is_listed());
+        let listed = projection.explanations.iter().filter(|explanation| explanation.state.is_listed());
         let mut published: Vec<_> = projection.published.iter().map(|offer| (&offer.id, offer.reason)).collect();
         published.sort();
-        prop_assert_eq!(listed.map(|told| (&told.id, told.reason)).collect::<Vec<_>>(), published);
+        prop_assert_eq!(listed.map(|explanation| (&explanation.id, explanation.reason)).collect::<Vec<_>>(), published);
         prop_assert_eq!(projection.default.active, !projection.published.is_empty());
         for host in projection.hosts.values() {
             let is_published = projection.published.iter().any(|offer| Some(&offer.id) == host.holder.as_ref());

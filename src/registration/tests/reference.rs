@@ -1,4 +1,5 @@
-//! A second, naive opinion: a renderer that knows no drains, and a JSON reader that refuses a key given twice.
+//! Independent references: a naive renderer without drains, and a JSON reader that rejects
+//! duplicate keys.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::testing::Resource;
 
-/// The default document of small worlds without drains, straight from the resources.
+/// The default document of resources without drains.
 pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&str>) -> String {
     let field = |resource: &Resource, pointer: &str| {
         resource.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -15,7 +16,7 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
     let mut by_age: Vec<&Resource> = resources.iter().collect();
     by_age.sort_by_key(|resource| {
         let created = field(resource, "/metadata/creationTimestamp");
-        // The worlds' instants sort as texts once a fraction is written out.
+        // The instants of these tests sort as strings once each has a fraction.
         let created = if created.contains('.') { created } else { created.replace('Z', ".0Z") };
         (
             created.is_empty(),
@@ -87,14 +88,14 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
     .concat()
 }
 
-/// Reads JSON, and refuses an object that holds a key twice.
+/// Reads JSON without duplicate keys.
 pub(crate) fn parsed_once(bytes: &[u8]) -> Result<Value, String> {
-    keys_stand_once(bytes)?;
+    keys_are_unique(bytes)?;
     serde_json::from_slice(bytes).map_err(|error| error.to_string())
 }
 
-/// Whether bytes are one JSON value in which no object holds a key twice.
-pub(crate) fn keys_stand_once(bytes: &[u8]) -> Result<(), String> {
+/// Checks that bytes are one JSON value without duplicate keys.
+pub(crate) fn keys_are_unique(bytes: &[u8]) -> Result<(), String> {
     serde_json::from_slice::<Once>(bytes).map(drop).map_err(|error| error.to_string())
 }
 
@@ -112,7 +113,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
     type Value = Once;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without a key given twice")
+        f.write_str("JSON without duplicate keys")
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<Once, M::Error> {
@@ -120,7 +121,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
         while let Some(key) = members.next_key::<String>()? {
             members.next_value::<Once>()?;
             if !keys.insert(key.clone()) {
-                return Err(M::Error::custom(format!("the key {key:?} stands twice")));
+                return Err(M::Error::custom(format!("duplicate key {key:?}")));
             }
         }
         Ok(Once)
@@ -149,7 +150,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
 }
 
 #[test]
-fn a_key_given_twice_is_noticed_at_any_depth() {
+fn a_duplicate_key_is_found_at_any_depth() {
     assert!(parsed_once(br#"{"a":1,"b":[{"a":2}]}"#).is_ok());
     assert!(parsed_once(br#"{"a":1,"a":1}"#).is_err());
     assert!(parsed_once(br#"{"b":[{"a":1,"c":null,"a":1}]}"#).is_err());

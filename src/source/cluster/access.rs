@@ -1,4 +1,4 @@
-//! The way to the API server: its address and rights, deadlines, and objects that are never decoded here.
+//! Access to the API server: connections, deadlines, and objects that stay untyped.
 
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
@@ -23,63 +23,48 @@ use crate::{
     telemetry::with_causes,
 };
 
-/// A connection that cannot be opened in this time is not there.
+/// A server that does not accept a connection in this time counts as unreachable.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// A server that says nothing for this long is not there. Watches end by themselves after 25 s, so a live one is never
-/// silent longer; a dead one is noticed within 35 s, as the design asks.
+/// A server that sends nothing for this long counts as unreachable. Watches end after 25 s, so a
+/// live one is never silent for longer, and a dead one is noticed within 35 s.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
-/// How to reach a cluster.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Access {
-    /// A kubeconfig file; `KUBECONFIG`, the usual place, or the pod's own account when `None`.
+    /// A kubeconfig file. If `None`: `KUBECONFIG`, the default path, or the pod's service account.
     pub(crate) kubeconfig: Option<PathBuf>,
-    /// A context of it; its current one when `None`.
+    /// A context of the kubeconfig; the current one if `None`.
     pub(crate) context: Option<String>,
 }
 
 /// Why a cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccessError {
-    /// The kubeconfig cannot be read or lacks what it names.
     #[error("the kubeconfig cannot be used")]
     Kubeconfig(#[source] kube::config::KubeconfigError),
-    /// Neither a kubeconfig nor a pod's account was found.
-    #[error("no cluster was found: give --kubeconfig, set KUBECONFIG, or run in a pod")]
+    #[error("no cluster is configured: pass --kubeconfig, set KUBECONFIG, or run in a pod")]
     Infer(#[source] kube::config::InferConfigError),
-    /// The connection cannot be set up.
     #[error("the connection to the API server cannot be set up")]
     Client(#[source] kube::Error),
-    /// A request failed.
     #[error("{about} cannot be read: {why}")]
-    Request {
-        /// What was asked for.
-        about: String,
-        /// What came back.
-        why: String,
-    },
+    Request { about: String, why: String },
 }
 
-/// An object as the server sent it. Decoding never fails, so one strange object never ends a watch.
+/// An untyped object. Decoding it never fails, so one malformed object cannot end a watch.
 #[derive(Clone, Debug)]
 pub(crate) struct RawObject {
     metadata: ObjectMeta,
     value: Value,
 }
 
-/// Which kind an [`RawObject`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `serviceoffers.obol.org`.
     ServiceOffer,
-    /// `agentidentities.obol.org`.
     AgentIdentity,
-    /// `configmaps`.
     ConfigMap,
 }
 
 impl RawObject {
-    /// The object.
     pub(crate) fn value(&self) -> &Value {
         &self.value
     }
@@ -151,17 +136,17 @@ impl Resource for RawObject {
     }
 }
 
-/// Opens a client.
 pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
-    connect_heard(access, || {}).await
+    connect_with(access, || {}).await
 }
 
-/// Opens a client that calls `heard` whenever the server answers a request with success.
+/// Opens a client that calls `on_success` whenever the server answers a request with success.
 ///
-/// It has our own deadlines, and not the library's retries, which sleep up to minutes inside one call.
-pub(super) async fn connect_heard(
+/// The client has our deadlines, and not the library's retries, which may sleep for minutes inside
+/// one call.
+pub(super) async fn connect_with(
     access: &Access,
-    heard: impl Fn() + Clone + Send + 'static,
+    on_success: impl Fn() + Clone + Send + 'static,
 ) -> Result<Client, AccessError> {
     let mut config = load(access).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
@@ -171,7 +156,7 @@ pub(super) async fn connect_heard(
     config.default_retry = false;
     let answers = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
         if response.status().is_success() {
-            heard();
+            on_success();
         }
         response
     });
@@ -195,7 +180,7 @@ async fn load(access: &Access) -> Result<Config, AccessError> {
     }
 }
 
-/// The cluster and context in use, for people: which cluster a command is about to change.
+/// Describes the cluster and context in use, to show which cluster a command is about to change.
 pub(crate) async fn whoami(access: &Access) -> Result<String, AccessError> {
     let server = load(access).await?.cluster_url.to_string();
     let kubeconfig = match &access.kubeconfig {
@@ -204,10 +189,10 @@ pub(crate) async fn whoami(access: &Access) -> Result<String, AccessError> {
     };
     let context =
         access.context.clone().or_else(|| kubeconfig.and_then(|config| config.current_context));
-    Ok(format!("{} at {server}", context.unwrap_or_else(|| "the pod's own account".to_owned())))
+    Ok(format!("{} at {server}", context.unwrap_or_else(|| "the pod's service account".to_owned())))
 }
 
-/// The ServiceOffers of one namespace, or of all.
+/// The ServiceOffers of one namespace, or of all if `None`.
 pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<RawObject> {
     api(client, Kind::ServiceOffer, namespace)
 }
@@ -219,7 +204,7 @@ pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<Ra
     }
 }
 
-/// Lists all offers of a scope once.
+/// Lists all offers of a scope, page by page.
 pub(crate) async fn read_offers(
     client: &Client,
     scope: &super::Scope,
@@ -236,12 +221,12 @@ pub(crate) async fn read_offers(
         loop {
             let page = api.list(&params).await.map_err(|error| AccessError::Request {
                 about: "ServiceOffers".to_owned(),
-                why: tell(&error, "ServiceOffer"),
+                why: describe_error(&error, "ServiceOffer"),
             })?;
             for object in page.items {
                 let id = id_of(&object);
-                let seen = ParsedOffer::parse(&id, object.value());
-                offers.insert(id, seen.into());
+                let parsed = ParsedOffer::parse(&id, object.value());
+                offers.insert(id, parsed.into());
             }
             params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
             if params.continue_token.is_none() {
@@ -252,24 +237,25 @@ pub(crate) async fn read_offers(
     Ok(offers)
 }
 
-/// Reads the AgentIdentity of a scope once; one that does not exist names no ids. A kind that is not installed is an
-/// error here as it is to `watch`: an id that is merely unseen must not be minted beside.
+/// Reads the AgentIdentity of a scope. If it does not exist, the agent has no ids. If its kind is
+/// not installed, that is an error, as it is for `watch`: an id that cannot be read must not be
+/// treated as absent, or a second one would be minted.
 pub(crate) async fn read_identity(
     client: &Client,
     scope: &super::Scope,
 ) -> Result<Identity, AccessError> {
     let Some(id) = &scope.identity else { return Ok(Identity::default()) };
-    // Listed by name, as it is watched: a get answers 404 for a missing kind and for a missing object alike.
+    // A list by name, because a get answers 404 for a missing kind and for a missing object alike.
     let only = ListParams::default().fields(&format!("metadata.name={}", id.name));
     let read = api(client.clone(), Kind::AgentIdentity, Some(&id.namespace)).list(&only).await;
     let list = read.map_err(|error| AccessError::Request {
         about: format!("AgentIdentity {id}"),
-        why: tell(&error, "AgentIdentity"),
+        why: describe_error(&error, "AgentIdentity"),
     })?;
     Ok(list.items.first().map(|object| Identity::parse(object.value())).unwrap_or_default())
 }
 
-/// Reads the public URL from the tunnel ConfigMap once, if it has one.
+/// Reads the public URL from the tunnel ConfigMap; `None` if it cannot be read or has no valid URL.
 pub(crate) async fn read_tunnel(client: &Client) -> Option<Origin> {
     let (namespace, name, _) = TUNNEL;
     let object =
@@ -277,15 +263,15 @@ pub(crate) async fn read_tunnel(client: &Client) -> Option<Origin> {
     Origin::parse(&tunnel_of(object.value())?).ok()
 }
 
-/// Says what a failed request means and what to do about it.
-pub(super) fn tell(error: &kube::Error, kind: &str) -> String {
+/// Describes a failed request and, where possible, what to do about it.
+pub(super) fn describe_error(error: &kube::Error, kind: &str) -> String {
     let kube::Error::Api(status) = error else { return with_causes(error) };
     match status.code {
         404 => format!(
-            "the kind {kind} (obol.org/v1alpha1) is not installed: registrar crds | kubectl apply -f -"
+            "the kind {kind} (obol.org/v1alpha1) is not installed: run registrar crds | kubectl apply -f -"
         ),
-        403 => format!("forbidden, grant get, list and watch ({})", status.message),
-        401 => "the API server does not know our credentials".to_owned(),
-        code => format!("the API server answers {code}: {}", status.message),
+        403 => format!("access is forbidden: grant get, list and watch ({})", status.message),
+        401 => "the API server rejected our credentials".to_owned(),
+        code => format!("the API server answered {code}: {}", status.message),
     }
 }

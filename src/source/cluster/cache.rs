@@ -1,4 +1,4 @@
-//! One kind as last listed and watched. A relist is seen whole or not at all.
+//! The objects of one watch. A relist replaces them at its end, all at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,11 +6,10 @@ use kube::runtime::watcher::Event;
 
 use crate::offer::OfferId;
 
-/// The objects of one watch, parsed.
 pub(super) struct Cache<T> {
-    /// As of the last complete list and what was watched since; `None` before the first.
+    /// The last complete list with the changes since; `None` before the first one.
     whole: Option<Arc<BTreeMap<OfferId, T>>>,
-    /// What a list in progress has brought so far.
+    /// The objects so far of a list in progress.
     listing: BTreeMap<OfferId, T>,
 }
 
@@ -21,13 +20,12 @@ impl<T> Default for Cache<T> {
 }
 
 impl<T: Clone> Cache<T> {
-    /// The objects, once they were listed completely.
+    /// The objects, once they have been listed completely.
     pub(super) fn whole(&self) -> Option<&Arc<BTreeMap<OfferId, T>>> {
         self.whole.as_ref()
     }
 
-    /// Takes in one watch event.
-    pub(super) fn take(&mut self, event: Event<(OfferId, T)>) {
+    pub(super) fn apply(&mut self, event: Event<(OfferId, T)>) {
         match event {
             Event::Init => self.listing.clear(),
             Event::InitApply((id, object)) => drop(self.listing.insert(id, object)),

@@ -1,16 +1,15 @@
-//! Manifests in folders: what is found there, what is ours, and what stays when something breaks.
+//! Manifests in folders: which files and objects are read, and what remains when a file breaks.
 
 use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
     offer::OfferId,
     source::{Observation, Scope, SourceHealth, files, files::Manifests, parse_selector},
-    testing::public_url,
+    testing::{for_each_row, public_url},
 };
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinSet};
 
-/// A ServiceOffer as people write it.
 fn manifest(namespace: &str, name: &str) -> String {
     format!(
         "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{namespace: {namespace}, name: {name}}}\n\
@@ -121,7 +120,7 @@ fn a_bad_object_costs_only_itself_and_is_reported() {
 }
 
 #[test]
-fn no_json_content_breaks_the_file_that_it_stands_in() {
+fn no_json_content_breaks_its_whole_file() {
     let offer = |name: &str, spec: &str| {
         let head = r#"{"apiVersion":"obol.org/v1alpha1","kind":"ServiceOffer","metadata":"#;
         format!("{head}{{\"name\":\"{name}\"}},\"spec\":{spec}}}\n")
@@ -191,7 +190,7 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
         ("bad.yml", b"a: 1\n---\nk: 1\nk: 2\n", "line 4"),
         ("bad.yaml", b"\xff\xfe", "UTF-8"),
     ];
-    for (name, bytes, told) in cases {
+    for_each_row(cases, |(name, bytes, expected)| {
         let folder = folder([("good.yaml", &manifest("llm", "chat"))]);
         fs::write(folder.path().join(name), bytes).unwrap();
         let mut manifests = manifests(folder.path());
@@ -201,16 +200,16 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
         let problem = &observed.missing[0];
         assert!(problem.about.ends_with(name) && problem.code == "BrokenFile", "{problem}");
         assert!(
-            problem.message.contains(told) && !problem.message.contains("last good"),
+            problem.message.contains(expected) && !problem.message.contains("last valid"),
             "{problem}"
         );
         fs::write(folder.path().join(name), "").unwrap();
-        let mended = manifests.read().unwrap();
+        let fixed = manifests.read().unwrap();
         assert_eq!(
-            (ids(&mended), mended.missing.len(), mended.problems.len()),
+            (ids(&fixed), fixed.missing.len(), fixed.problems.len()),
             (vec!["llm/chat".into()], 0, 0)
         );
-    }
+    });
 }
 
 #[test]
@@ -225,7 +224,7 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
     assert_eq!((codes(&broken), broken.missing.len()), (vec!["BrokenFile"], 0));
     let problem = &broken.problems[0];
     assert!(
-        problem.message.contains("line 2") && problem.message.contains("last good content stays"),
+        problem.message.contains("line 2") && problem.message.contains("last valid content stays"),
         "{problem}"
     );
     assert_eq!(manifests.read().unwrap(), broken, "reported for as long as it is broken");
@@ -237,21 +236,21 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
         (vec!["llm/changed-again".into(), "llm/old".into()], vec!["BrokenFile"; 2])
     );
     assert!(
-        !more.problems[1].message.contains("last good"),
+        !more.problems[1].message.contains("last valid"),
         "a new broken file has none: {}",
         more.problems[1]
     );
-    put(&folder, "a.yaml", &manifest("llm", "mended"));
+    put(&folder, "a.yaml", &manifest("llm", "fixed"));
     fs::remove_file(folder.path().join("c.yaml")).unwrap();
-    let mended = manifests.read().unwrap();
+    let fixed = manifests.read().unwrap();
     assert_eq!(
-        (ids(&mended), codes(&mended)),
-        (vec!["llm/changed-again".into(), "llm/mended".into()], vec![])
+        (ids(&fixed), codes(&fixed)),
+        (vec!["llm/changed-again".into(), "llm/fixed".into()], vec![])
     );
 }
 
 #[test]
-fn a_file_put_back_as_it_was_is_no_longer_broken() {
+fn a_file_that_is_restored_is_not_broken() {
     let folder = folder([("a.yaml", &manifest("llm", "a"))]);
     let mut manifests = manifests(folder.path());
     let before = manifests.read().unwrap();

@@ -1,6 +1,9 @@
-//! Manifest text: YAML as kubectl reads it, and what is refused with the line where it stands.
+//! YAML as kubectl reads it, and errors that name their line.
 
-use crate::{source::parse_yaml, testing::law};
+use crate::{
+    source::parse_yaml,
+    testing::{for_each_row, law},
+};
 use proptest::{prelude::*, sample};
 use serde_json::{Value, json};
 
@@ -113,9 +116,9 @@ fn plain_scalars_are_what_kubectl_takes_them_for() {
         ("[a, 1, yes]", json!(["a", 1, true])),
         ("{a: 1, b: {c: no}}", json!({ "a": 1, "b": { "c": false } })),
     ];
-    for (text, value) in cases {
+    for_each_row(cases, |(text, value)| {
         assert_eq!(one(&format!("key: {text}")), json!({ "key": value }), "{text:?}");
-    }
+    });
 }
 
 #[test]
@@ -128,12 +131,12 @@ fn keys_are_texts() {
         ("? a\n: 1", json!({ "a": 1 })),
         ("a:", json!({ "a": null })),
     ];
-    for (text, value) in cases {
+    for_each_row(cases, |(text, value)| {
         assert_eq!(one(text), value, "{text:?}");
-    }
-    for text in ["~: 1", "? [a]\n: 1", "{a: 1}: 1"] {
+    });
+    for_each_row(["~: 1", "? [a]\n: 1", "{a: 1}: 1"], |text| {
         assert!(parse_yaml(text).is_err(), "{text:?}");
-    }
+    });
 }
 
 #[test]
@@ -164,9 +167,9 @@ fn anchors_and_merge_keys_are_expanded() {
         ),
         ("a quoted merge key is a key", "{'<<': {k: 1}}", json!({ "<<": { "k": 1 } })),
     ];
-    for (case, text, value) in cases {
+    for_each_row(cases, |(case, text, value)| {
         assert_eq!(one(text), value, "{case}");
-    }
+    });
     assert!(parse_yaml("a: &x 1\n---\nb: *x").is_err(), "an anchor ends with its document");
     assert!(parse_yaml("a: *nowhere").is_err());
     assert!(parse_yaml("a: &x [*x]").is_err(), "an anchor inside itself");
@@ -197,9 +200,9 @@ fn a_text_holds_any_number_of_documents() {
         ("JSON over lines with tabs", "{\n\t\"a\": 1\n}", vec![json!({ "a": 1 })]),
         ("a scalar", "hello", vec![json!("hello")]),
     ];
-    for (case, text, documents) in cases {
+    for_each_row(cases, |(case, text, documents)| {
         assert_eq!(parse_yaml(text), Ok(documents), "{case}");
-    }
+    });
 }
 
 #[test]
@@ -219,11 +222,11 @@ fn a_syntax_error_names_its_line() {
         ("a tag that does not fit", "a: 1\nb: !!int x\n", 2),
         ("nested too deeply", &deep, 2),
     ];
-    for (case, text, line) in cases {
+    for_each_row(cases, |(case, text, line)| {
         let error = parse_yaml(text).unwrap_err();
         assert_eq!(error.line, line, "{case}: {error}");
         assert!(error.to_string().starts_with(&format!("line {line}: ")), "{case}: {error}");
-    }
+    });
 }
 
 #[test]

@@ -1,8 +1,8 @@
-//! Namespaces and label selectors: which offers exist for us, by files as by a cluster.
+//! Namespaces and label selectors: which offers are read.
 
 use crate::{
     source::{Scope, files::Manifests, parse_selector},
-    testing::public_url,
+    testing::{for_each_row, public_url},
 };
 use tempfile::TempDir;
 
@@ -13,7 +13,7 @@ fn chosen(scope: Scope, folder: &TempDir) -> Vec<String> {
 }
 
 #[test]
-fn offers_outside_the_namespaces_and_the_selector_do_not_exist() {
+fn offers_outside_the_namespaces_and_the_selector_are_not_read() {
     let labelled = |name: &str, labels: &str| {
         format!(
             "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{name: {name}, labels: {labels}}}\n---\n"
@@ -52,9 +52,9 @@ fn offers_outside_the_namespaces_and_the_selector_do_not_exist() {
         ("tier!=", "gold none odd silver"),
         ("tier in (gold,silver),env notin (prod)", "silver"),
     ];
-    for (selector, names) in cases {
+    for_each_row(cases, |(selector, names)| {
         assert_eq!(select(selector), names, "{selector:?}");
-    }
+    });
     let namespaces = |names: &[&str]| {
         let namespaces = names.iter().map(|&name| name.to_owned()).collect();
         chosen(Scope { namespaces, ..Scope::default() }, &folder).len()
@@ -71,7 +71,7 @@ fn offers_outside_the_namespaces_and_the_selector_do_not_exist() {
 }
 
 #[test]
-fn what_is_no_selector_is_refused() {
+fn an_invalid_selector_is_rejected() {
     let texts = [
         "",
         ",",
@@ -99,12 +99,12 @@ fn what_is_no_selector_is_refused() {
         "(a)",
         "in (a)",
     ];
-    for text in texts {
+    for_each_row(texts, |text| {
         assert!(parse_selector(text).is_err(), "{text:?}");
-    }
+    });
     let long = format!("{}=x", "a".repeat(64));
     assert!(parse_selector(&long).is_err());
-    for text in ["app.kubernetes.io/name=x", "A_b.c-d=E_f.g-h", "a=1"] {
+    for_each_row(["app.kubernetes.io/name=x", "A_b.c-d=E_f.g-h", "a=1"], |text| {
         assert!(parse_selector(text).is_ok(), "{text:?}");
-    }
+    });
 }

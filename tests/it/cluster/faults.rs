@@ -273,7 +273,7 @@ async fn a_right_withdrawn_keeps_the_last_world_and_is_named() {
     populate(&cluster, 3_600).await;
     let server = serve(&cluster, "watcher").await;
     eventually("the missing right is named", async || {
-        text(&server.document().await, "detail").contains("forbidden, grant get, list and watch")
+        text(&server.document().await, "detail").contains("forbidden: grant get, list and watch")
     })
     .await;
     for object in rights("watcher", reads(&["get", "list", "watch"])) {

@@ -65,7 +65,10 @@ fn no_history_mints_a_key_twice() {
 
 #[test]
 fn each_broken_rule_is_found_out() {
+    let is_full = std::env::var_os("REGISTRAR_FULL_SEARCH").is_some();
     let none = Troubles { reorgs: 0, losses: 0, restores: 0, foreign: 0, attacks: 0, lags: 0 };
+    // These two are found with a lost reply alone; the full search also has a foreign transaction.
+    let lost = Troubles { foreign: u8::from(is_full), losses: 1, ..none };
     let mutants = [
         (Mutant::NonceFromLatest, Troubles { losses: 1, ..none }),
         (Mutant::NonceFromPending, none),
@@ -73,30 +76,31 @@ fn each_broken_rule_is_found_out() {
         (Mutant::FinalityThatIsNotThere, Troubles { reorgs: 1, foreign: 1, ..none }),
         (Mutant::ShortLogRange, none),
         (Mutant::OwnerTopicUnchecked, Troubles { attacks: 1, ..none }),
-        (
-            Mutant::SendErrorFreesTheKeyAndTakesTheNextNonce,
-            Troubles { foreign: 1, losses: 1, ..none },
-        ),
-        (
-            Mutant::NullReceiptReadAsReplacedAndTheNextNonce,
-            Troubles { foreign: 1, losses: 1, ..none },
-        ),
+        (Mutant::SendErrorFreesTheKeyAndTakesTheNextNonce, lost),
+        (Mutant::NullReceiptReadAsReplacedAndTheNextNonce, lost),
     ];
+    let mut survivors = Vec::new();
     for (mutant, troubles) in mutants {
-        // The same troubles harm nobody who keeps the rule.
-        assert_eq!(
-            search(troubles, Mutant::None).broken.map(|(broken, _)| broken),
-            None,
-            "{mutant:?}"
-        );
         let searched = search(troubles, mutant);
-        let (broken, history) = searched
-            .broken
-            .unwrap_or_else(|| panic!("{mutant:?} survives {} states", searched.states));
-        println!(
-            "{mutant:?}: {broken:?} after {} states by {} steps",
-            searched.states,
-            history.len()
-        );
+        match searched.broken {
+            None => survivors.push(format!("{mutant:?} survives {} states", searched.states)),
+            Some((broken, history)) => println!(
+                "{mutant:?}: {broken:?} after {} states by {} steps",
+                searched.states,
+                history.len()
+            ),
+        }
+    }
+    assert_eq!(survivors, Vec::<String>::new());
+    let mut searched: Vec<Troubles> = Vec::new();
+    for (mutant, troubles) in mutants {
+        // The same troubles break nothing without the mutant. Only the full search looks at the
+        // larger of these worlds.
+        let is_small = [none, Troubles { losses: 1, ..none }].contains(&troubles);
+        if (is_full || is_small) && !searched.contains(&troubles) {
+            let broken = search(troubles, Mutant::None).broken.map(|(broken, _)| broken);
+            assert_eq!(broken, None, "{mutant:?}");
+            searched.push(troubles);
+        }
     }
 }

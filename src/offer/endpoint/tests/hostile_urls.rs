@@ -1,9 +1,12 @@
-//! Endpoints that no reader on the internet should be sent to, and ordinary ones that look a little like them.
+//! Hostile endpoints, and ordinary ones that resemble them.
 
-use crate::offer::{EntryCode::*, Service};
+use crate::{
+    offer::{EntryCode::*, Service},
+    testing::for_each_row,
+};
 
 #[test]
-fn what_is_no_https_url_is_refused() {
+fn an_endpoint_that_is_not_https_is_rejected() {
     let urls = [
         "http://a.example",
         "HTTP://a.example",
@@ -63,13 +66,13 @@ fn what_is_no_https_url_is_refused() {
         "htt\u{17f}ps://a.example",
         "\u{e9}\u{e9}\u{e9}\u{e9}://a.example",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(NotHttps), "{url:?}");
-    }
+    });
 }
 
 #[test]
-fn user_info_is_refused_even_when_it_is_empty() {
+fn userinfo_is_rejected_even_if_empty() {
     let urls = [
         "https://user@a.example",
         "https://user:secret@a.example/x",
@@ -89,13 +92,13 @@ fn user_info_is_refused_even_when_it_is_empty() {
         "https:///@a.example",
         "https:////@a.example/x",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(UserInfo), "{url:?}");
-    }
+    });
 }
 
 #[test]
-fn a_host_that_no_reader_can_reach_is_refused() {
+fn a_host_that_is_not_public_is_rejected() {
     let urls = [
         "https://127.0.0.1",
         "https://127.1",
@@ -141,13 +144,13 @@ fn a_host_that_no_reader_can_reach_is_refused() {
         "https://a.example..",
         "https://a.local..",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         assert_eq!(Service::new("A2A", url, "").refusal, Some(NotPublicHost), "{url:?}");
-    }
+    });
 }
 
 #[test]
-fn ordinary_urls_pass_and_are_kept_byte_for_byte() {
+fn ordinary_urls_pass_unchanged() {
     let urls = [
         "https://a.example",
         "https://a.example/",
@@ -174,8 +177,8 @@ fn ordinary_urls_pass_and_are_kept_byte_for_byte() {
         "https://0x7f.example",
         "https://123.example",
     ];
-    for url in urls {
+    for_each_row(urls, |url| {
         let service = Service::new("A2A", url, "");
         assert_eq!((service.refusal, service.endpoint.as_str()), (None, url));
-    }
+    });
 }

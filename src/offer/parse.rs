@@ -1,0 +1,193 @@
+//! Reads an untyped ServiceOffer, so that a wrong field costs only that offer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{
+    Claims, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId, ParsedOffer,
+    PathError, Registration, Rejection, Service, ServicePath, WrongTypeError, is_dns_name,
+    is_image, parse_timestamp,
+};
+
+impl ParsedOffer {
+    pub(crate) fn parse(id: &OfferId, resource: &Value) -> Self {
+        let metadata = Fields::of(resource.get("metadata"), "metadata");
+        let spec = Fields::of(resource.get("spec"), "spec");
+        let created = metadata
+            .as_ref()
+            .ok()
+            .and_then(|fields| fields.text("creationTimestamp").ok().flatten());
+        let location = spec.as_ref().map(|spec| Location::read(id, spec)).unwrap_or_default();
+        Self {
+            created: created.and_then(parse_timestamp),
+            deleting: metadata.is_ok_and(|fields| fields.raw("deletionTimestamp").is_some()),
+            enabled: resource.pointer("/spec/registration/enabled") == Some(&Value::Bool(true)),
+            claims: location.claims(),
+            verdict: validate(id, resource, location),
+        }
+    }
+}
+
+/// The path and host, read on their own: an offer claims them even if the rest of it is invalid.
+/// Each is `None` if its field has the wrong type, and the host also if it is not set.
+#[derive(Default)]
+struct Location {
+    path: Option<Result<ServicePath, PathError>>,
+    host: Option<Result<Hostname, String>>,
+}
+
+impl Location {
+    fn read(id: &OfferId, spec: &Fields<'_>) -> Self {
+        let path = spec.text("path").ok().map(|path| match path {
+            Some(path) if !path.is_empty() => ServicePath::parse(path),
+            Some(_) | None => ServicePath::parse(&format!("/services/{}", id.name)),
+        });
+        let host = spec.text("hostname").ok().flatten().filter(|host| !host.is_empty());
+        Self { path, host: host.map(|host| Hostname::parse(host).ok_or_else(|| host.to_owned())) }
+    }
+
+    fn claims(&self) -> Claims {
+        Claims {
+            path: self.path.as_ref().and_then(|path| path.as_ref().ok()).cloned(),
+            host: self.host.as_ref().and_then(|host| host.as_ref().ok()).cloned(),
+        }
+    }
+}
+
+/// Returns the offer, or the rejection that comes first: undecodable, invalid path, invalid host,
+/// reserved path.
+fn validate(id: &OfferId, resource: &Value, location: Location) -> Result<Offer, Rejection> {
+    let draft = Draft::read(id, resource)?;
+    let path = match location.path {
+        None => return Err(Rejection::Undecodable("spec.path cannot be read".to_owned())),
+        Some(Err(PathError::Invalid(path))) => return Err(Rejection::InvalidPath(path)),
+        Some(Err(PathError::Reserved(path))) => Err(Rejection::ReservedPath(path)),
+        Some(Ok(path)) => Ok(path),
+    };
+    let host = location.host.transpose().map_err(Rejection::InvalidHostname)?;
+    Ok(Offer {
+        path: path?,
+        host,
+        kind: draft.kind,
+        model: draft.model,
+        drain: draft.drain,
+        conditions: draft.conditions,
+        registration: draft.registration,
+        pay_to: resource.pointer("/spec/payment/payTo").and_then(Value::as_str).map(str::to_owned),
+        warnings: draft.warnings,
+    })
+}
+
+/// Every field of an offer except its path and host.
+struct Draft {
+    kind: String,
+    model: Option<String>,
+    drain: Result<Option<Drain>, DrainError>,
+    conditions: BTreeSet<String>,
+    registration: Registration,
+    warnings: Vec<String>,
+}
+
+impl Draft {
+    fn read(id: &OfferId, resource: &Value) -> Result<Self, Rejection> {
+        if !is_dns_name(&id.namespace) || !is_dns_name(&id.name) {
+            let what = "metadata.namespace and metadata.name must be RFC 1123 names";
+            return Err(Rejection::Undecodable(what.to_owned()));
+        }
+        let metadata = Fields::of(resource.get("metadata"), "metadata")?;
+        if let Some(created) = metadata.text("creationTimestamp")?
+            && parse_timestamp(created).is_none()
+        {
+            let what = format!("metadata.creationTimestamp {created:?} is not an RFC 3339 time");
+            return Err(Rejection::Undecodable(what));
+        }
+        let spec = Fields::of(resource.get("spec"), "spec")?;
+        // `Location` reads the values of these two; here only their types are checked.
+        spec.text("path")?;
+        spec.text("hostname")?;
+        let model = Fields::of(spec.raw("model"), "spec.model")?;
+        let mut warnings = Vec::new();
+        Ok(Self {
+            kind: spec.text("type")?.filter(|kind| !kind.is_empty()).unwrap_or("http").to_owned(),
+            model: model.text("name")?.filter(|name| !name.is_empty()).map(str::to_owned),
+            drain: drain(&spec, &mut warnings)?,
+            conditions: conditions(resource)?,
+            registration: registration(&spec, &mut warnings)?,
+            warnings,
+        })
+    }
+}
+
+impl From<WrongTypeError> for Rejection {
+    fn from(error: WrongTypeError) -> Self {
+        Self::Undecodable(error.to_string())
+    }
+}
+
+fn drain(
+    spec: &Fields<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Result<Option<Drain>, DrainError>, WrongTypeError> {
+    let Some(at) = spec.text("drainAt")? else {
+        // Without drainAt the grace period has no effect, so an invalid one is only a warning.
+        let valid = match spec.text("drainGracePeriod") {
+            Ok(text) => text.is_none_or(|text| GracePeriod::parse(text).is_ok()),
+            Err(_) => false,
+        };
+        if !valid {
+            warnings.push(
+                "spec.drainGracePeriod is not a valid Go duration. It has no effect without \
+                 spec.drainAt; with one, the offer would not be published."
+                    .to_owned(),
+            );
+        }
+        return Ok(Ok(None));
+    };
+    Ok(Drain::parse(at, spec.text("drainGracePeriod")?).map(Some))
+}
+
+fn conditions(resource: &Value) -> Result<BTreeSet<String>, WrongTypeError> {
+    let mut first = BTreeMap::new();
+    for condition in Fields::of(resource.get("status"), "status")?.list("conditions")? {
+        let condition = Fields::of(Some(condition), "status.conditions[]")?;
+        if let Some(kind) = condition.text("type")? {
+            let is_true = condition.text("status")? == Some("True");
+            first.entry(kind.to_owned()).or_insert(is_true);
+        }
+    }
+    Ok(first.into_iter().filter_map(|(kind, is_true)| is_true.then_some(kind)).collect())
+}
+
+fn registration(
+    spec: &Fields<'_>,
+    warnings: &mut Vec<String>,
+) -> Result<Registration, WrongTypeError> {
+    let fields = Fields::of(spec.raw("registration"), "spec.registration")?;
+    fields.flag("enabled")?;
+    let mut services = Vec::new();
+    for entry in fields.list("services")? {
+        let entry = Fields::of(Some(entry), "spec.registration.services[]")?;
+        let text = |key| entry.text(key).map(Option::unwrap_or_default);
+        services.push(Service::new(text("name")?, text("endpoint")?, text("version")?));
+    }
+    let image = fields.text("image")?.filter(|image| !image.is_empty());
+    if image.is_some_and(|image| !is_image(image)) {
+        warnings.push(
+            "spec.registration.image is not a public https, ipfs:// or data:image/ URL, so \
+             documents show the default image."
+                .to_owned(),
+        );
+    }
+    Ok(Registration {
+        name: fields.text("name")?.filter(|name| !name.trim().is_empty()).map(str::to_owned),
+        description: fields.text("description")?.filter(|text| !text.is_empty()).map(str::to_owned),
+        image: image.filter(|image| is_image(image)).map(str::to_owned),
+        services,
+        supported_trust: fields.texts("supportedTrust")?,
+        skills: fields.texts("skills")?,
+        domains: fields.texts("domains")?,
+        metadata: fields.text_map("metadata")?,
+        provenance: spec.text_map("provenance")?,
+    })
+}
