@@ -11,7 +11,7 @@ use crate::{
     offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
     registration::{
         Availability, Document, Explanation, OfferState, OnChainFacts, Projection, PublishedOffer,
-        Reason, RegistrationEntry, Registrations, entries,
+        Reason, RegistrationEntry, Registrations, WELL_KNOWN_PATH, entries,
     },
 };
 
@@ -261,7 +261,7 @@ fn agents(
         });
         ListedAgent {
             anchoring: anchored.collect(),
-            document: format!("{origin}/.well-known/agent-registration.json"),
+            document: format!("{origin}{WELL_KNOWN_PATH}"),
             active: document.active,
             registrations: entries(&document.registrations),
             offers,

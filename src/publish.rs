@@ -1,4 +1,4 @@
-//! World and calendar in, published catalog out.
+//! Publishes a catalog whenever the world or the clock changes what it says.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,11 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The wall clock may be stepped while a timer sleeps, so every sleep is short and the calendar is read again.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// The wall clock may be stepped while a timer sleeps, so the clock is read at least this often.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
-/// Publishes a new catalog whenever the world or the calendar changes. Ends when the source does.
+/// Republishes on every change of the world or of the learned ids, and when a drain ends. Returns
+/// when the sender of `world` is dropped.
 pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
     mut learned: watch::Receiver<OnChainFacts>,
@@ -31,14 +32,14 @@ pub(crate) async fn run(
         let sleep = tokio::time::sleep_until(Instant::now() + next);
         tokio::select! {
             changed = world.changed() => if changed.is_err() { return },
-            // Whoever learns ids may end; what it learned stays.
+            // Anchoring may end; the ids that it has learned remain published.
             Ok(()) = learned.changed() => {}
             () = sleep => {}
         }
     }
 }
 
-/// Publishes what is true now and says how long at most to wait before asking again.
+/// Publishes the catalog of this instant. Returns how long it is valid, 30 s at most.
 fn publish(
     observed: &Observation,
     learned: &OnChainFacts,
@@ -46,7 +47,7 @@ fn publish(
     clock: Clock,
     catalog: &watch::Sender<Shared>,
 ) -> Duration {
-    let Some(world) = &observed.world else { return LONGEST_SLEEP };
+    let Some(world) = &observed.world else { return MAX_SLEEP };
     let now = clock.now();
     let ids = learned.ids(&world.identity.registrations);
     let projection = project(&world.offers, &ids, &world.public_url, rules, now);
@@ -63,13 +64,13 @@ fn publish(
     if last.is_none() {
         tracing::info!(
             offers.seen = built.explanations.len(),
-            "The first complete world is published"
+            "Published the first complete world"
         );
     }
     catalog.send_replace(Some(Arc::new(built)));
     let until = next_change.and_then(|next| (next - clock.now()).to_std().ok());
-    // An instant that has passed meanwhile is due at once; never a nap of zero in a loop, since `project` moves past it.
-    next_change.map_or(LONGEST_SLEEP, |_| until.unwrap_or_default().min(LONGEST_SLEEP))
+    // If the instant has passed, republish now; this cannot spin because `project` always advances.
+    next_change.map_or(MAX_SLEEP, |_| until.unwrap_or_default().min(MAX_SLEEP))
 }
 
 #[cfg(test)]

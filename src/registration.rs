@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use self::document::fragment;
 pub(crate) use self::{
-    document::{AgentProfile, Availability, Document, ServiceEntry},
+    document::{AgentProfile, Availability, Document, ServiceEntry, WELL_KNOWN_PATH},
     identity::{
         AgentId, AgentRegistry, Identity, Ids, OnChainAgent, OnChainFacts, OnChainId,
         RegistrationEntry, Registrations, entries,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     catalog::{Catalog, ListedOffer},
     offer::Hostname,
-    registration::{AgentId, AgentRegistry, OfferState, Registrations},
+    registration::{AgentId, AgentRegistry, OfferState, Registrations, WELL_KNOWN_PATH},
 };
 
 /// Which agents the operator anchors, and as whom.
@@ -74,7 +74,7 @@ impl AnchorPolicy {
             earlier_keys: earlier
                 .map(|owner| AnchorKey::derive(registry, &owner, &agent))
                 .collect(),
-            uri: format!("{origin}/.well-known/agent-registration.json"),
+            uri: format!("{origin}{WELL_KNOWN_PATH}"),
             readiness,
             adopt: self.adopt.get(&(registry.chain_id, agent.clone())).copied(),
             known: identity.get(registry).copied(),

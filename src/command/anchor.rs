@@ -7,9 +7,11 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use tokio::task::JoinSet;
 
 use super::{
-    ReadIds, project_at, read_once,
+    ReadIds,
+    pipeline::{Pipeline, start_pipeline},
+    project_at, read_once,
     signals::Signals,
-    world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
+    supervise::{Ended, first_to_end, supervised},
 };
 use crate::{
     anchor::{
@@ -41,7 +43,7 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
 pub(super) fn start_anchoring(
     config: AnchorConfig,
-    watched: &WatchedWorld,
+    watched: &Pipeline,
     tasks: &mut JoinSet<Ended>,
 ) {
     let sources = sources(watched);
@@ -90,7 +92,7 @@ pub(super) fn start_anchoring(
 }
 
 /// What anchoring needs of a world that is watched.
-fn sources(watched: &WatchedWorld) -> Sources {
+fn sources(watched: &Pipeline) -> Sources {
     Sources {
         catalog: watched.catalog.clone(),
         clock: watched.clock,
@@ -141,7 +143,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     }
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let watched = watch_world(offers, &mut tasks).await?;
+    let watched = start_pipeline(offers, &mut tasks).await?;
     let sources = sources(&watched);
     let ledger = SharedJournal::new(file, remembered, watched.learned.clone());
     let anchored = async move { run::run(&mut anchoring, sources, ledger).await };

@@ -1,4 +1,4 @@
-//! `registrar render`: one document's exact bytes.
+//! `registrar render`: the exact bytes of one document.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use crate::{
     cli::{Agent, RenderArgs},
     clock::Clock,
     offer::OfferId,
-    registration::{Document, Projection},
+    registration::{Document, Explanation, Projection},
 };
 
 pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
@@ -32,7 +32,7 @@ fn document<'a>(projection: &'a Projection, agent: &Agent) -> Result<&'a Documen
         Agent::Default => Ok(&projection.default),
         Agent::Host(host) => {
             let agent = projection.hosts.get(host).map(|agent| &agent.document);
-            agent.ok_or_else(|| format!("NotFound: no offer claims the host {host}"))
+            agent.ok_or_else(|| format!("NotFound: no offer claims host {host}"))
         }
         Agent::Offer(id) => {
             let published = projection.published.iter().find(|offer| offer.id == *id);
@@ -43,8 +43,8 @@ fn document<'a>(projection: &'a Projection, agent: &Agent) -> Result<&'a Documen
 
 fn unpublished(projection: &Projection, id: &OfferId) -> String {
     match projection.explanations.iter().find(|explanation| explanation.id == *id) {
-        Some(told) => {
-            format!("{}: {id} is not published. {} {}", told.reason, told.message, told.fix)
+        Some(Explanation { reason, message, fix, .. }) => {
+            format!("{reason}: {id} is not published. {message} {fix}")
         }
         None => format!("NotFound: there is no offer {id}"),
     }

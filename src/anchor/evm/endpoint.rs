@@ -11,7 +11,7 @@ use alloy::{
 use url::Url;
 
 use super::transport::Post;
-use crate::telemetry::with_causes;
+use crate::error_chain::with_causes;
 
 /// No single answer takes longer.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);

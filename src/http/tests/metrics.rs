@@ -172,9 +172,9 @@ async fn ages_are_read_at_the_scrape_and_unknown_ones_are_nan() {
     let site = Site::empty(NOON);
     assert_eq!(ages(&scrape(&site).await), ["NaN"; 4]);
     site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
-    site.admin.vitals.complete_at(tokio::time::Instant::now());
+    site.admin.health.complete_at(tokio::time::Instant::now());
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
-    site.admin.vitals.responded();
+    site.admin.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert_eq!(ages(&scrape(&site).await), ["2.0", "62.0", "62.0", "538.0"]);
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
@@ -239,7 +239,7 @@ async fn every_answer_is_counted_once_under_its_route() {
 #[tokio::test(start_paused = true)]
 async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
     let site = troubled();
-    site.admin.vitals.responded();
+    site.admin.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(3)).await;
     let answer = site.get_admin("/readyz?verbose").await.json();
     let expected = serde_json::json!({

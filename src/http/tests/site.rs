@@ -65,7 +65,7 @@ impl Site {
             metrics: Metrics::new(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
-        let admin = Admin { reader, vitals: SourceHealth::default(), stopping };
+        let admin = Admin { reader, health: SourceHealth::default(), stopping };
         Self {
             catalog,
             observed,

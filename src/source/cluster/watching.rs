@@ -25,10 +25,10 @@ use super::{
     id_of, tunnel_of,
 };
 use crate::{
+    error_chain::with_causes,
     offer::{OfferId, ParsedOffer},
     registration::Identity,
     source::{Scope, SourceHealth},
-    telemetry::with_causes,
 };
 
 /// Watches end after this long and are opened again, seconds. The library gives a silent one up 5 s later.
