@@ -26,7 +26,8 @@ use crate::{
 };
 
 const CRDS: &str = include_str!("../deploy/crds.yaml");
-/// The placeholder of `explain` when the public URL is unknown; the name can never exist (RFC 2606).
+/// The placeholder of `explain` when the public URL is unknown; the name can never exist (RFC
+/// 2606).
 const NO_PUBLIC_URL: &str = "https://public-url.invalid";
 
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -64,7 +65,8 @@ enum ReadIds {
     No,
 }
 
-/// Reads the world once. A source that is incomplete is an error; other problems are printed on stderr.
+/// Reads the world once. A source that is incomplete is an error; other problems are printed on
+/// stderr.
 async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> {
     match &config.source {
         OfferSource::Files { root, public_url } => {

@@ -4,7 +4,8 @@ use std::error::Error;
 
 /// Formats an error and its causes as `error: cause: cause`.
 ///
-/// Many libraries repeat the cause in their own message; a cause that the text already contains is left out.
+/// Many libraries repeat the cause in their own message; a cause that the text already contains is
+/// left out.
 pub(crate) fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -30,8 +30,8 @@ pub(super) struct Pipeline {
 
 /// Starts the source and the publisher.
 ///
-/// Fails if the manifests' path cannot be read or the kubeconfig cannot be used. A source that fails
-/// later is retried forever.
+/// Fails if the manifests' path cannot be read or the kubeconfig cannot be used. A source that
+/// fails later is retried forever.
 pub(super) async fn start_pipeline(
     offers: OfferConfig,
     tasks: &mut JoinSet<Ended>,

@@ -77,8 +77,8 @@ async fn livez(State(admin): State<Admin>) -> Result<&'static str, ProblemDetail
     if silent > HEARTBEAT_LIMIT { Err(ProblemDetails::stuck(silent.as_secs())) } else { Ok("ok\n") }
 }
 
-/// Always succeeds: settings are valid and both listeners are bound. A missing source must not cause
-/// restarts.
+/// Always succeeds: settings are valid and both listeners are bound. A missing source must not
+/// cause restarts.
 async fn startupz() -> &'static str {
     "ok\n"
 }
@@ -130,8 +130,8 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     response
 }
 
-/// Problems that do not belong to one offer: those of the source, and documents that are too large for
-/// some readers.
+/// Problems that do not belong to one offer: those of the source, and documents that are too large
+/// for some readers.
 fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     let mut problems = admin.reader.observed.borrow().problems.clone();
     let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());

@@ -22,8 +22,8 @@ pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-regist
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The methods of a document path. Document paths have no layers, so these handlers answer preflights
-/// and count responses themselves.
+/// The methods of a document path. Document paths have no layers, so these handlers answer
+/// preflights and count responses themselves.
 pub(super) fn methods<T: 'static>(
     route: &'static str,
     handler: impl Handler<T, CatalogReader>,
@@ -97,8 +97,8 @@ impl<S: Send + Sync> FromRequestParts<S> for OfferPath {
     }
 }
 
-/// The host that a request is for. The authority of the request target takes precedence over the `Host`
-/// header (RFC 9112, section 3.2.2).
+/// The host that a request is for. The authority of the request target takes precedence over the
+/// `Host` header (RFC 9112, section 3.2.2).
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
     let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
     Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)

@@ -154,7 +154,8 @@ impl ProblemDetails {
     /// `parameter` is the rejected `name=value`.
     pub(crate) fn invalid_query(parameter: &str) -> Self {
         let detail = format!("The query parameter {parameter} is invalid.");
-        let fix = "Set limit to a number from 1 to 1000, and cursor to the next member of an earlier response.";
+        let fix = "Set limit to a number from 1 to 1000, and cursor to the next member of an earlier \
+                   response.";
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
@@ -164,8 +165,8 @@ impl ProblemDetails {
         Self::new(StatusCode::NOT_FOUND, Code::NotFound, "There is no such published offer.", fix)
     }
 
-    /// An enabled offer that is not published. Only fixed sentences are public, because the content of
-    /// an offer may be confidential.
+    /// An enabled offer that is not published. Only fixed sentences are public, because the content
+    /// of an offer may be confidential.
     pub(crate) fn unpublished(reason: Reason) -> Self {
         Self::new(StatusCode::NOT_FOUND, Code::Offer(reason), reason.meaning(), reason.fix())
     }

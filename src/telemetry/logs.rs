@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use tracing_subscriber::EnvFilter;
 
-/// The filter used when `RUST_LOG` is not set. The Kubernetes client is silenced because `source` logs every
-/// interruption itself, once.
+/// The filter used when `RUST_LOG` is not set. The Kubernetes client is silenced because `source`
+/// logs every interruption itself, once.
 const DEFAULT_FILTER: &str = "info,kube_runtime=off,kube_client=off";
 
 /// The form of log lines.

@@ -106,7 +106,8 @@ pub(crate) struct ScrapeValues {
     pub(crate) since_complete: Option<Duration>,
     /// Seconds since the default document changed; `None` before the first document.
     pub(crate) document_age: Option<f64>,
-    /// Seconds until the clock alone changes a document, negative when overdue; `None` if it never does.
+    /// Seconds until the clock alone changes a document, negative when overdue; `None` if it never
+    /// does.
     pub(crate) next_change: Option<f64>,
 }
 

@@ -1,4 +1,5 @@
-//! The rule kept here: a validator names exact bytes, and no answer is given, kept or confirmed past its end.
+//! The rule kept here: a validator names exact bytes, and no answer is given, kept or confirmed
+//! past its end.
 
 use std::{io::Read, time::Duration};
 

@@ -1,5 +1,5 @@
-//! openapi.yaml against what is really served, both ways: whatever is asked in whatever state, the answer is
-//! documented, and whatever is documented was seen.
+//! openapi.yaml against what is really served, both ways: whatever is asked in whatever state, the
+//! answer is documented, and whatever is documented was seen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

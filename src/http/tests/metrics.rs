@@ -12,8 +12,8 @@ use crate::{
     testing::{NOON, offer},
 };
 
-/// Type and label names of a metric, by the name of its samples.
-type Metrics = BTreeMap<String, (String, BTreeSet<String>)>;
+/// Type and label names of each metric, by the name of its samples.
+type Families = BTreeMap<String, (String, BTreeSet<String>)>;
 
 /// One line of a scrape: name, labels in order, value.
 fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
@@ -25,9 +25,9 @@ fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
 }
 
 /// What a scrape holds, checked line by line as OpenMetrics text.
-fn scraped(text: &str) -> Metrics {
+fn scraped(text: &str) -> Families {
     let text = text.strip_suffix("# EOF\n").unwrap();
-    let (mut metrics, mut explained) = (Metrics::new(), BTreeSet::new());
+    let (mut metrics, mut explained) = (Families::new(), BTreeSet::new());
     let mut family = ("", "");
     for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
@@ -54,7 +54,7 @@ fn scraped(text: &str) -> Metrics {
 }
 
 /// What docs/metrics.md lists.
-fn documented() -> Metrics {
+fn documented() -> Families {
     let page = include_str!("../../../docs/metrics.md");
     let rows = page.lines().filter(|line| line.starts_with("| `"));
     let words = |cell: &str| -> BTreeSet<String> {
@@ -303,12 +303,12 @@ async fn debug_offers_explains_every_offer_seen() {
     let answer = site.get_admin("/debug/offers").await.json();
     assert_eq!(answer["problems"][0]["about"], "a.yaml");
     let offers = answer["offers"].as_array().unwrap();
-    let told: Vec<_> = offers
+    let reasons: Vec<_> = offers
         .iter()
-        .map(|told| ["name", "state", "reason"].map(|key| told[key].as_str().unwrap()))
+        .map(|offer| ["name", "state", "reason"].map(|key| offer[key].as_str().unwrap()))
         .collect();
     assert_eq!(
-        told,
+        reasons,
         [
             ["chat", "published", "Published"],
             ["disabled", "unpublished", "Disabled"],
@@ -324,7 +324,7 @@ async fn debug_offers_explains_every_offer_seen() {
     let dropped = offers[0]["droppedServices"].as_array().unwrap();
     assert_eq!(dropped.len(), 1);
     assert_eq!((&dropped[0]["index"], &dropped[0]["code"]), (&0.into(), &"NotHttps".into()));
-    assert!(offers.iter().all(|told| !told["fix"].as_str().unwrap().is_empty()));
+    assert!(offers.iter().all(|offer| !offer["fix"].as_str().unwrap().is_empty()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,5 @@
-//! Routes and what they answer: by host, by offer, misses, wrong methods, and before everything is known.
+//! Routes and what they answer: by host, by offer, misses, wrong methods, and before everything is
+//! known.
 
 use std::sync::atomic::Ordering;
 

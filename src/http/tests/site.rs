@@ -1,4 +1,5 @@
-//! A site to send requests to: both routers over a catalog that the test publishes, under paused time.
+//! A site to send requests to: both routers over a catalog that the test publishes, under paused
+//! time.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
