@@ -1,4 +1,5 @@
-//! Settings of anchoring: each that is missing or bad is named before anything is listened on, signed or written.
+//! Settings of anchoring: each that is missing or bad is named before anything is listened on,
+//! signed or written.
 
 use std::{fs, path::PathBuf};
 
@@ -71,7 +72,8 @@ impl Settings {
         self
     }
 
-    /// Sets what stands in `NAME VALUE` words: alone it is left out, with a value it takes the old one's place.
+    /// Sets what stands in `NAME VALUE` words: alone it is left out, with a value it takes the old
+    /// one's place.
     fn change(&mut self, changes: &[&str]) {
         for change in changes {
             match change.split_once(' ') {

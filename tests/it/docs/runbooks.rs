@@ -163,7 +163,7 @@ async fn bytes_that_a_lost_journal_knew_are_waited_for_and_then_signed_over_at_t
         assert_eq!(stage.reason("default"), "PendingUnknown", "{decision}");
     }
     stage.once(&[]);
-    assert_eq!(stage.lane()["slot"]["nonce"], 0);
+    assert_eq!(stage.status()["openSlot"]["nonce"], 0);
     // Either may win the nonce, and one does.
     for _ in 0..4 {
         stage.node.mine(3).await;

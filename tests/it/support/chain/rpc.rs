@@ -153,7 +153,8 @@ impl Rpc {
         parsed(&self.call("eth_sendTransaction", json!([transaction])).await)
     }
 
-    /// The receipt of a transaction that succeeds, with a block mined for it where the node mines only when told.
+    /// The receipt of a transaction that succeeds, with a block mined for it where the node mines
+    /// only when told.
     pub async fn included(&self, hash: B256) -> Receipt {
         let receipt = self.settled(hash).await;
         assert!(receipt.succeeded, "reverted: {receipt:?}");

@@ -21,7 +21,8 @@ pub struct Door {
 }
 
 struct State {
-    /// Bound and never listening: keeps the port ours while down, and the operating system refuses connections to it.
+    /// Bound and never listening: keeps the port ours while down, and the operating system refuses
+    /// connections to it.
     _holder: TcpSocket,
     listener: Option<TcpListener>,
     lines: Vec<Weak<std::net::TcpStream>>,

@@ -6,7 +6,8 @@ use super::{Fault, Proxy};
 
 type Condition = Box<dyn Fn(&Value) -> bool + Send + Sync>;
 
-/// A rule in the making: `proxy.on("eth_call").nth(2).then(Fault::Refuse)`. Applies always unless told otherwise.
+/// A rule in the making: `proxy.on("eth_call").nth(2).then(Fault::Refuse)`. Applies always unless
+/// told otherwise.
 #[must_use = "a rule without a fault does nothing"]
 pub struct Rule<'a> {
     proxy: &'a Proxy,
