@@ -297,8 +297,8 @@ fn what_only_some_verbs_need_is_asked_for_by_them() {
     for verb in &VERBS[2..] {
         let printed = settings.run(verb);
         assert_eq!(printed.code, Some(2), "{}", printed.stderr);
-        for told in ["--account", OTHER, ACCOUNT] {
-            assert!(printed.stderr.contains(told), "{told}: {}", printed.stderr);
+        for expected in ["--account", OTHER, ACCOUNT] {
+            assert!(printed.stderr.contains(expected), "{expected}: {}", printed.stderr);
         }
         assert!(!printed.stderr.contains(&KEY[2..10]), "{}", printed.stderr);
     }

@@ -269,21 +269,21 @@ fn explain_says_why_in_text_and_in_json() {
     let explain = |more: &[&str]| {
         registrar(&[&["explain", "--offers", dir.path().to_str().unwrap()], more].concat())
     };
-    let told = explain(&[]);
-    assert_eq!(told.code, Some(0));
+    let printed = explain(&[]);
+    assert_eq!(printed.code, Some(0));
     for part in [
         "llm/chat  published  Published",
         "llm/slip  unpublished  InvalidDrain",
         "\"1 hour\"",
         "fix: ",
     ] {
-        assert!(told.stdout.contains(part), "{part}: {}", told.stdout);
+        assert!(printed.stdout.contains(part), "{part}: {}", printed.stdout);
     }
-    let told = explain(&["--json", "llm/slip"]);
-    let told: Value = serde_json::from_str(&told.stdout).unwrap();
-    let keys: Vec<_> = told[0].as_object().unwrap().keys().map(String::as_str).collect();
+    let printed = explain(&["--json", "llm/slip"]);
+    let explained: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let keys: Vec<_> = explained[0].as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["droppedServices", "fix", "message", "name", "namespace", "reason", "state"]);
-    assert_eq!(told.as_array().unwrap().len(), 1);
+    assert_eq!(explained.as_array().unwrap().len(), 1);
     let missing = explain(&["llm/nobody"]);
     assert_eq!(missing.code, Some(1));
     assert!(missing.stderr.contains("llm/nobody"), "{}", missing.stderr);

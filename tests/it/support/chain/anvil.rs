@@ -14,8 +14,8 @@ use crate::support::{leash::Leash, process::eventually};
 
 /// A running anvil, reached over its [`Rpc`]. Killed when dropped, and when the test process ends.
 ///
-/// Unless told otherwise it mines each transaction at once, and at head `n` block `n - 1` is safe
-/// and `n - 2` is final.
+/// By default it mines each transaction at once, and at head `n` block `n - 1` is safe and `n - 2` is
+/// final.
 pub struct Anvil {
     leash: Option<Leash>,
     child: Child,
@@ -137,7 +137,7 @@ async fn launch(args: &[String], dir: &TempDir, port: u16) -> (Child, u16) {
     (child, listening.unwrap())
 }
 
-/// The program itself: the package's script would leave it running when killed.
+/// The program itself, because the script of the package does not pass signals on.
 fn binary() -> PathBuf {
     let system = match std::env::consts::OS {
         "macos" => "darwin",

@@ -215,13 +215,13 @@ async fn a_registration_with_uri_and_metadata_says_so_in_this_order() {
     let order = [TRANSFER, METADATA_UPDATE, REGISTERED, METADATA_SET, METADATA_SET, METADATA_SET];
     assert_eq!(topics(&receipt), order);
     let second = U256::from(1);
-    let told: Vec<MetadataSet> = receipt.logs[3..].iter().map(read).collect();
+    let set: Vec<MetadataSet> = receipt.logs[3..].iter().map(read).collect();
     let expected = [
         metadata_set(second, "agentWallet", world.seller.as_slice()),
         metadata_set(second, "x402", b"{\"x402\":true}"),
         metadata_set(second, "registrar.key", &[7; 20]),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(set, expected);
     assert_eq!(world.ask(get_metadata(second, "registrar.key")).await, [7; 20][..]);
     assert_eq!(world.ask(tokenURICall { agentId: second }).await, URI);
 }

@@ -26,7 +26,7 @@ struct State {
     _holder: TcpSocket,
     listener: Option<TcpListener>,
     lines: Vec<Weak<std::net::TcpStream>>,
-    /// The accepting task, to be told of a new listener.
+    /// The accepting task, woken when there is a new listener.
     waker: Option<Waker>,
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// Changes a result.
 pub type Rewriting = Arc<dyn Fn(Value) -> Value + Send + Sync>;
 
-/// What becomes of a call.
+/// What happens to a call.
 ///
 /// In a batch, the calls are delivered one by one, each by its own fault. Faults of the whole HTTP
 /// request or reply (marked *whole*) are those of the whole batch, the first one found; no call of
@@ -49,7 +49,7 @@ pub enum Fault {
     Delivered(Box<Fault>),
 }
 
-/// The parts that faults are made of.
+/// A fault, broken down into the steps of an exchange.
 pub struct Plan {
     pub deliveries: u32,
     pub upstream: usize,
