@@ -1,4 +1,4 @@
-//! Metrics: docs/metrics.md against a scrape, both ways, and what the numbers say.
+//! Metrics: docs/metrics.md against a scrape, both ways, and the values of the metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -98,7 +98,7 @@ fn troubled() -> Site {
     site
 }
 
-/// How a chain stands where everything is as it should be.
+/// A chain on which one agent is anchored.
 fn anchored() -> ChainStats {
     let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
     ChainStats {
