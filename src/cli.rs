@@ -1,4 +1,4 @@
-//! What was typed, and what it means. The only place that reads settings.
+//! The command line and the environment, parsed into checked settings. Nothing else reads settings.
 
 mod anchoring;
 mod offers;
@@ -26,20 +26,19 @@ use crate::{
 #[command(name = "registrar", version = concat!(env!("CARGO_PKG_VERSION"), " (", env!("REGISTRAR_COMMIT"), ")"))]
 #[command(
     max_term_width = 100,
-    after_help = "Every setting can be given as REGISTRAR_… in the environment, \
-    repeatable ones separated by commas. Exit codes: 0 fine, 1 failed, 2 bad usage."
+    after_help = "Each setting can also be set by its REGISTRAR_… environment variable; separate the \
+    values of a repeatable setting by commas. Exit codes: 0 success, 1 failure, 2 bad usage."
 )]
 pub(crate) struct Cli {
-    /// What to do.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 impl Cli {
-    /// Reads the command line. Ends the process with usage help if it cannot be read.
+    /// Parses the command line. Exits the process with code 2 and a usage message if it is invalid.
     pub(crate) fn read() -> Self {
         Self::try_parse().unwrap_or_else(|mut error| {
-            // A URL that slipped out of its setting may hold an API key.
+            // A misplaced URL may contain an API key, so the message must not repeat it.
             for kind in
                 [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue]
             {
@@ -53,39 +52,38 @@ impl Cli {
     }
 }
 
-/// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serves registration documents over HTTP, from a cluster or from files
     Serve(ServeArgs),
-    /// Prints one document's exact bytes, from files
+    /// Prints the exact bytes of one document, from files
     Render(RenderArgs),
-    /// Says why each offer is or is not published
+    /// Explains why each offer is published or not
     Explain(ExplainArgs),
-    /// Stops selling an offer after a grace period; announced from the moment drainAt is set
+    /// Stops selling an offer after a grace period, which documents announce immediately
     Drain(DrainArgs),
-    /// Takes a drain back, also one that has ended
+    /// Cancels a drain, including one that has ended
     Undrain(UndrainArgs),
-    /// Anchors agents in the on-chain identity registry, exactly once, without serving
+    /// Registers agents in the on-chain identity registry, exactly once, without serving
     #[command(subcommand)]
     Anchor(AnchorCommand),
     /// Prints the CustomResourceDefinitions, for a cluster without the original controller
     Crds,
-    /// Prints a completion script
+    /// Prints a shell completion script
     Completions {
-        /// The shell that will read it
+        /// The shell to generate the script for
         shell: clap_complete::Shell,
     },
 }
 
-/// The verbs under `anchor`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AnchorCommand {
-    /// Anchors as serve --anchor does, without a listener
+    /// Anchors agents as serve --anchor does, without a listener
     Run(AnchorRunArgs),
-    /// Says which transactions would be sent and why, and sends nothing
+    /// Shows which transactions would be sent and why, without sending any
     Plan(AnchorReportArgs),
-    /// Says what the journal remembers: ids, open slots, the last decision and its reasons
+    /// Shows the content of the journal: agent ids, transactions in flight, and the last decision
+    /// with its reasons
     Status(AnchorReportArgs),
 }
 
@@ -96,10 +94,10 @@ pub(crate) struct AnchorRunArgs {
     offers: OfferArgs,
     #[command(flatten)]
     anchoring: AnchorArgs,
-    /// Decide once on each chain, then end
+    /// Decide once on each chain, then exit
     #[arg(long)]
     once: bool,
-    /// The form of the log lines on stderr
+    /// The format of log lines on stderr
     #[arg(long, value_name = "FORMAT", env = "REGISTRAR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
@@ -123,7 +121,7 @@ pub(crate) struct ServeArgs {
     offers: OfferArgs,
     #[command(flatten)]
     anchoring: AnchorArgs,
-    /// The public listener's address; port 0 picks a free one
+    /// The address of the public listener; port 0 picks a free port
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -131,7 +129,7 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:8004"
     )]
     listen: SocketAddr,
-    /// The admin listener's address; port 0 picks a free one
+    /// The address of the admin listener; port 0 picks a free port
     #[arg(
         long,
         value_name = "ADDRESS",
@@ -139,13 +137,14 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:9004"
     )]
     admin_listen: SocketAddr,
-    /// The longest that an answer may be kept downstream; never past the next change that the clock will make
+    /// The longest time that a response may be cached; shorter when a drain ends sooner
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_MAX_AGE", default_value = "5s", value_parser = seconds)]
     max_age: Duration,
-    /// On SIGTERM, how long to go on serving with readiness off, so that load balancers notice; SIGINT skips it
+    /// How long to keep serving after SIGTERM with readiness off, so that load balancers notice;
+    /// SIGINT skips the delay
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_SHUTDOWN_DELAY", default_value = "5s", value_parser = seconds)]
     shutdown_delay: Duration,
-    /// The form of the log lines on stderr
+    /// The format of log lines on stderr
     #[arg(long, value_name = "FORMAT", env = "REGISTRAR_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
@@ -155,22 +154,19 @@ pub(crate) struct ServeArgs {
 pub(crate) struct RenderArgs {
     #[command(flatten)]
     offers: OfferArgs,
-    /// The instant to render for, RFC 3339; default now
+    /// The time to render the document for, RFC 3339; default now
     #[arg(long, value_name = "RFC3339", value_parser = timestamp)]
     pub(crate) at: Option<Timestamp>,
-    /// Whose document: default, host:NAME, or offer:NAMESPACE/NAME
+    /// The agent or offer to render: default, host:NAME, or offer:NAMESPACE/NAME
     #[arg(long, value_name = "AGENT", default_value = "default", value_parser = agent)]
-    pub(crate) agent: Agent,
+    pub(crate) agent: RenderTarget,
 }
 
-/// Whose document.
+/// The document that `render` prints.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Agent {
-    /// The default agent's.
+pub(crate) enum RenderTarget {
     Default,
-    /// A host's.
     Host(Hostname),
-    /// One offer's.
     Offer(OfferId),
 }
 
@@ -179,13 +175,13 @@ pub(crate) enum Agent {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     offers: OfferArgs,
-    /// The instant to judge at, RFC 3339; default now
+    /// The time to explain the offers at, RFC 3339; default now
     #[arg(long, value_name = "RFC3339", value_parser = timestamp)]
     pub(crate) at: Option<Timestamp>,
     /// Print a JSON array instead of text
     #[arg(long)]
     pub(crate) json: bool,
-    /// Only this offer
+    /// Explain only this offer
     #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
     pub(crate) offer: Option<OfferId>,
 }
@@ -193,23 +189,24 @@ pub(crate) struct ExplainArgs {
 /// `registrar drain`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The drain is announced at once: from the moment drainAt is set, documents say available: false \
-    and drainEndsAt for this offer's services, and at the end they vanish."
+    after_help = "The drain is announced immediately: as soon as drainAt is set, documents show \
+    available: false and drainEndsAt for the services of this offer. When the drain ends, documents \
+    stop listing them."
 )]
 pub(crate) struct DrainArgs {
-    /// The offer to stop
+    /// The offer to drain
     #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
     pub(crate) offer: OfferId,
-    /// How long it goes on serving, as a Go duration; default 1h
+    /// How long the offer remains in service, as a Go duration; default 1h
     #[arg(long, value_name = "DURATION", value_parser = grace, conflicts_with = "force")]
     pub(crate) grace: Option<String>,
-    /// No grace: the offer vanishes at once
+    /// End the drain immediately, without a grace period
     #[arg(long)]
     pub(crate) force: bool,
-    /// Start over when the offer drains already, or has
+    /// Start the drain again if the offer is draining or drained already
     #[arg(long)]
     pub(crate) restart: bool,
-    /// Say what would be done, and do nothing
+    /// Show what would be changed, without changing it
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -219,37 +216,30 @@ pub(crate) struct DrainArgs {
 /// `registrar undrain`
 #[derive(Debug, Args)]
 pub(crate) struct UndrainArgs {
-    /// The offer to sell again
+    /// The offer to make available again
     #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
     pub(crate) offer: OfferId,
-    /// Say what would be done, and do nothing
+    /// Show what would be changed, without changing it
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
     access: AccessArgs,
 }
 
-/// The settings of `serve`, checked.
+/// The checked settings of `serve`. See [`ServeArgs`] for the fields.
 #[derive(Debug)]
 pub(crate) struct ServeConfig {
-    /// Source and rules.
     pub(crate) offers: OfferConfig,
-    /// What is done about the chain.
     pub(crate) anchoring: AnchorConfig,
-    /// The public listener.
     pub(crate) listen: SocketAddr,
-    /// The admin listener.
     pub(crate) admin_listen: SocketAddr,
-    /// The longest that an answer may be kept downstream.
     pub(crate) max_age: Duration,
-    /// How long readiness is off before the listeners close.
     pub(crate) shutdown_delay: Duration,
-    /// The form of log lines.
     pub(crate) log_format: LogFormat,
 }
 
 impl ServeArgs {
-    /// What the settings mean. Ends the process with usage help if they cannot work together.
+    /// Checks the settings. Exits the process with code 2 if they contradict each other.
     pub(crate) fn resolve(self) -> ServeConfig {
         let Self { offers, anchoring, listen, admin_listen, max_age, shutdown_delay, log_format } =
             self;
@@ -261,7 +251,7 @@ impl ServeArgs {
 }
 
 impl AnchorRunArgs {
-    /// What the settings mean: offers, anchoring, whether to decide only once, and the log format.
+    /// Checks the settings. The flag is whether to decide only once.
     pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool, LogFormat) {
         let Self { offers, anchoring, once, log_format } = self;
         let offers = offers.resolve();
@@ -271,7 +261,7 @@ impl AnchorRunArgs {
 }
 
 impl AnchorReportArgs {
-    /// What the settings mean: offers, anchoring, and whether to print JSON.
+    /// Checks the settings. The flag is whether to print JSON.
     pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool) {
         let Self { offers, anchoring, json } = self;
         let offers = offers.resolve();
@@ -281,14 +271,14 @@ impl AnchorReportArgs {
 }
 
 impl RenderArgs {
-    /// What the settings mean. Ends the process with usage help if one is missing.
-    pub(crate) fn resolve(self) -> (OfferConfig, Agent, Option<Timestamp>) {
+    /// Checks the settings. Exits the process with code 2 if one is missing.
+    pub(crate) fn resolve(self) -> (OfferConfig, RenderTarget, Option<Timestamp>) {
         let Self { offers, at, agent } = self;
         let offers = offers.resolve();
         if matches!(offers.source, OfferSource::Cluster { .. }) {
             refuse(
                 ErrorKind::MissingRequiredArgument,
-                "--offers PATH is required: render reads manifests",
+                "--offers PATH is required, because render reads manifests",
             );
         }
         require_public_url(&offers.source);
@@ -297,7 +287,7 @@ impl RenderArgs {
 }
 
 impl ExplainArgs {
-    /// What the settings mean.
+    /// Checks the settings. The flag is whether to print JSON.
     pub(crate) fn resolve(self) -> (OfferConfig, Option<OfferId>, Option<Timestamp>, bool) {
         let Self { offers, at, json, offer } = self;
         (offers.resolve(), offer, at, json)
@@ -305,14 +295,12 @@ impl ExplainArgs {
 }
 
 impl DrainArgs {
-    /// How to reach the cluster.
     pub(crate) fn access(&self) -> Access {
         self.access.clone().resolve()
     }
 }
 
 impl UndrainArgs {
-    /// How to reach the cluster.
     pub(crate) fn access(&self) -> Access {
         self.access.clone().resolve()
     }
@@ -322,41 +310,41 @@ fn refuse(kind: ErrorKind, message: &str) -> ! {
     Cli::command().error(kind, message).exit()
 }
 
-/// A message in which no word has a URL: it may hold an API key.
+/// The message with every URL masked.
 fn without_urls(text: &str) -> String {
     let words = text.split(' ').map(|word| if word.contains("://") { "<URL>" } else { word });
     words.collect::<Vec<_>>().join(" ")
 }
 
 fn offer_id(text: &str) -> Result<OfferId, &'static str> {
-    OfferId::parse(text).ok_or("should be NAMESPACE/NAME")
+    OfferId::parse(text).ok_or("must be NAMESPACE/NAME")
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, &'static str> {
-    parse_timestamp(text).ok_or("should be an RFC 3339 time such as 2026-05-24T14:00:00Z")
+    parse_timestamp(text).ok_or("must be an RFC 3339 time such as 2026-05-24T14:00:00Z")
 }
 
-fn agent(text: &str) -> Result<Agent, &'static str> {
-    let host = |name| Hostname::parse(name).map(Agent::Host);
-    let offer = |name| OfferId::parse(name).map(Agent::Offer);
+fn agent(text: &str) -> Result<RenderTarget, &'static str> {
+    let host = |name| Hostname::parse(name).map(RenderTarget::Host);
+    let offer = |name| OfferId::parse(name).map(RenderTarget::Offer);
     match text.split_once(':') {
-        None if text == "default" => Some(Agent::Default),
+        None if text == "default" => Some(RenderTarget::Default),
         Some(("host", name)) => host(name),
         Some(("offer", name)) => offer(name),
         Some(_) | None => None,
     }
-    .ok_or("should be default, host:NAME or offer:NAMESPACE/NAME")
+    .ok_or("must be default, host:NAME or offer:NAMESPACE/NAME")
 }
 
 fn grace(text: &str) -> Result<String, String> {
     GracePeriod::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// Whole seconds, written as a number or as a Go duration.
+/// Parses whole seconds, at most a day, from a number or a Go duration.
 fn seconds(text: &str) -> Result<Duration, String> {
     let text =
         if text.bytes().all(|b| b.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() };
     let duration = GracePeriod::parse(&text).map_err(|error| error.to_string())?.duration();
     let whole = duration.subsec_nanos() == 0 && duration.as_secs() <= 86_400;
-    whole.then_some(duration).ok_or_else(|| "should be whole seconds, at most a day".to_owned())
+    whole.then_some(duration).ok_or_else(|| "must be whole seconds, at most a day".to_owned())
 }

@@ -1,11 +1,11 @@
-//! The only door to the wall clock.
+//! The only place that reads the wall clock.
 
 use chrono::{DateTime, Utc};
 
-/// Tells the time: the machine's or, in tests, a virtual one that moves with tokio's paused timer.
+/// The machine's clock or, in tests, a virtual one that moves with tokio's paused timer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
-    /// What the clock read at which instant of tokio's timer.
+    /// The virtual clock's start, and the instant of tokio's timer at which it was started.
     #[cfg(test)]
     virtual_since: Option<(DateTime<Utc>, tokio::time::Instant)>,
 }
@@ -18,7 +18,7 @@ impl Clock {
         }
     }
 
-    /// A clock that reads `epoch` now and advances as tokio's timer does.
+    /// A virtual clock that starts at `epoch`.
     #[cfg(test)]
     pub(crate) fn starting_at(epoch: DateTime<Utc>) -> Self {
         Self { virtual_since: Some((epoch, tokio::time::Instant::now())) }
@@ -30,7 +30,7 @@ impl Clock {
             return epoch
                 + chrono::TimeDelta::from_std(started.elapsed()).unwrap_or(chrono::TimeDelta::MAX);
         }
-        #[expect(clippy::disallowed_methods, reason = "this is the door")]
+        #[expect(clippy::disallowed_methods, reason = "the only place that reads the wall clock")]
         Utc::now()
     }
 }

@@ -1,31 +1,35 @@
-//! The verbs, each thin over the same core.
+//! The verbs, each a thin layer over the same core.
 
 mod anchor;
 mod drain;
 mod explain;
+mod pipeline;
 mod render;
 mod serve;
 mod signals;
-mod world;
+mod supervise;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, path::Path, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::CommandFactory;
 
 use crate::{
     cli::{Cli, Command, OfferConfig, OfferSource},
-    offer::Origin,
+    offer::{Origin, Timestamp},
     registration::{OnChainFacts, Projection, project},
-    source::{World, cluster, files::Manifests},
+    source::{
+        Scope, World,
+        cluster::{self, Access},
+        files::Manifests,
+    },
 };
 
-/// The CustomResourceDefinitions, as `deploy/` applies them.
 const CRDS: &str = include_str!("../deploy/crds.yaml");
-/// Stands in where no public URL is known and none is needed: a name that can never exist (RFC 2606).
+/// The placeholder of `explain` when the public URL is unknown; the name can never exist (RFC
+/// 2606).
 const NO_PUBLIC_URL: &str = "https://public-url.invalid";
 
-/// Runs one command to its end.
 pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve::run(args.resolve()).await,
@@ -43,7 +47,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes data to stdout. A reader that has gone is no error: it has what it wanted.
+/// Writes data to stdout. A closed pipe is not an error, because the reader has what it wanted.
 fn print(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -54,48 +58,61 @@ fn print(bytes: &[u8]) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Whether a verb needs the ids that an AgentIdentity names, and so the right to read it.
+/// Whether a verb needs the ids of the AgentIdentity, and therefore the permission to read it.
 #[derive(Clone, Copy)]
 enum ReadIds {
     Yes,
     No,
 }
 
-/// Reads a world once, for verbs that do not stay. A broken file is an error; lesser problems go to stderr.
+/// Reads the world once. A source that is incomplete is an error; other problems are printed on
+/// stderr.
 async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> {
     match &config.source {
         OfferSource::Files { root, public_url } => {
-            let public_url = public_url.clone().unwrap_or_else(assumed_public_url);
-            let observed = Manifests::new(root, config.scope.clone(), public_url).read()?;
-            observed.problems.iter().for_each(|problem| eprintln!("registrar: {problem}"));
-            let Some(world) = observed.world else {
-                bail!("the manifests cannot be read whole: see above")
-            };
-            Ok(world)
+            read_files(root, &config.scope, public_url.as_ref())
         }
         OfferSource::Cluster { access, public_url } => {
-            let client = cluster::connect(access).await?;
-            let offers = cluster::read_offers(&client, &config.scope).await?;
-            let public_url = match public_url {
-                Some(origin) => Some(origin.clone()),
-                None => cluster::read_tunnel(&client).await,
-            };
-            let public_url = public_url.unwrap_or_else(assumed_public_url);
-            let identity = match ids {
-                ReadIds::Yes => cluster::read_identity(&client, &config.scope).await?,
-                ReadIds::No => Default::default(),
-            };
-            Ok(World { offers: offers.into(), identity: identity.into(), public_url })
+            read_cluster(access, &config.scope, public_url.as_ref(), ids).await
         }
     }
 }
 
-fn assumed_public_url() -> Origin {
-    eprintln!("registrar: no --public-url is known, so ReservedHost is not judged");
-    Origin::parse(NO_PUBLIC_URL).expect("a constant origin is one")
+fn read_files(root: &Path, scope: &Scope, public_url: Option<&Origin>) -> anyhow::Result<World> {
+    let public_url = public_url.cloned().unwrap_or_else(placeholder_public_url);
+    let observed = Manifests::new(root, scope.clone(), public_url).read()?;
+    observed.problems.iter().for_each(|problem| eprintln!("registrar: {problem}"));
+    observed.world.context("the manifests are incomplete; fix the problems reported above")
 }
 
-fn project_at(world: &World, config: &OfferConfig, at: crate::offer::Timestamp) -> Projection {
+async fn read_cluster(
+    access: &Access,
+    scope: &Scope,
+    public_url: Option<&Origin>,
+    ids: ReadIds,
+) -> anyhow::Result<World> {
+    let client = cluster::connect(access).await?;
+    let offers = cluster::read_offers(&client, scope).await?;
+    let public_url = match public_url {
+        Some(origin) => Some(origin.clone()),
+        None => cluster::read_tunnel(&client).await,
+    };
+    let public_url = public_url.unwrap_or_else(placeholder_public_url);
+    let identity = match ids {
+        ReadIds::Yes => cluster::read_identity(&client, scope).await?,
+        ReadIds::No => Default::default(),
+    };
+    Ok(World { offers: offers.into(), identity: identity.into(), public_url })
+}
+
+fn placeholder_public_url() -> Origin {
+    eprintln!(
+        "registrar: the public URL is unknown, so ReservedHost is not checked; set --public-url"
+    );
+    Origin::parse(NO_PUBLIC_URL).expect("the constant is a valid origin")
+}
+
+fn project_at(world: &World, config: &OfferConfig, at: Timestamp) -> Projection {
     let ids = OnChainFacts::default().ids(&world.identity.registrations);
     project(&world.offers, &ids, &world.public_url, &config.rules, at)
 }

@@ -1,4 +1,4 @@
-//! The public listener's router: a table of contents.
+//! The public listener's router, and the layers that both routers share.
 
 pub(crate) mod admin;
 mod conditional;
@@ -33,40 +33,40 @@ use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
     offer::Timestamp,
+    registration::WELL_KNOWN_PATH,
     source::Observation,
     telemetry::Metrics,
 };
 
-/// How long a handler waits for the publisher after the catalog has run out.
+/// How long a handler waits for the next catalog after the current one has expired.
 const CATALOG_WAIT: Duration = Duration::from_millis(100);
-/// No handler takes this long; a request that does is answered 503.
+/// A request that takes longer is answered with 503. No handler needs this long.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// What handlers look things up in.
+/// What handlers read.
 #[derive(Clone, Debug)]
 pub(crate) struct CatalogReader {
-    /// The published catalog.
     pub(crate) catalog: watch::Receiver<Shared>,
-    /// What the source knows: it names what is missing.
+    /// The state of the source; it lists what is missing before the first catalog.
     pub(crate) observed: watch::Receiver<Observation>,
-    /// The time at which an answer is judged.
+    /// Decides whether the catalog is still valid.
     pub(crate) clock: Clock,
-    /// The longest that an answer may be kept downstream.
+    /// The upper bound of `max-age` in responses.
     pub(crate) max_age: Duration,
-    /// Where answers are counted.
     pub(crate) metrics: Metrics,
 }
 
-/// A catalog that is true at `now`.
+/// A catalog that is valid at `now`.
 struct Current {
     catalog: Arc<Catalog>,
     now: Timestamp,
 }
 
 impl CatalogReader {
-    /// The catalog as it is true at this moment, or the problem to answer with.
+    /// The catalog that is valid at this moment, or the problem to answer with.
     ///
-    /// An answer that has run out is never given: not by a frozen process, nor under a stepped clock.
+    /// Checked for every request, so that a process that was suspended, or whose clock was stepped,
+    /// never serves an expired catalog.
     async fn current(&self) -> Result<Current, ProblemDetails> {
         let mut catalog = self.catalog.clone();
         let waited = tokio::time::timeout(CATALOG_WAIT, async {
@@ -93,24 +93,23 @@ impl CatalogReader {
 }
 
 impl Current {
-    /// `public, max-age=N`: never past the next change that the clock will make (RFC 9111, section 5.2.2.1).
+    /// `public, max-age=N`, where N never reaches past `valid_until` (RFC 9111, section 5.2.2.1).
     fn cache_control(&self, max_age: Duration) -> HeaderValue {
         let until = self.catalog.valid_until.and_then(|end| (end - self.now).to_std().ok());
         let seconds = until.map_or(max_age, |until| until.min(max_age)).as_secs();
         HeaderValue::try_from(format!("public, max-age={seconds}"))
-            .expect("digits make a header value")
+            .expect("ASCII digits are a valid header value")
     }
 }
 
-/// The public router.
 pub(crate) fn router(reader: CatalogReader) -> Router {
     let metrics = reader.metrics.clone();
     let rest = assemble(api_routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(common_layers())
-        .layer(from_fn_with_state(metrics, count_misses));
-    // The document paths answer for themselves, without the layers: a stock stack costs a third of their speed.
+        .layer(from_fn_with_state(metrics, count_unrouted));
+    // Document paths have no layers: the stock stack costs a third of their throughput.
     document_routes()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
@@ -118,20 +117,19 @@ pub(crate) fn router(reader: CatalogReader) -> Router {
         .with_state(reader)
 }
 
-/// Every path of the public router, as it is written there and in openapi.yaml.
+/// Every path of the public router, in the notation of openapi.yaml.
 #[cfg(test)]
 pub(crate) fn paths() -> Vec<&'static str> {
     let paths = document_routes().into_iter().chain(api_routes());
     paths.map(|(path, _)| path).collect()
 }
 
-/// A path and what answers there.
 type Route<S> = (&'static str, MethodRouter<S>);
 
 fn document_routes() -> Vec<Route<CatalogReader>> {
-    use documents::{OFFER_DOCUMENT, WELL_KNOWN, methods, offer_document, well_known};
+    use documents::{OFFER_DOCUMENT, methods, offer_document, well_known};
     vec![
-        (WELL_KNOWN, methods(WELL_KNOWN, well_known)),
+        (WELL_KNOWN_PATH, methods(WELL_KNOWN_PATH, well_known)),
         (OFFER_DOCUMENT, methods(OFFER_DOCUMENT, offer_document)),
     ]
 }
@@ -146,7 +144,7 @@ fn api_routes() -> Vec<Route<CatalogReader>> {
     routes
 }
 
-/// A router of these routes, each counting its answers under its own name.
+/// Builds a router in which each route counts its responses under its own path.
 fn assemble<S: Clone + Send + Sync + 'static>(
     routes: Vec<Route<S>>,
     metrics: &Metrics,
@@ -157,7 +155,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     })
 }
 
-/// What every route off the hot path gets.
+/// The layers of every route except the document paths.
 fn common_layers() -> impl tower::Layer<
     axum::routing::Route,
     Service: tower::Service<
@@ -183,23 +181,23 @@ fn common_layers() -> impl tower::Layer<
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(from_fn(name_methods))
+        .layer(from_fn(allow_header))
         .layer(cors)
         .layer(map_response(problem::explain_bare_errors))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
 }
 
-/// Says what a path answers, OPTIONS included: CORS answers preflights in a route's place.
-async fn name_methods(request: Request, next: Next) -> Response {
-    let asked = request.method() == Method::OPTIONS;
+/// Adds `Allow` to responses to OPTIONS, which the CORS layer answers instead of the route.
+async fn allow_header(request: Request, next: Next) -> Response {
+    let is_options = request.method() == Method::OPTIONS;
     let mut response = next.run(request).await;
-    if asked {
+    if is_options {
         response.headers_mut().insert(header::ALLOW, problem::METHODS);
     }
     response
 }
 
-/// Marks an answer that its route has counted.
+/// Marks a response that its route has counted.
 #[derive(Clone)]
 struct Counted;
 
@@ -214,8 +212,9 @@ async fn count(
     response
 }
 
-/// Counts what no route did: misses, wrong methods, preflights, and what layers answered in a route's place.
-async fn count_misses(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+/// Counts responses that no route has counted: unknown paths, wrong methods, preflights, and errors
+/// from layers.
+async fn count_unrouted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.extensions().get::<Counted>().is_none() {
         metrics.answered("none", response.status().as_u16());

@@ -1,13 +1,14 @@
 //! The registrar: publishes Kubernetes ServiceOffers as ERC-8004 agent registrations.
 //!
-//! Facts come in (offers, agent ids, the clock), [`registration::project`] decides, and bytes go out. The crate is one
-//! program: only [`run`] is public, so the compiler finds code that nothing uses.
+//! Facts come in (offers, agent ids, the clock), [`registration::project`] decides, and bytes go
+//! out. Only [`run`] is public, so the compiler finds code that nothing uses.
 
 mod anchor;
 mod catalog;
 mod cli;
 mod clock;
 mod command;
+mod error_chain;
 mod http;
 mod offer;
 mod publish;
@@ -21,16 +22,17 @@ mod tests;
 
 use std::process::ExitCode;
 
-/// Runs the program: reads the command line, carries out the verb, and reports an error on stderr.
+/// Reads the command line, runs the verb, and reports an error on stderr.
 ///
-/// Ends the process itself, with exit code 2, on bad usage. Must run inside a tokio runtime.
+/// Exits the process with code 2 on bad usage. Must run inside a tokio runtime.
 pub async fn run() -> ExitCode {
-    // One provider for the Kubernetes client and the chain's alike; nobody installed another before.
+    // The Kubernetes and the JSON-RPC client share this provider. It fails only if one is
+    // installed already, and nothing ran before.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match command::run(cli::Cli::read()).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("registrar: {}", telemetry::with_causes(error.as_ref()));
+            eprintln!("registrar: {}", error_chain::with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! The binary: the library's [`registrar::run`] in a tokio runtime.
+//! Runs [`registrar::run`] in a tokio runtime.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! World and calendar in, published catalog out.
+//! Publishes a catalog whenever the world or the clock changes what it says.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,8 +12,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The wall clock may be stepped while a timer sleeps, so every sleep is short and the calendar is read again.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// The wall clock may be stepped while a timer sleeps, so the clock is read at least this often.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
 
 /// What the publisher publishes: documents for `http`, and what anchoring needs to know of them.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub(crate) struct Outputs {
     pub(crate) agents: watch::Sender<Option<Arc<PublishedAgents>>>,
 }
 
-/// Publishes whenever the world, the facts from the chain or the calendar change. Ends when the source does.
+/// Republishes on every change of the world or of the facts from the chain, and when a drain ends.
+/// Returns when the sender of `world` is dropped.
 pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
     mut on_chain: watch::Receiver<OnChainFacts>,
@@ -46,7 +47,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Publishes what is true now and returns how long at most to wait before publishing again.
+/// Publishes the catalog of this instant. Returns how long it is valid, 30 s at most.
 fn publish(
     observed: &Observation,
     on_chain: &OnChainFacts,
@@ -54,7 +55,7 @@ fn publish(
     clock: Clock,
     outputs: &Outputs,
 ) -> Duration {
-    let Some(world) = &observed.world else { return LONGEST_SLEEP };
+    let Some(world) = &observed.world else { return MAX_SLEEP };
     let now = clock.now();
     let identity = &world.identity.registrations;
     let projection = project(&world.offers, &on_chain.ids(identity), &world.public_url, rules, now);
@@ -72,13 +73,13 @@ fn publish(
     if last.is_none() {
         tracing::info!(
             offers.seen = built.explanations.len(),
-            "The first complete world is published"
+            "Published the first complete world"
         );
     }
     outputs.catalog.send_replace(Some(Arc::new(built)));
     // If the instant has passed, republish now; this cannot spin because `project` always advances.
     let until = next_change.map(|next| (next - clock.now()).to_std().unwrap_or_default());
-    until.map_or(LONGEST_SLEEP, |until| until.min(LONGEST_SLEEP))
+    until.map_or(MAX_SLEEP, |until| until.min(MAX_SLEEP))
 }
 
 #[cfg(test)]

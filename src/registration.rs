@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::agent::Registrations;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
-    document::{AgentProfile, Availability, Document, ServiceEntry},
+    document::{AgentProfile, Availability, Document, ServiceEntry, WELL_KNOWN_PATH},
     identity::Identity,
     json::encode,
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
@@ -35,9 +35,6 @@ use crate::offer::{
     Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
     resolve_claims,
 };
-
-/// Where an agent's document is served on each origin.
-pub(crate) const WELL_KNOWN_PATH: &str = "/.well-known/agent-registration.json";
 
 /// The operator's settings for documents.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    error_chain::with_causes,
     registration::PublishedAgents,
     telemetry::{ChainStats, Metrics},
 };
@@ -83,7 +84,7 @@ async fn run_chain(
         };
         match reconciler.reconcile(target, &published).await {
             Ok(state) => sources.metrics.anchored(&chain_stats(&state, target)),
-            Err(error) => return crate::telemetry::with_causes(&error),
+            Err(error) => return with_causes(&error),
         }
         tokio::time::sleep(interval).await;
     }

@@ -1,4 +1,4 @@
-//! Settings of every verb that reads offers: where they come from, and how they become documents.
+//! Settings of every verb that reads offers: their source, and the rules for publishing them.
 
 use std::{
     collections::BTreeSet,
@@ -15,46 +15,48 @@ use crate::{
     source::{Scope, cluster::Access, parse_selector, parse_yaml},
 };
 
-/// Condition types that a ServiceOffer in a cluster needs; manifests in files have no controller that sets any.
+/// The default of `--required-conditions` in a cluster. Manifests in files have no controller that
+/// sets conditions, so the default for files is empty.
 const CLUSTER_CONDITIONS: [&str; 4] =
     ["ModelReady", "UpstreamHealthy", "PaymentGateReady", "RoutePublished"];
 
-/// Where offers come from, and how they become documents. Every verb that reads offers takes these.
 #[derive(Debug, Args)]
 pub(crate) struct OfferArgs {
-    /// Manifests to read instead of a cluster: a file, or a folder of *.yaml, *.yml and *.json
+    /// Read manifests instead of a cluster: a file, or a folder of *.yaml, *.yml and *.json files
     #[arg(long, value_name = "PATH", env = "REGISTRAR_OFFERS")]
     offers: Option<PathBuf>,
-    /// Only offers of this namespace; repeatable, default all
+    /// Read only offers in this namespace; repeatable, default all
     #[arg(long = "namespace", value_name = "NAMESPACE", env = "REGISTRAR_NAMESPACE", value_delimiter = ',', value_parser = namespace)]
     namespaces: Vec<String>,
-    /// Only offers with these labels, as kubectl -l takes them
+    /// Read only offers with these labels, in the syntax of kubectl -l
     #[arg(long, value_name = "SELECTOR", env = "REGISTRAR_SELECTOR", value_parser = parse_selector)]
     selector: Option<Selector>,
-    /// The AgentIdentity that names the agent's on-chain ids, or none to do without the kind
+    /// The AgentIdentity with the agent's on-chain ids, or none to not read the kind
     #[arg(long, value_name = "NAMESPACE/NAME", env = "REGISTRAR_IDENTITY", default_value = "x402/default", value_parser = identity)]
     identity: IdentityArg,
-    /// The origin of all published URLs, such as https://agents.example; in a cluster, default is the tunnelURL of
-    /// ConfigMap obol-frontend/obol-stack-config
+    /// The origin of all published URLs, such as https://agents.example; the default in a cluster
+    /// is the tunnelURL of ConfigMap obol-frontend/obol-stack-config
     #[arg(long, value_name = "URL", env = "REGISTRAR_PUBLIC_URL", value_parser = origin)]
     public_url: Option<Origin>,
-    /// A YAML file with name, description, image, supportedTrust, metadata and provenance of the default agent, each on
-    /// its own; what it leaves out comes from the oldest published offer
+    /// A YAML file with any of name, description, image, supportedTrust, metadata and provenance of
+    /// the default agent; the oldest published offer supplies the others
     #[arg(long, value_name = "FILE", env = "REGISTRAR_PROFILE", value_parser = profile)]
     profile: Option<ProfileOverrides>,
-    /// Condition types that must be True, or none; default in a cluster ModelReady, UpstreamHealthy, PaymentGateReady
-    /// and RoutePublished, for files none
+    /// Condition types that must be True, or none; the default is ModelReady, UpstreamHealthy,
+    /// PaymentGateReady and RoutePublished in a cluster, and none for files
     #[arg(long, value_name = "A,B", env = "REGISTRAR_REQUIRED_CONDITIONS", value_delimiter = ',',
         value_parser = listed_name)]
     required_conditions: Option<Vec<String>>,
-    /// Drop a draining offer that lacks a required condition, as the original system does
+    /// Drop a draining offer whose required conditions are not all True, as the original system
+    /// does
     #[arg(long, env = "REGISTRAR_DROP_UNREADY_DRAINS", value_parser = BoolishValueParser::new())]
     drop_unready_drains: bool,
-    /// Publish only service entries with these names, generated ones (web, OASF) included; default all
+    /// Publish only service entries with these names, including generated ones (web, OASF); default
+    /// all
     #[arg(long, value_name = "A,B", env = "REGISTRAR_SERVICE_NAMES", value_delimiter = ',',
         value_parser = listed_name)]
     service_names: Option<Vec<String>>,
-    /// Cut the aggregate document above this size, newest offers first
+    /// The maximum size of the aggregate document; the newest offers are left out first
     #[arg(
         long,
         value_name = "BYTES",
@@ -66,49 +68,43 @@ pub(crate) struct OfferArgs {
     access: AccessArgs,
 }
 
-/// How a cluster is reached.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AccessArgs {
-    /// A kubeconfig file; default KUBECONFIG, ~/.kube/config, or the pod's own account
+    /// A kubeconfig file; default KUBECONFIG, ~/.kube/config, or the pod's service account
     #[arg(long, value_name = "FILE", env = "REGISTRAR_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
-    /// A context of the kubeconfig; default its current one
+    /// A context of the kubeconfig; default its current context
     #[arg(long, value_name = "NAME", env = "REGISTRAR_CONTEXT")]
     context: Option<String>,
 }
 
-/// Where offers come from.
 #[derive(Clone, Debug)]
 pub(crate) enum OfferSource {
-    /// Manifests, and the public URL that they need.
     Files {
         /// A file or a folder.
         root: PathBuf,
-        /// The origin of all published URLs, if it was given.
+        /// `None` if the setting is missing, which only some verbs allow.
         public_url: Option<Origin>,
     },
-    /// A cluster.
     Cluster {
-        /// How to reach it.
         access: Access,
-        /// The origin of all published URLs; the tunnel ConfigMap's when `None`.
+        /// `None` to take the URL from the tunnel's ConfigMap.
         public_url: Option<Origin>,
     },
 }
 
-/// The settings of every verb that reads offers, checked.
+/// The checked settings of every verb that reads offers.
 #[derive(Clone, Debug)]
 pub(crate) struct OfferConfig {
-    /// Where offers come from.
     pub(crate) source: OfferSource,
-    /// Which of them exist for us.
+    /// The objects that are read.
     pub(crate) scope: Scope,
-    /// How they become documents.
+    /// How offers become documents.
     pub(crate) rules: Rules,
 }
 
 impl OfferSource {
-    /// The public URL, if it was given.
+    /// The public URL as it was set.
     pub(crate) fn public_url(&self) -> Option<&Origin> {
         match self {
             Self::Files { public_url, .. } | Self::Cluster { public_url, .. } => {
@@ -168,7 +164,7 @@ pub(super) fn require_public_url(source: &OfferSource) {
     if let OfferSource::Files { public_url: None, .. } = source {
         refuse(
             ErrorKind::MissingRequiredArgument,
-            "--public-url URL (REGISTRAR_PUBLIC_URL) is required with --offers: documents name it everywhere",
+            "--public-url URL (REGISTRAR_PUBLIC_URL) is required with --offers, because published URLs start with it",
         );
     }
 }
@@ -186,22 +182,23 @@ fn identity(text: &str) -> Result<IdentityArg, String> {
         return Ok(IdentityArg(None));
     }
     let id = OfferId::parse(text)
-        .ok_or("should be NAMESPACE/NAME, or none to do without AgentIdentity")?;
+        .ok_or("must be NAMESPACE/NAME, or none to not read an AgentIdentity")?;
     Ok(IdentityArg(Some(id)))
 }
 
-/// One name of a list. An empty variable is a slip, not an empty list: that would publish nothing, silently.
+/// Parses one name of a list. An empty variable is rejected, because an empty list would silently
+/// publish nothing.
 fn listed_name(text: &str) -> Result<String, &'static str> {
     let name = text.trim();
     if name.is_empty() {
-        Err("holds an empty name; leave the setting out for its default")
+        Err("contains an empty name; remove the setting to use its default")
     } else {
         Ok(name.to_owned())
     }
 }
 
 fn namespace(text: &str) -> Result<String, &'static str> {
-    is_dns_name(text).then(|| text.to_owned()).ok_or("is no namespace name")
+    is_dns_name(text).then(|| text.to_owned()).ok_or("is not a valid namespace name")
 }
 
 fn origin(text: &str) -> Result<Origin, String> {
@@ -212,31 +209,38 @@ fn profile(path: &str) -> Result<ProfileOverrides, String> {
     let text = std::fs::read_to_string(Path::new(path)).map_err(|error| error.to_string())?;
     let documents = parse_yaml(&text).map_err(|error| error.to_string())?;
     let [document] = documents.as_slice() else {
-        return Err("should hold one YAML document".to_owned());
+        return Err("must contain exactly one YAML document".to_owned());
     };
-    let fields = Fields::of(Some(document), "profile").map_err(|wrong| wrong.to_string())?;
+    let fields = Fields::of(Some(document), "profile").map_err(|error| error.to_string())?;
     let known = ["name", "description", "image", "supportedTrust", "metadata", "provenance"];
     let unknown =
         document.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()));
     if let Some((key, _)) = unknown {
-        return Err(format!("has the unknown field {key:?}; known are {}", known.join(", ")));
+        return Err(format!(
+            "has the unknown field {key:?}; the known fields are {}",
+            known.join(", ")
+        ));
     }
     let text = |key: &str| -> Result<Option<String>, String> {
-        let text = fields.text(key).map_err(|wrong| wrong.to_string())?;
+        let text = fields.text(key).map_err(|error| error.to_string())?;
         match text.map(str::trim) {
-            Some("") => Err(format!("{key} is blank; leave it out to take the oldest offer's")),
+            Some("") => {
+                Err(format!("{key} is blank; remove it to use the value of the oldest offer"))
+            }
             Some(_) | None => Ok(text.map(str::to_owned)),
         }
     };
     let texts = |key: &str| {
-        fields.raw(key).map(|_| fields.texts(key)).transpose().map_err(|wrong| wrong.to_string())
+        fields.raw(key).map(|_| fields.texts(key)).transpose().map_err(|error| error.to_string())
     };
     let map = |key: &str| {
-        fields.raw(key).map(|_| fields.text_map(key)).transpose().map_err(|wrong| wrong.to_string())
+        fields.raw(key).map(|_| fields.text_map(key)).transpose().map_err(|error| error.to_string())
     };
     let image = text("image")?;
     if image.as_deref().is_some_and(|image| !is_image(image)) {
-        return Err("image is no public https URL, ipfs:// or data:image/".to_owned());
+        return Err(
+            "image must be a public https URL, an ipfs:// URL or a data:image/ URL".to_owned()
+        );
     }
     Ok(ProfileOverrides {
         name: text("name")?,

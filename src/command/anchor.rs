@@ -14,9 +14,11 @@ use alloy::primitives::Address;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    ReadIds, project_at, read_once,
+    ReadIds,
+    pipeline::{Pipeline, start_pipeline},
+    project_at, read_once,
     signals::Signals,
-    world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
+    supervise::{Ended, first_to_end, supervised},
 };
 use crate::{
     anchor::{
@@ -33,8 +35,9 @@ use crate::{
     },
     cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorSettings, OfferConfig, bad_setting},
     clock::Clock,
+    error_chain::with_causes,
     registration::{OnChainAgent, OnChainFacts, OnChainId, PublishedAgents},
-    telemetry::{log_to_stderr, with_causes},
+    telemetry::log_to_stderr,
 };
 
 /// How often a journal that another process writes is read.
@@ -71,19 +74,15 @@ impl AnchorStart {
 }
 
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
-pub(super) fn start_anchoring(
-    start: AnchorStart,
-    watched: &WatchedWorld,
-    tasks: &mut JoinSet<Ended>,
-) {
-    let facts = watched.on_chain.clone();
+pub(super) fn start_anchoring(start: AnchorStart, pipeline: &Pipeline, tasks: &mut JoinSet<Ended>) {
+    let facts = pipeline.on_chain.clone();
     match start {
         AnchorStart::Off => {}
         AnchorStart::ReadJournal(path) => {
             tasks.spawn(supervised("journal reader", follow_journal(path, facts)));
         }
         AnchorStart::Anchor { anchoring, journal } => {
-            let sources = sources(watched);
+            let sources = sources(pipeline);
             tasks
                 .spawn(supervised("anchoring", anchor_forever(anchoring, journal, sources, facts)));
         }
@@ -144,11 +143,11 @@ fn refuse(facts: &mut OnChainFacts, anchoring: &Anchoring) {
     }
 }
 
-fn sources(watched: &WatchedWorld) -> Sources {
+fn sources(pipeline: &Pipeline) -> Sources {
     Sources {
-        published: watched.agents.clone(),
-        clock: watched.clock,
-        metrics: watched.metrics.clone(),
+        published: pipeline.agents.clone(),
+        clock: pipeline.clock,
+        metrics: pipeline.metrics.clone(),
     }
 }
 
@@ -189,9 +188,9 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     }
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let watched = watch_world(offers, &mut tasks).await?;
-    let journal = SharedJournal::new(Box::new(file), journal, watched.on_chain.clone());
-    let sources = sources(&watched);
+    let pipeline = start_pipeline(offers, &mut tasks).await?;
+    let journal = SharedJournal::new(Box::new(file), journal, pipeline.on_chain.clone());
+    let sources = sources(&pipeline);
     let anchored = async move { run::run(&mut anchoring, sources, journal).await };
     tasks.spawn(supervised("anchoring", anchored));
     tokio::select! {

@@ -1,4 +1,4 @@
-//! `registrar drain` and `undrain`: what the original's `sell stop` does to the resource.
+//! `registrar drain` and `undrain`: the same changes as `sell stop` of the original makes.
 
 use std::process::ExitCode;
 
@@ -24,40 +24,43 @@ pub(super) async fn drain(args: DrainArgs) -> anyhow::Result<ExitCode> {
         && !args.restart
     {
         bail!(
-            "{} has drainAt {at} already; --restart starts over, registrar undrain {} sells again",
-            offer.id,
+            "{0} already has drainAt {at}; use --restart to start the drain again, or registrar undrain {0} to \
+             cancel it",
             offer.id
         );
     }
     let now = print_seconds(Clock::system().now());
-    let start =
-        crate::offer::parse_timestamp(&now).context("the clock is outside the years 0 to 9999")?;
+    let start = crate::offer::parse_timestamp(&now)
+        .context("the clock is not between the years 0 and 9999")?;
     let ends_at = Drain::new(start, GracePeriod::parse(grace)?)?.ends_at();
     offer.patch(json!({ "drainAt": now, "drainGracePeriod": grace }), args.dry_run).await?;
     let done = if args.dry_run { "would be" } else { "is" };
     let end = print_seconds(ends_at);
-    let told = if args.force {
-        format!("{} {done} drained in {}\ngone from {end} on\n", offer.id, offer.context)
+    let report = if args.force {
+        format!(
+            "{} {done} drained in {}\nremoved from documents at {end}\n",
+            offer.id, offer.context
+        )
     } else {
-        let said = "announced from now on: available false, drainEndsAt";
-        format!("{} {done} draining in {}\n{said} {end}\n", offer.id, offer.context)
+        let announced = "documents announce available false and drainEndsAt";
+        format!("{} {done} draining in {}\n{announced} {end}\n", offer.id, offer.context)
     };
-    print(told.as_bytes())
+    print(report.as_bytes())
 }
 
 pub(super) async fn undrain(args: UndrainArgs) -> anyhow::Result<ExitCode> {
     let offer = DrainTarget::read(&args.access(), &args.offer).await?;
     if offer.drain_at().is_none() {
         return print(
-            format!("{} has no drainAt in {}: nothing to do\n", offer.id, offer.context).as_bytes(),
+            format!("{} has no drainAt in {}; nothing to do\n", offer.id, offer.context).as_bytes(),
         );
     }
     offer.patch(json!({ "drainAt": null, "drainGracePeriod": null }), args.dry_run).await?;
     let done = if args.dry_run { "would be" } else { "is" };
-    print(format!("{} {done} selling again in {}\n", offer.id, offer.context).as_bytes())
+    print(format!("{} {done} available again in {}\n", offer.id, offer.context).as_bytes())
 }
 
-/// An offer as it stands in the cluster.
+/// An offer as it was read from the cluster.
 struct DrainTarget {
     id: OfferId,
     context: String,
@@ -81,7 +84,7 @@ impl DrainTarget {
         self.object.value().pointer("/spec/drainAt").filter(|at| !at.is_null())
     }
 
-    /// Patches the spec of the object that was read, and of no later one.
+    /// Patches the spec. Fails if the object has changed since it was read.
     async fn patch(&self, spec: Value, dry_run: bool) -> anyhow::Result<()> {
         let version = self.object.value().pointer("/metadata/resourceVersion");
         let patch =
@@ -90,7 +93,10 @@ impl DrainTarget {
         let patched = self.api.patch(&self.id.name, &params, &patch).await;
         match patched {
             Err(kube::Error::Api(status)) if status.code == 409 => {
-                bail!("{} was changed by somebody else just now; look at it and try again", self.id)
+                bail!(
+                    "{} was changed at the same time by someone else; check it, then retry",
+                    self.id
+                )
             }
             other => other
                 .map(drop)

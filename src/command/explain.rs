@@ -1,4 +1,4 @@
-//! `registrar explain`: why each offer is or is not published.
+//! `registrar explain`: why each offer is published or not.
 
 use std::{fmt::Write, process::ExitCode};
 
@@ -15,36 +15,38 @@ use crate::{
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (config, only, at, json) = args.resolve();
     let world = read_once(&config, ReadIds::No).await?;
-    let mut told =
-        project_at(&world, &config, at.unwrap_or_else(|| Clock::system().now())).explanations;
+    let at = at.unwrap_or_else(|| Clock::system().now());
+    let mut explanations = project_at(&world, &config, at).explanations;
     if let Some(id) = only {
-        told.retain(|explanation| explanation.id == id);
-        if told.is_empty() {
-            bail!("there is no offer {id}; explain without a name lists them all");
+        explanations.retain(|explanation| explanation.id == id);
+        if explanations.is_empty() {
+            bail!("there is no offer {id}; run explain without a name to list all offers");
         }
     }
     if json {
-        let mut bytes = encode(&told);
+        let mut bytes = encode(&explanations);
         bytes.push(b'\n');
         return print(&bytes);
     }
-    print(told.iter().map(describe).collect::<Vec<_>>().join("\n").as_bytes())
+    let texts: Vec<_> = explanations.iter().map(describe).collect();
+    print(texts.join("\n").as_bytes())
 }
 
-fn describe(told: &Explanation) -> String {
-    let mut text = format!("{}  {}  {}\n  {}\n", told.id, told.state, told.reason, told.message);
-    if let Some(ends_at) = told.drain_ends_at {
-        text += &format!("  drain end: {}\n", print_seconds(ends_at));
+fn describe(explanation: &Explanation) -> String {
+    let Explanation { id, state, reason, message, fix, .. } = explanation;
+    let mut text = format!("{id}  {state}  {reason}\n  {message}\n");
+    if let Some(ends_at) = explanation.drain_ends_at {
+        text += &format!("  drain ends: {}\n", print_seconds(ends_at));
     }
-    text += &format!("  fix: {}\n", told.fix);
-    for dropped in &told.dropped_services {
+    text += &format!("  fix: {fix}\n");
+    for dropped in &explanation.dropped_services {
         let place = dropped
             .index
             .map_or_else(|| "generated".to_owned(), |index| format!("services[{index}]"));
         let (name, endpoint, code, message) =
             (&dropped.name, &dropped.endpoint, dropped.code, dropped.message);
-        writeln!(text, "  left out: {place} {name:?} {endpoint:?} {code}: {message}")
-            .expect("a String takes every write");
+        writeln!(text, "  dropped: {place} {name:?} {endpoint:?} {code}: {message}")
+            .expect("writing to a String cannot fail");
     }
     text
 }

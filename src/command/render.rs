@@ -1,13 +1,13 @@
-//! `registrar render`: one document's exact bytes.
+//! `registrar render`: the exact bytes of one document.
 
 use std::process::ExitCode;
 
 use super::{ReadIds, print, project_at, read_once};
 use crate::{
-    cli::{Agent, RenderArgs},
+    cli::{RenderArgs, RenderTarget},
     clock::Clock,
     offer::OfferId,
-    registration::{Document, Projection},
+    registration::{Document, Explanation, Projection},
 };
 
 pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
@@ -27,14 +27,14 @@ pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn document<'a>(projection: &'a Projection, agent: &Agent) -> Result<&'a Document, String> {
-    match agent {
-        Agent::Default => Ok(&projection.default),
-        Agent::Host(host) => {
+fn document<'a>(projection: &'a Projection, target: &RenderTarget) -> Result<&'a Document, String> {
+    match target {
+        RenderTarget::Default => Ok(&projection.default),
+        RenderTarget::Host(host) => {
             let agent = projection.hosts.get(host).map(|agent| &agent.document);
-            agent.ok_or_else(|| format!("NotFound: no offer claims the host {host}"))
+            agent.ok_or_else(|| format!("NotFound: no offer claims host {host}"))
         }
-        Agent::Offer(id) => {
+        RenderTarget::Offer(id) => {
             let published = projection.published.iter().find(|offer| offer.id == *id);
             published.map(|offer| &offer.document).ok_or_else(|| unpublished(projection, id))
         }
@@ -43,8 +43,8 @@ fn document<'a>(projection: &'a Projection, agent: &Agent) -> Result<&'a Documen
 
 fn unpublished(projection: &Projection, id: &OfferId) -> String {
     match projection.explanations.iter().find(|explanation| explanation.id == *id) {
-        Some(told) => {
-            format!("{}: {id} is not published. {} {}", told.reason, told.message, told.fix)
+        Some(Explanation { reason, message, fix, .. }) => {
+            format!("{reason}: {id} is not published. {message} {fix}")
         }
         None => format!("NotFound: there is no offer {id}"),
     }

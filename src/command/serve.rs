@@ -1,4 +1,4 @@
-//! `registrar serve`: wires facts to pages to sockets, and supervises.
+//! `registrar serve`: the pipeline, anchoring and both listeners, supervised until shutdown.
 
 use std::{
     io::Write,
@@ -17,20 +17,21 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
     anchor::{AnchorStart, start_anchoring},
-    signals::{Ending, Signals},
-    world::{Ended, WatchedWorld, first_to_end, supervised, watch_world},
+    pipeline::{Pipeline, start_pipeline},
+    signals::{Shutdown, Signals},
+    supervise::{Ended, first_to_end, supervised},
 };
 use crate::{
     cli::ServeConfig,
     http::{self, CatalogReader, admin::Admin},
+    registration::OnChainFacts,
     telemetry::log_to_stderr,
 };
 
-/// How long open requests get after the listeners have closed.
+/// How long open requests may take after the listeners have closed.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
-    log_to_stderr(config.log_format);
     let ServeConfig {
         offers,
         anchoring,
@@ -38,69 +39,94 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         admin_listen,
         max_age,
         shutdown_delay,
-        log_format: _,
+        log_format,
     } = config;
     let anchoring = AnchorStart::open(anchoring);
-    let (close, closed) = watch::channel(false);
-    let stopping = Arc::new(AtomicBool::new(false));
+    log_to_stderr(log_format);
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let watched = watch_world(offers, &mut tasks).await?;
-    start_anchoring(anchoring, &watched, &mut tasks);
+    let pipeline = start_pipeline(offers, &mut tasks).await?;
+    start_anchoring(anchoring, &pipeline, &mut tasks);
 
     let public = bind(listen).await?;
     let admin = bind(admin_listen).await?;
     announce(&public, &admin)?;
-    let WatchedWorld { catalog, observed, agents: _, on_chain: _on_chain, vitals, metrics, clock } =
-        watched;
-    let reader = CatalogReader { catalog, observed, clock, max_age, metrics };
-    let admin_router = http::admin::router(Admin {
-        reader: reader.clone(),
-        vitals,
-        stopping: Arc::clone(&stopping),
-    });
-    let mut listeners: JoinSet<Ended> = JoinSet::new();
-    listeners.spawn(supervised(
-        "public listener",
-        listen_on(public, http::router(reader), closed.clone()),
-    ));
-    listeners.spawn(supervised("admin listener", listen_on(admin, admin_router, closed)));
-
+    let mut listeners = Listeners::start(public, admin, pipeline, max_age);
     let signal = tokio::select! {
         error = first_to_end(&mut tasks) => return Err(error),
-        error = first_to_end(&mut listeners) => return Err(error),
+        error = first_to_end(&mut listeners.tasks) => return Err(error),
         signal = signals.next() => signal,
     };
     tracing::info!(signal = signal.name(), "Shutting down");
-    stopping.store(true, Ordering::Relaxed);
-    if matches!(signal, Ending::Terminate) {
-        // Served unharmed meanwhile; a second signal cuts it short.
+    listeners.stopping.store(true, Ordering::Relaxed);
+    if matches!(signal, Shutdown::Terminate) {
+        // Serving continues with readiness off; a second signal ends the delay.
         tokio::select! {
             error = first_to_end(&mut tasks) => return Err(error),
             () = tokio::time::sleep(shutdown_delay) => {}
             _ = signals.next() => {}
         }
     }
-    close.send_replace(true);
-    let drained = async { while listeners.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
-        tracing::warn!(
-            "Requests were still open {} s after the listeners closed",
-            DRAIN_LIMIT.as_secs()
-        );
-    }
+    listeners.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Both listeners under way.
+struct Listeners {
+    tasks: JoinSet<Ended>,
+    /// Turns readiness off.
+    stopping: Arc<AtomicBool>,
+    close: watch::Sender<bool>,
+    /// Held so that the publisher's channel remains open where nothing is anchored.
+    _on_chain: watch::Sender<OnChainFacts>,
+}
+
+impl Listeners {
+    fn start(
+        public: TcpListener,
+        admin: TcpListener,
+        pipeline: Pipeline,
+        max_age: Duration,
+    ) -> Self {
+        let Pipeline { catalog, observed, agents: _, on_chain, health, metrics, clock } = pipeline;
+        let (close, closed) = watch::channel(false);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let reader = CatalogReader { catalog, observed, clock, max_age, metrics };
+        let admin_router = http::admin::router(Admin {
+            reader: reader.clone(),
+            health,
+            stopping: Arc::clone(&stopping),
+        });
+        let public = listen_on(public, http::router(reader), closed.clone());
+        let admin = listen_on(admin, admin_router, closed);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(supervised("public listener", public));
+        tasks.spawn(supervised("admin listener", admin));
+        Self { tasks, stopping, close, _on_chain: on_chain }
+    }
+
+    /// Stops accepting connections and waits up to [`DRAIN_LIMIT`] for open requests.
+    async fn close(mut self) {
+        self.close.send_replace(true);
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
+            tracing::warn!(
+                "Requests were still open {} s after the listeners had closed",
+                DRAIN_LIMIT.as_secs()
+            );
+        }
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// Tells where to curl. Tools read these two lines, so stdout has nothing else.
+/// Prints both addresses. Scripts read these two lines, so nothing else is written to stdout.
 fn announce(public: &TcpListener, admin: &TcpListener) -> anyhow::Result<()> {
     let (public, admin) = (public.local_addr()?, admin.local_addr()?);
     let mut stdout = std::io::stdout().lock();
-    // A closed stdout is no reason not to serve.
+    // Serving does not depend on stdout, which may be closed.
     let _ = write!(stdout, "public http://{public}\nadmin http://{admin}\n")
         .and_then(|()| stdout.flush());
     tracing::info!(listener.public = %public, listener.admin = %admin, "Listening");
@@ -113,14 +139,14 @@ async fn listen_on(
     mut closed: watch::Receiver<bool>,
 ) -> String {
     let listener = listener.tap_io(|stream| {
-        // Answers are written whole; waiting for more to send only delays their last bytes.
+        // Responses are written whole, so Nagle's algorithm would only delay their last bytes.
         let _ = stream.set_nodelay(true);
     });
     let closing = async move {
         let _ = closed.wait_for(|closed| *closed).await;
     };
     match axum::serve(listener, router).with_graceful_shutdown(closing).await {
-        Ok(()) => "it was closed".to_owned(),
+        Ok(()) => "the listener closed".to_owned(),
         Err(error) => error.to_string(),
     }
 }

@@ -1,16 +1,16 @@
-//! How a process that stays is asked to end.
+//! The signals that ask a long-running process to end.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Which signal came.
-pub(super) enum Ending {
-    /// SIGTERM: wait until load balancers have noticed.
+/// A request to shut down.
+pub(super) enum Shutdown {
+    /// SIGTERM: keep serving until load balancers have noticed.
     Terminate,
-    /// SIGINT: at once.
+    /// SIGINT: close the listeners immediately.
     Interrupt,
 }
 
-impl Ending {
+impl Shutdown {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Terminate => "SIGTERM",
@@ -19,7 +19,6 @@ impl Ending {
     }
 }
 
-/// The signals that end a process.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -33,10 +32,10 @@ impl Signals {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Ending {
+    pub(super) async fn next(&mut self) -> Shutdown {
         tokio::select! {
-            _ = self.terminate.recv() => Ending::Terminate,
-            _ = self.interrupt.recv() => Ending::Interrupt,
+            _ = self.terminate.recv() => Shutdown::Terminate,
+            _ = self.interrupt.recv() => Shutdown::Interrupt,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The admin listener: health, metrics, and every offer seen with its reason.
+//! The admin listener's router: health, metrics, and every offer with its reason.
 
 use std::{
     sync::{
@@ -20,7 +20,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
 use super::{
-    CatalogReader, Route, assemble, common_layers, count_misses, problem, problem::ProblemDetails,
+    CatalogReader, Route, assemble, common_layers, count_unrouted, problem, problem::ProblemDetails,
 };
 use crate::{
     catalog::ListedAgent,
@@ -30,23 +30,20 @@ use crate::{
     telemetry::ScrapeValues,
 };
 
-/// What is said here is true now only.
+/// Responses describe the process at this moment, so they must not be cached.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// A publisher that is silent for longer cannot do its job any more: it goes round every 30 s at least.
+/// The publisher completes an iteration at least every 30 s; after this long it is stuck.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(120);
 
-/// What the admin listener can see.
+/// What admin handlers read.
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
-    /// What the public listener serves from.
     pub(crate) reader: CatalogReader,
-    /// How the source is.
-    pub(crate) vitals: SourceHealth,
-    /// Set when the process is about to end.
+    pub(crate) health: SourceHealth,
+    /// Set when shutdown begins.
     pub(crate) stopping: Arc<AtomicBool>,
 }
 
-/// The admin router.
 pub(crate) fn router(admin: Admin) -> Router {
     let metrics = admin.reader.metrics.clone();
     assemble(routes(), &metrics)
@@ -54,11 +51,11 @@ pub(crate) fn router(admin: Admin) -> Router {
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
         .layer(common_layers())
-        .layer(axum::middleware::from_fn_with_state(metrics, count_misses))
+        .layer(axum::middleware::from_fn_with_state(metrics, count_unrouted))
         .with_state(admin)
 }
 
-/// Every path of the admin router, as it is written there and in openapi.yaml.
+/// Every path of the admin router, in the notation of openapi.yaml.
 #[cfg(test)]
 pub(crate) fn paths() -> Vec<&'static str> {
     routes().into_iter().map(|(path, _)| path).collect()
@@ -74,13 +71,14 @@ fn routes() -> Vec<Route<Admin>> {
     ]
 }
 
-/// Whether the process can still do its job.
+/// Fails when the publisher is stuck, so that the process is restarted.
 async fn livez(State(admin): State<Admin>) -> Result<&'static str, ProblemDetails> {
     let silent = admin.reader.metrics.since_heartbeat();
     if silent > HEARTBEAT_LIMIT { Err(ProblemDetails::stuck(silent.as_secs())) } else { Ok("ok\n") }
 }
 
-/// Settings are read and both listeners bound. A source that is missing restarts nothing.
+/// Always succeeds: settings are valid and both listeners are bound. A missing source must not
+/// cause restarts.
 async fn startupz() -> &'static str {
     "ok\n"
 }
@@ -89,9 +87,9 @@ async fn startupz() -> &'static str {
 #[serde(rename_all = "camelCase")]
 struct ReadinessReport {
     ready: bool,
-    /// What keeps the first world from being complete.
+    /// What prevents the first world from being complete.
     missing: Vec<source::SourceProblem>,
-    /// What is wrong besides, and what was kept because of it.
+    /// Problems that do not affect readiness, and what was retained because of them.
     problems: Vec<source::SourceProblem>,
     source_silence_seconds: Option<f64>,
     source_incomplete_seconds: Option<f64>,
@@ -99,20 +97,19 @@ struct ReadinessReport {
     next_change: Option<String>,
     document_changed_at: Option<String>,
     offers: std::collections::BTreeMap<&'static str, usize>,
-    /// How agents stand on chain, by agent, then registry; nothing where none is anchored.
-    anchoring: Vec<Anchor>,
+    /// The anchoring state of each agent in each registry; empty if none is anchored.
+    anchoring: Vec<AnchorStatus>,
 }
 
-/// How one agent stands in one registry.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Anchor {
+struct AnchorStatus {
     agent: AgentName,
     agent_registry: String,
     reason: &'static str,
 }
 
-/// Whether documents can be served; `?verbose` says all there is to say.
+/// Whether documents can be served; `?verbose` adds the details as JSON.
 async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
     let verbose = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .any(|(name, _)| name == "verbose");
@@ -133,12 +130,16 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     response
 }
 
-/// What is wrong besides single offers: with the source, and with documents that some readers will not take.
+/// Problems that do not belong to one offer: those of the source, and documents that are too large
+/// for some readers.
 fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     let mut problems = admin.reader.observed.borrow().problems.clone();
     let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());
     problems.extend(large.into_iter().flatten().map(|(agent, bytes)| {
-        let message = format!("{bytes} bytes; some readers take no more than 65,536. Publish fewer or shorter entries.");
+        let message = format!(
+            "The document has {bytes} bytes, but some readers accept at most 65,536. Publish fewer or \
+             shorter entries."
+        );
         source::SourceProblem::new("LargeDocument", format!("the document of {agent}"), message)
     }));
     problems
@@ -153,25 +154,27 @@ fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
         ready,
         missing: observed.missing,
         problems: problems(admin),
-        source_silence_seconds: admin.vitals.since_response().map(|silence| silence.as_secs_f64()),
+        source_silence_seconds: admin.health.since_response().map(|silence| silence.as_secs_f64()),
         source_incomplete_seconds: admin
-            .vitals
+            .health
             .since_complete()
             .map(|silence| silence.as_secs_f64()),
         public_url: observed.world.map(|world| world.public_url.to_string()),
         next_change: catalog.as_ref().and_then(|catalog| catalog.valid_until).map(print_seconds),
         document_changed_at: catalog.as_ref().map(|catalog| print_seconds(catalog.changed_at)),
-        offers: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state)
-            .into_iter()
-            .collect(),
+        offers: count_by(explanations, OfferState::ALL, OfferState::as_str, |explanation| {
+            explanation.state
+        })
+        .into_iter()
+        .collect(),
         anchoring: catalog.iter().flat_map(|catalog| anchors(&catalog.agents)).collect(),
     }
 }
 
-/// Anchoring's health. It plays no part in readiness.
-fn anchors(agents: &[ListedAgent]) -> impl Iterator<Item = Anchor> + '_ {
+/// The state of anchoring, which does not affect readiness.
+fn anchors(agents: &[ListedAgent]) -> impl Iterator<Item = AnchorStatus> + '_ {
     agents.iter().flat_map(|listed| {
-        listed.anchoring.iter().map(|anchor| Anchor {
+        listed.anchoring.iter().map(|anchor| AnchorStatus {
             agent: listed.agent.clone(),
             agent_registry: anchor.agent_registry.clone(),
             reason: anchor.reason,
@@ -186,11 +189,12 @@ fn count_by<T: Copy + PartialEq, const N: usize>(
     of: fn(&Explanation) -> T,
 ) -> Vec<(&'static str, usize)> {
     all.into_iter()
-        .map(|kind| (name(kind), explanations.iter().filter(|told| of(told) == kind).count()))
+        .map(|kind| {
+            (name(kind), explanations.iter().filter(|explanation| of(explanation) == kind).count())
+        })
         .collect()
 }
 
-/// OpenMetrics text.
 async fn scrape(State(admin): State<Admin>) -> Response {
     let catalog = admin.reader.catalog.borrow().clone();
     let now = admin.reader.clock.now();
@@ -201,12 +205,16 @@ async fn scrape(State(admin): State<Admin>) -> Response {
         *problems.entry(problem.code).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
-    let reading = ScrapeValues {
-        states: count_by(explanations, OfferState::ALL, OfferState::as_str, |told| told.state),
-        reasons: count_by(explanations, Reason::ALL, Reason::as_str, |told| told.reason),
+    let values = ScrapeValues {
+        states: count_by(explanations, OfferState::ALL, OfferState::as_str, |explanation| {
+            explanation.state
+        }),
+        reasons: count_by(explanations, Reason::ALL, Reason::as_str, |explanation| {
+            explanation.reason
+        }),
         problems: problems.into_iter().collect(),
-        since_response: admin.vitals.since_response(),
-        since_complete: admin.vitals.since_complete(),
+        since_response: admin.health.since_response(),
+        since_complete: admin.health.since_complete(),
         document_age: catalog.as_ref().map(|catalog| seconds(now - catalog.changed_at)),
         next_change: catalog
             .as_ref()
@@ -214,20 +222,20 @@ async fn scrape(State(admin): State<Admin>) -> Response {
             .map(|next| seconds(next - now)),
     };
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], admin.reader.metrics.scrape(&reading)).into_response()
+    ([(header::CONTENT_TYPE, media_type)], admin.reader.metrics.scrape(&values)).into_response()
 }
 
 #[derive(Serialize)]
-struct Debug<'a> {
+struct DebugReport<'a> {
     offers: &'a [Explanation],
     problems: Vec<source::SourceProblem>,
 }
 
-/// Every offer seen, and what is wrong besides.
+/// Every offer with its explanation, and the problems that do not belong to one offer.
 async fn debug_offers(State(admin): State<Admin>) -> Result<Response, ProblemDetails> {
     let current = admin.reader.current().await?;
     let offers = &current.catalog.explanations;
-    Ok(json(&Debug { offers, problems: problems(&admin) }))
+    Ok(json(&DebugReport { offers, problems: problems(&admin) }))
 }
 
 fn json<T: Serialize>(value: &T) -> Response {

@@ -1,4 +1,4 @@
-//! Which representation a client gets, and whether it has it already (RFC 9110, sections 12.5.3 and 13.1.2).
+//! Content negotiation and conditional requests (RFC 9110, sections 12.5.3 and 13.1.2).
 
 use axum::{
     body::Body,
@@ -8,7 +8,8 @@ use axum::{
 
 use crate::catalog::{Page, Representation};
 
-/// Answers with a page: gzip if the client likes it no less than identity, 304 if it has it.
+/// Responds with gzip if the client accepts it and does not prefer identity, and with 304 if the
+/// client has that representation already.
 pub(super) fn page(
     page: &Page,
     request: &HeaderMap,
@@ -26,7 +27,7 @@ pub(super) fn page(
     response
 }
 
-/// Answers with one representation, 304 if the client has it.
+/// Responds with one representation, or with 304 if the client has it already.
 pub(super) fn representation(
     chosen: &Representation,
     request: &HeaderMap,
@@ -52,12 +53,12 @@ fn response_has_body(response: &Response) -> bool {
     response.status() == StatusCode::OK
 }
 
-/// Whether `If-None-Match` names the tag. The comparison is weak, as the RFC asks for this header.
+/// Whether `If-None-Match` names the tag. The RFC requires the weak comparison for this header.
 fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let tag = etag.as_bytes();
     request.get_all(header::IF_NONE_MATCH).iter().any(|line| {
         let line = line.as_bytes();
-        // Our tags hold no comma, so a list can be split at every one.
+        // Our tags contain no comma, so a list can be split at every comma.
         line.trim_ascii() == b"*"
             || line.split(|byte| *byte == b',').any(|listed| {
                 let listed = listed.trim_ascii();

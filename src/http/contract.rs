@@ -1,4 +1,4 @@
-//! The contract, self-hosted: openapi.yaml, the JSON Schemas, and the default image.
+//! Built-in files: openapi.yaml, the JSON Schemas, and the default image.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -12,9 +12,8 @@ use axum::{
 use super::{CatalogReader, Route, conditional, problem::not_found};
 use crate::{catalog::Page, registration::encode, source::parse_yaml};
 
-/// The HTTP contract.
 pub(crate) const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
-/// Every file of schema/, by name.
+/// Every file of schema/: its name and its text.
 pub(crate) const SCHEMAS: [(&str, &str); 5] = [
     ("agent.schema.json", include_str!("../../schema/agent.schema.json")),
     ("agent-registration.schema.json", include_str!("../../schema/agent-registration.schema.json")),
@@ -24,14 +23,14 @@ pub(crate) const SCHEMAS: [(&str, &str); 5] = [
 ];
 const AGENT_ICON: &[u8] = include_bytes!("../../assets/agent-icon.png");
 
-/// These change with a release only.
+/// Built-in files change only with a release, so they may be cached longer than documents.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
-/// What is built in besides the schemas: path, media type, bytes.
+/// Path, media type and content of every built-in file that is not a schema.
 static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
-    let openapi = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is YAML: a test reads it");
+    let openapi = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is valid YAML; a test parses it");
     let openapi_json =
-        encode(openapi.first().expect("openapi.yaml holds a document: a test reads it"));
+        encode(openapi.first().expect("openapi.yaml has one document; a test parses it"));
     [
         ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.into())),
         ("/openapi.json", "application/json", Page::new(openapi_json)),
@@ -41,7 +40,6 @@ static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
 static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
     LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.into()))).into());
 
-/// The routes of everything that is built in.
 pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
         let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);

@@ -1,4 +1,4 @@
-//! Registration documents: look up, judge, answer. Nothing here allocates but headers.
+//! Registration documents, looked up in the catalog. Only response headers are allocated here.
 
 use axum::{
     extract::{FromRequestParts, Path, State},
@@ -15,16 +15,15 @@ use super::{
 use crate::{
     catalog::Page,
     offer::{Hostname, OfferId, is_dns_name},
+    registration::WELL_KNOWN_PATH,
 };
 
-/// Where ERC-8004 readers look.
-pub(super) const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
-/// Where one offer's document is.
 pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-registration.json";
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The methods of a document path. They say and count for themselves what layers do elsewhere.
+/// The methods of a document path. Document paths have no layers, so these handlers answer
+/// preflights and count responses themselves.
 pub(super) fn methods<T: 'static>(
     route: &'static str,
     handler: impl Handler<T, CatalogReader>,
@@ -50,7 +49,7 @@ pub(super) async fn well_known(
         }
         Err(problem) => problem.into_response(),
     };
-    finish(&reader, WELL_KNOWN, response)
+    finish(&reader, WELL_KNOWN_PATH, response)
 }
 
 /// One offer's document.
@@ -65,15 +64,15 @@ pub(super) async fn offer_document(
             let answer = |page: &Page| {
                 conditional::page(page, &headers, JSON, current.cache_control(reader.max_age))
             };
-            page.map(answer).ok_or_else(|| miss(&current.catalog, id.as_ref()))
+            page.map(answer).ok_or_else(|| not_found(&current.catalog, id.as_ref()))
         }
         Err(problem) => Err(problem),
     };
     finish(&reader, OFFER_DOCUMENT, found.unwrap_or_else(IntoResponse::into_response))
 }
 
-/// Says why an offer is not there, as far as the public may know.
-pub(super) fn miss(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> ProblemDetails {
+/// Explains a missing offer without revealing disabled offers.
+pub(super) fn not_found(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> ProblemDetails {
     let explained =
         id.and_then(|id| catalog.explanation(id)).filter(|explanation| explanation.enabled);
     explained.map_or_else(ProblemDetails::no_such_offer, |explanation| {
@@ -81,7 +80,7 @@ pub(super) fn miss(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> P
     })
 }
 
-/// The offer that a path names; `None` when it can name none.
+/// The offer that a path names; `None` if the path does not hold valid names.
 pub(super) struct OfferPath(pub(super) Option<OfferId>);
 
 impl<S: Send + Sync> FromRequestParts<S> for OfferPath {
@@ -98,7 +97,8 @@ impl<S: Send + Sync> FromRequestParts<S> for OfferPath {
     }
 }
 
-/// RFC 9112, section 3.2.2: the authority of the request target wins over the `Host` field.
+/// The host that a request is for. The authority of the request target takes precedence over the
+/// `Host` header (RFC 9112, section 3.2.2).
 fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
     let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
     Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
@@ -115,11 +115,11 @@ fn preflight() -> Response {
 
 fn finish(reader: &CatalogReader, route: &'static str, response: Response) -> Response {
     reader.metrics.answered(route, response.status().as_u16());
-    shared(response)
+    with_cors(response)
 }
 
-/// Any page may read the answer, and its entity tag.
-fn shared(mut response: Response) -> Response {
+/// Lets scripts of any origin read the response and its entity tag.
+fn with_cors(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));

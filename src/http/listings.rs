@@ -1,4 +1,4 @@
-//! What is published, as lists: `/offers` and `/agents`, in pages with an opaque cursor.
+//! `/offers` and `/agents`: lists of what is published, paginated with an opaque cursor.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::{
     CatalogReader, Current, conditional,
-    documents::{OfferPath, miss},
+    documents::{OfferPath, not_found},
     problem::ProblemDetails,
 };
 use crate::{
@@ -23,12 +23,12 @@ use crate::{
 };
 
 const DEFAULT_LIMIT: usize = 100;
-const HIGHEST_LIMIT: usize = 1_000;
+const MAX_LIMIT: usize = 1_000;
 
 #[derive(Serialize)]
 struct List<'a, T> {
     items: &'a [T],
-    /// The cursor of the next page; null on the last.
+    /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn offer(
 ) -> Result<Response, ProblemDetails> {
     let current = reader.current().await?;
     let listed = id.as_ref().and_then(|id| current.catalog.listed(id));
-    let listed = listed.ok_or_else(|| miss(&current.catalog, id.as_ref()))?;
+    let listed = listed.ok_or_else(|| not_found(&current.catalog, id.as_ref()))?;
     Ok(json(&reader, &current, &headers, encode(listed)))
 }
 
@@ -74,10 +74,10 @@ fn json(reader: &CatalogReader, current: &Current, headers: &HeaderMap, body: Ve
     conditional::representation(&Representation::new(body), headers, media_type, cache_control)
 }
 
-/// Which part of a list is asked for.
+/// The part of a list that a request asks for.
 struct Slice<K> {
     limit: usize,
-    /// The key of the last item of the page before.
+    /// The key of the last item of the previous page.
     after: Option<K>,
 }
 
@@ -90,20 +90,18 @@ impl<K: Ord + Display> Slice<K> {
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match name.as_ref() {
                 "limit" => {
-                    let limit =
-                        value.parse().ok().filter(|limit| (1..=HIGHEST_LIMIT).contains(limit));
+                    let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
                     slice.limit = limit
-                        .ok_or_else(|| ProblemDetails::invalid_query(format!("limit={value}")))?;
+                        .ok_or_else(|| ProblemDetails::invalid_query(&format!("limit={value}")))?;
                 }
                 "cursor" => {
                     let bytes = hex::decode(value.as_bytes()).ok();
                     let key = bytes
                         .and_then(|bytes| String::from_utf8(bytes).ok())
                         .and_then(|key| read(&key));
-                    slice.after =
-                        Some(key.ok_or_else(|| {
-                            ProblemDetails::invalid_query(format!("cursor={value}"))
-                        })?);
+                    slice.after = Some(key.ok_or_else(|| {
+                        ProblemDetails::invalid_query(&format!("cursor={value}"))
+                    })?);
                 }
                 _ => {}
             }
@@ -111,7 +109,8 @@ impl<K: Ord + Display> Slice<K> {
         Ok(slice)
     }
 
-    /// The page as JSON. `all` is in order of its keys, so a cursor holds its place when its item has gone.
+    /// The page as JSON. `all` must be sorted by key, so that a cursor remains valid after its item
+    /// has been removed.
     fn of<T: Serialize>(&self, all: &[T], key: impl Fn(&T) -> K) -> Vec<u8> {
         let start =
             self.after.as_ref().map_or(0, |after| all.partition_point(|item| key(item) <= *after));

@@ -10,10 +10,10 @@ use crate::registration::{Reason, encode};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// What every path answers.
+/// The methods that every path supports.
 pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIONS");
 
-/// One problem, as clients read it.
+/// An RFC 9457 problem document.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ProblemDetails {
     r#type: &'static str,
@@ -26,31 +26,31 @@ pub(crate) struct ProblemDetails {
     retry_after: Option<&'static str>,
 }
 
-/// What machines tell problems apart by. The list is closed.
+/// The machine-readable code of a problem. The list is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
-    /// Nothing is there, or nothing that may be told.
+    /// The path does not exist, or its offer is not public.
     NotFound,
-    /// The path knows no such method.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// A query parameter cannot be used.
+    /// A query parameter is invalid.
     InvalidQuery,
-    /// No complete world has been seen yet.
+    /// The source has not been complete yet.
     Incomplete,
-    /// The catalog has run out and the next one is late.
+    /// The catalog has expired and the next one is late.
     Stale,
-    /// The process is about to end.
+    /// The process is shutting down.
     Stopping,
-    /// The publisher does not go round any more.
+    /// The publisher has stopped completing iterations.
     Stuck,
-    /// A layer gave up on the request.
+    /// A layer rejected the request or it timed out.
     RequestFailed,
-    /// An enabled offer is not published, for this reason.
+    /// An enabled offer is not published, for the given reason.
     Offer(Reason),
 }
 
 impl Code {
-    /// All codes besides the reasons of offers.
+    /// All codes except the reasons of offers.
     #[cfg(test)]
     pub(crate) const OWN: [Self; 8] = [
         Self::NotFound,
@@ -63,7 +63,6 @@ impl Code {
         Self::RequestFailed,
     ];
 
-    /// The code as it is printed.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::NotFound => "NotFound",
@@ -104,65 +103,70 @@ impl ProblemDetails {
         }
     }
 
-    fn later(code: Code, detail: String, fix: &str) -> Self {
+    fn temporary(code: Code, detail: String, fix: &str) -> Self {
         Self {
             retry_after: Some("1"),
             ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail, fix)
         }
     }
 
-    /// No complete world has been seen yet.
     pub(crate) fn incomplete(missing: &[String]) -> Self {
         let missing = if missing.is_empty() {
-            "the first read is under way".to_owned()
+            "the first read is still in progress".to_owned()
         } else {
             missing.join("; ")
         };
-        let fix = "Ask again; if it stays, the operator has to provide what is named.";
-        Self::later(
+        let fix =
+            "Retry. If the problem persists, the operator must provide what is listed as missing.";
+        Self::temporary(
             Code::Incomplete,
-            format!("Not everything that documents are made from is known yet: {missing}."),
+            format!("The source is not complete yet: {missing}."),
             fix,
         )
     }
 
-    /// The catalog has run out and the next one is late.
     pub(crate) fn stale() -> Self {
-        Self::later(
+        Self::temporary(
             Code::Stale,
-            "What was published has just changed; the next state is not ready.".into(),
-            "Ask again.",
+            "The published catalog has expired and the next one is not ready yet.".into(),
+            "Retry.",
         )
     }
 
-    /// The process is about to end.
     pub(crate) fn stopping() -> Self {
-        Self::later(
+        Self::temporary(
             Code::Stopping,
             "The process is shutting down.".to_owned(),
-            "Ask another replica.",
+            "Send the request to another replica.",
         )
     }
 
-    /// The publisher does not go round any more.
+    /// `seconds` is the time since the publisher last completed an iteration.
     pub(crate) fn stuck(seconds: u64) -> Self {
-        let detail = format!("The publisher has not gone round for {seconds} s.");
-        Self::later(Code::Stuck, detail, "Restart the process and report the last log lines.")
+        let detail = format!("The publisher has made no progress for {seconds} s.");
+        Self::temporary(
+            Code::Stuck,
+            detail,
+            "Restart the process, and report a bug with the last log lines.",
+        )
     }
 
-    /// A query parameter that cannot be used.
-    pub(crate) fn invalid_query(detail: String) -> Self {
-        let fix = "limit is a number from 1 to 1000, cursor the next member of an earlier answer.";
+    /// `parameter` is the rejected `name=value`.
+    pub(crate) fn invalid_query(parameter: &str) -> Self {
+        let detail = format!("The query parameter {parameter} is invalid.");
+        let fix = "Set limit to a number from 1 to 1000, and cursor to the next member of an earlier \
+                   response.";
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
-    /// Nothing is there, or nothing that may be told.
+    /// Also used for disabled offers, whose existence is not public.
     pub(crate) fn no_such_offer() -> Self {
-        let fix = "GET /offers lists what is published.";
-        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "No such offer is published.", fix)
+        let fix = "List the published offers with GET /offers.";
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, "There is no such published offer.", fix)
     }
 
-    /// An enabled offer that is not published. Only fixed sentences are public: what an offer says may be internal.
+    /// An enabled offer that is not published. Only fixed sentences are public, because the content
+    /// of an offer may be confidential.
     pub(crate) fn unpublished(reason: Reason) -> Self {
         Self::new(StatusCode::NOT_FOUND, Code::Offer(reason), reason.meaning(), reason.fix())
     }
@@ -182,47 +186,45 @@ impl IntoResponse for ProblemDetails {
     }
 }
 
-/// The answer for a path that does not exist.
 pub(super) async fn not_found() -> ProblemDetails {
     ProblemDetails::new(
         StatusCode::NOT_FOUND,
         Code::NotFound,
-        "Nothing is at this path.",
-        "See /openapi.yaml for what is.",
+        "This path does not exist.",
+        "See /openapi.yaml for the paths that exist.",
     )
 }
 
-/// The answer for a method that a path does not know.
 pub(super) async fn method_not_allowed() -> Response {
     let fix = "Use GET, HEAD or OPTIONS.";
     let problem = ProblemDetails::new(
         StatusCode::METHOD_NOT_ALLOWED,
         Code::MethodNotAllowed,
-        "Everything here is read-only.",
+        "This path is read-only.",
         fix,
     );
     ([(header::ALLOW, METHODS)], problem).into_response()
 }
 
-/// Turns errors that a layer made without a body of ours into problems.
+/// Replaces the bodies of errors that layers produced by problem documents.
 pub(super) async fn explain_bare_errors(mut response: Response) -> Response {
     let status = response.status();
-    // Layers answer with nothing or with text; what our handlers say of an error is JSON.
-    let explained = response
+    // Layers send no body or plain text; errors of our handlers are JSON.
+    let is_json = response
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/"));
-    if explained || !(status.is_client_error() || status.is_server_error()) {
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
-    let detail = "The request could not be answered.";
-    let fix = "Check the request; ask again later.";
+    let detail = "The request was rejected or timed out.";
+    let fix = "Check the request, then retry.";
     let problem = ProblemDetails {
         retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some("1"),
         ..ProblemDetails::new(status, Code::RequestFailed, detail, fix)
     };
-    let mut explanation = problem.into_response();
-    // What marks the answer as counted stays with it.
-    *explanation.extensions_mut() = std::mem::take(response.extensions_mut());
-    explanation
+    let mut explained = problem.into_response();
+    // The extensions include the mark of a counted response.
+    *explained.extensions_mut() = std::mem::take(response.extensions_mut());
+    explained
 }

@@ -12,21 +12,23 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 11] = [
+const LAW: [(&str, &[&str]); 12] = [
     ("clock", &[]),
+    ("error_chain", &[]),
     ("telemetry", &[]),
     ("offer", &[]),
     ("registration", &["offer"]),
     ("catalog", &["offer", "registration"]),
-    ("source", &["offer", "registration", "clock", "telemetry"]),
+    ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("anchor", &["offer", "registration", "clock", "telemetry"]),
+    ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("cli", &["offer", "registration", "source", "telemetry", "anchor"]),
     ("command", EVERYTHING),
 ];
 const EVERYTHING: &[&str] = &[
     "clock",
+    "error_chain",
     "telemetry",
     "offer",
     "registration",

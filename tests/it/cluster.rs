@@ -1,7 +1,8 @@
 //! Tests against a real kube-apiserver with etcd, and the harness that starts one.
 //!
-//! All tests share one instance and take a namespace each; those that stop, freeze or starve the server start their own.
-//! With `REGISTRAR_TEST_KUBECONFIG` set, the shared tests run against that cluster instead.
+//! All tests share one instance and take a namespace each; those that stop, freeze or starve the
+//! server start their own. With `REGISTRAR_TEST_KUBECONFIG` set, the shared tests run against that
+//! cluster instead.
 
 mod deploy;
 mod drains;
@@ -28,6 +29,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
+    support::leash::Leash,
     support::process::{eventually, registrar, yaml},
     support::resource::Resource,
 };
@@ -36,14 +38,22 @@ use crate::{
 pub struct Cluster {
     dir: PathBuf,
     users: &'static str,
-    /// `None` for a cluster that was given.
-    server: Option<(Child, ChildStdin)>,
+    /// `None` for the cluster of `REGISTRAR_TEST_KUBECONFIG`.
+    server: Option<Running>,
 }
 
-/// Names that no two tests share.
+/// The server's process. It ends when its stdin is closed; the leash also ends a frozen one.
+struct Running {
+    _leash: Leash,
+    child: Child,
+    stdin: ChildStdin,
+}
+
+/// Numbers for names that no two tests share.
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
-/// The instance that all peaceful tests share. It ends with the test process, which closes its stdin.
+/// The instance that tests share unless they stop it. It ends with the test process, which closes
+/// its stdin.
 pub async fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
@@ -83,12 +93,12 @@ impl Cluster {
         std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
         assert!(line.contains("\"ready\":true"), "kube-testd did not start: {line:?}");
         let stdin = child.stdin.take().unwrap();
-        self.server = Some((child, stdin));
+        self.server = Some(Running { _leash: Leash::on(child.id()), child, stdin });
     }
 
     /// Kills the server as a power cut would.
     pub fn kill(&mut self) {
-        let (mut child, _stdin) = self.server.take().unwrap();
+        let Running { _leash, mut child, stdin: _stdin } = self.server.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -104,7 +114,7 @@ impl Cluster {
     }
 
     fn signal(&self, signal: &str) {
-        let pid = self.server.as_ref().unwrap().0.id().to_string();
+        let pid = self.server.as_ref().unwrap().child.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
@@ -220,7 +230,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some((mut child, stdin)) = self.server.take() {
+        if let Some(Running { _leash, mut child, stdin }) = self.server.take() {
             drop(stdin);
             let _ = child.kill();
             let _ = child.wait();

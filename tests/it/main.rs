@@ -1,4 +1,5 @@
-//! What needs a server or the binary: an API server, an EVM node, a real consumer, or a process with its signals.
+//! What needs a server or the binary: an API server, an EVM node, a real consumer, or a process
+//! with its signals.
 //!
 //! Tests of pure code, and of both routers without a socket, stand beside the code under `src/`.
 

@@ -2,6 +2,7 @@
 
 pub mod anchor_key;
 pub mod chain;
+pub mod leash;
 pub mod process;
 pub mod proxy;
 #[path = "../support/resource.rs"]

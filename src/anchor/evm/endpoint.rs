@@ -13,7 +13,7 @@ use alloy::{
 use url::Url;
 
 use super::transport::Post;
-use crate::telemetry::with_causes;
+use crate::error_chain::with_causes;
 
 /// The longest that a single answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);

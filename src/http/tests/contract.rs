@@ -1,5 +1,5 @@
-//! openapi.yaml against what is really served, both ways: whatever is asked in whatever state, the answer is
-//! documented, and whatever is documented was seen.
+//! openapi.yaml against what is really served, both ways: whatever is asked in whatever state, the
+//! answer is documented, and whatever is documented was seen.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -187,8 +187,8 @@ async fn situations() -> Vec<(&'static str, Site)> {
     let complete = || {
         let site = Site::empty(NOON).anchored("base", huge);
         site.publish(&stand());
-        site.admin.vitals.responded();
-        site.admin.vitals.complete_at(tokio::time::Instant::now());
+        site.admin.health.responded();
+        site.admin.health.complete_at(tokio::time::Instant::now());
         site
     };
     let anchoring = complete().with_reason(AnchorReason::WaitingForFinality);

@@ -29,7 +29,7 @@ async fn paged(site: &Site, path: &str, limit: usize) -> Vec<String> {
         let items = names(&page);
         assert!(items.len() <= limit, "{items:?}");
         all.extend(items);
-        assert!(all.len() < 100, "the pages go on for ever: {all:?}");
+        assert!(all.len() < 100, "the pages never end: {all:?}");
         match page.json()["next"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => return all,
@@ -120,7 +120,7 @@ async fn a_query_that_cannot_be_used_is_a_problem_and_an_unknown_one_is_ignored(
         }
     }
     let no_id = site.get("/offers?cursor=41").await;
-    assert_eq!(no_id.problem(), is(400, "InvalidQuery"), "a cursor that is no offer's");
+    assert_eq!(no_id.problem(), is(400, "InvalidQuery"), "a cursor that does not name an offer");
 }
 
 #[tokio::test(start_paused = true)]

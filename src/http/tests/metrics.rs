@@ -22,7 +22,7 @@ struct Metric {
 }
 
 /// Metrics by the name of their samples.
-type Metrics = BTreeMap<String, Metric>;
+type Families = BTreeMap<String, Metric>;
 
 /// One line of a scrape: name, labels in order, value.
 fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
@@ -34,9 +34,9 @@ fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
 }
 
 /// What a scrape holds, checked line by line as OpenMetrics text.
-fn scraped(text: &str) -> Metrics {
+fn scraped(text: &str) -> Families {
     let text = text.strip_suffix("# EOF\n").unwrap();
-    let (mut metrics, mut explained) = (Metrics::new(), BTreeMap::new());
+    let (mut metrics, mut explained) = (Families::new(), BTreeMap::new());
     let mut family = ("", "");
     for line in text.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
@@ -95,7 +95,7 @@ fn troubled() -> Site {
     site
 }
 
-/// How a chain stands where everything is as it should be.
+/// A chain on which one agent is anchored.
 fn anchored() -> ChainStats {
     let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
     ChainStats {
@@ -189,9 +189,9 @@ async fn ages_are_read_at_the_scrape_and_unknown_ones_are_nan() {
     let site = Site::empty(NOON);
     assert_eq!(ages(&scrape(&site).await), ["NaN"; 4]);
     site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
-    site.admin.vitals.complete_at(tokio::time::Instant::now());
+    site.admin.health.complete_at(tokio::time::Instant::now());
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
-    site.admin.vitals.responded();
+    site.admin.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert_eq!(ages(&scrape(&site).await), ["2.0", "62.0", "62.0", "538.0"]);
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
@@ -256,7 +256,7 @@ async fn every_answer_is_counted_once_under_its_route() {
 #[tokio::test(start_paused = true)]
 async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
     let site = troubled();
-    site.admin.vitals.responded();
+    site.admin.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(3)).await;
     let answer = site.get_admin("/readyz?verbose").await.json();
     let expected = serde_json::json!({
@@ -320,12 +320,12 @@ async fn debug_offers_explains_every_offer_seen() {
     let answer = site.get_admin("/debug/offers").await.json();
     assert_eq!(answer["problems"][0]["about"], "a.yaml");
     let offers = answer["offers"].as_array().unwrap();
-    let told: Vec<_> = offers
+    let reasons: Vec<_> = offers
         .iter()
-        .map(|told| ["name", "state", "reason"].map(|key| told[key].as_str().unwrap()))
+        .map(|offer| ["name", "state", "reason"].map(|key| offer[key].as_str().unwrap()))
         .collect();
     assert_eq!(
-        told,
+        reasons,
         [
             ["chat", "published", "Published"],
             ["disabled", "unpublished", "Disabled"],
@@ -341,7 +341,7 @@ async fn debug_offers_explains_every_offer_seen() {
     let dropped = offers[0]["droppedServices"].as_array().unwrap();
     assert_eq!(dropped.len(), 1);
     assert_eq!((&dropped[0]["index"], &dropped[0]["code"]), (&0.into(), &"NotHttps".into()));
-    assert!(offers.iter().all(|told| !told["fix"].as_str().unwrap().is_empty()));
+    assert!(offers.iter().all(|offer| !offer["fix"].as_str().unwrap().is_empty()));
 }
 
 #[tokio::test(start_paused = true)]

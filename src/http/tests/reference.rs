@@ -30,7 +30,7 @@ async fn generated_problem_codes_are_what_handlers_answer() {
         ProblemDetails::no_such_offer().into_response(),
         method_not_allowed().await,
         // The detail depends on the request.
-        ProblemDetails::invalid_query("…".to_owned()).into_response(),
+        ProblemDetails::invalid_query("…").into_response(),
         ProblemDetails::incomplete(&[]).into_response(),
         ProblemDetails::stale().into_response(),
         ProblemDetails::stopping().into_response(),

@@ -1,4 +1,5 @@
-//! Routes and what they answer: by host, by offer, misses, wrong methods, and before everything is known.
+//! Routes and what they answer: by host, by offer, misses, wrong methods, and before everything is
+//! known.
 
 use std::sync::atomic::Ordering;
 
@@ -22,7 +23,7 @@ fn sample(template: &str) -> String {
 /// One of each: open, with a host, draining, drained, disabled, and in conflict.
 fn stand() -> Vec<Resource> {
     vec![
-        // The oldest, so the default agent speaks in its name.
+        // It is the oldest, so the default agent takes its name.
         offer("demo/chat").created("2025-12-31T00:00:00Z"),
         offer("demo/audit").host("audit.example"),
         offer("demo/draining").draining("2026-05-24T11:30:00Z", "1h"),

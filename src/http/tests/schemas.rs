@@ -159,7 +159,7 @@ fn the_document_schema_takes_what_the_standard_takes_and_refuses_what_misleads()
         ("an unknown member of an entry", true, Box::new(entry("a2aSkills", json!([])))),
         ("an unknown member of an id", true, Box::new(id("agentURI", json!("ipfs://x")))),
         ("a name of one's own", true, Box::new(entry("name", json!("OpenAPI")))),
-        ("an endpoint that is no URL", true, Box::new(entry("endpoint", json!("chat.eth")))),
+        ("an endpoint that is not a URL", true, Box::new(entry("endpoint", json!("chat.eth")))),
         ("a version", true, Box::new(entry("version", json!("0.8.0")))),
         ("a tombstone", true, Box::new(top("services", json!([])))),
         ("no ids", true, Box::new(without("registrations"))),
@@ -205,7 +205,7 @@ fn the_document_schema_takes_what_the_standard_takes_and_refuses_what_misleads()
             Box::new(drain(json!(false), json!("2026-05-24T15:00:00+00:00"))),
         ),
         (
-            "an end that is no time",
+            "an end that is not a time",
             false,
             Box::new(drain(json!(false), json!("2026-13-24T15:00:00Z"))),
         ),

@@ -1,4 +1,5 @@
-//! A site to send requests to: both routers over a catalog that the test publishes, under paused time.
+//! A site to send requests to: both routers over a catalog that the test publishes, under paused
+//! time.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -34,7 +35,7 @@ pub(crate) fn document_of(id: &str) -> String {
     format!("/offers/{id}/agent-registration.json")
 }
 
-/// What a request is sent to.
+/// Both routers, and the state that they read.
 pub(crate) struct Site {
     pub(crate) catalog: watch::Sender<Shared>,
     pub(crate) observed: watch::Sender<Observation>,
@@ -44,7 +45,7 @@ pub(crate) struct Site {
     pub(crate) rules: Rules,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -53,7 +54,7 @@ pub(crate) struct Answer {
 }
 
 impl Site {
-    /// A site that knows nothing yet.
+    /// A site before its first catalog.
     pub(crate) fn empty(now: &str) -> Self {
         let (catalog, catalog_reader) = watch::channel(None);
         let (observed, observed_reader) = watch::channel(Observation::default());
@@ -65,7 +66,7 @@ impl Site {
             metrics: Metrics::new(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
-        let admin = Admin { reader, vitals: SourceHealth::default(), stopping };
+        let admin = Admin { reader, health: SourceHealth::default(), stopping };
         Self {
             catalog,
             observed,
@@ -83,7 +84,7 @@ impl Site {
         site
     }
 
-    /// Publishes these resources as they stand at this moment.
+    /// Publishes these resources.
     pub(crate) fn publish<'a>(&self, resources: impl IntoIterator<Item = &'a Resource>) {
         let now = self.admin.reader.clock.now();
         let world = World {
@@ -103,13 +104,13 @@ impl Site {
         self.catalog.send_replace(Some(Arc::new(catalog)));
     }
 
-    /// Says what keeps the first world from being complete.
+    /// Adds a problem that prevents the first world from being complete.
     pub(crate) fn lacks(&self, code: &'static str, about: &str) {
         let problem = SourceProblem::new(code, about, "is not there");
         self.observed.send_modify(|observed| observed.missing.push(problem));
     }
 
-    /// Steps the clock that answers are judged by, and no other.
+    /// Steps the clock of the reader only.
     pub(crate) fn step_clock_to(&mut self, now: &str) {
         self.admin.reader.clock = Clock::starting_at(at(now));
     }
@@ -142,7 +143,7 @@ impl Site {
         self.get_with(WELL_KNOWN, &[("host", host)]).await.json()["name"].clone()
     }
 
-    /// How the default agent stands on Base, as anchoring would have learned it.
+    /// Sets the reason of the default agent on Base, as anchoring would have learned it.
     pub(crate) fn with_reason(mut self, reason: AnchorReason) -> Self {
         let registry = AgentRegistry { chain_id: 8_453, address: Address::repeat_byte(0x80) };
         let known = OnChainAgent { id: OnChainId::Unknown, reason: reason.as_str() };
@@ -150,7 +151,7 @@ impl Site {
         self
     }
 
-    /// An id of the agent, as a source would have read it.
+    /// Sets an id of the agent, as a source would have read it.
     pub(crate) fn anchored(mut self, chain: &str, id: &str) -> Self {
         let status = serde_json::json!({ "status": { "registrations": [{ "chain": chain, "agentId": id }] } });
         self.identity = Identity::parse(&status);

@@ -17,10 +17,10 @@ use tower::util::MapResponseLayer;
 
 use super::{TUNNEL, id_of, tunnel_of};
 use crate::{
+    error_chain::with_causes,
     offer::{Offers, Origin, ParsedOffer},
     registration::Identity,
     source::lossless_json::LosslessJson,
-    telemetry::with_causes,
 };
 
 /// A server that does not accept a connection in this time counts as unreachable.

@@ -19,8 +19,8 @@ use super::{
     target::{WatchTarget, WatchUpdate},
 };
 use crate::{
+    error_chain::with_causes,
     source::{Scope, SourceHealth},
-    telemetry::with_causes,
 };
 
 /// After this many refusals in a row without an event, the resourceVersion is dropped and

@@ -6,10 +6,10 @@ use alloy::{
     consensus::{TxEip1559, TxEnvelope},
     eips::eip2718::Decodable2718,
     hex,
-    primitives::B256,
 };
 use serde_json::{Value, json};
 
+pub use crate::support::chain::topics::{METADATA_SET, REGISTERED, TRANSFER};
 use crate::support::stage::{RPC_SECRETS, Stage, tells_nothing};
 use crate::{
     support::process::{Printed, Server, eventually},
@@ -154,13 +154,6 @@ impl Faulty {
         self.proxy.on("eth_sendRawTransaction").then(error);
     }
 }
-
-pub const REGISTERED: B256 =
-    alloy::primitives::b256!("ca52e62c367d81bb2e328eb795f7c7ba24afb478408a26c0e201d155c449bc4a");
-pub const TRANSFER: B256 =
-    alloy::primitives::b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
-pub const METADATA_SET: B256 =
-    alloy::primitives::b256!("2c149ed548c6d2993cd73efe187df6eccabe4538091b33adbd25fafdb8a1468b");
 
 /// A URL with a secret in every place that can hold one.
 pub fn secretive(url: &str) -> String {

@@ -34,7 +34,7 @@ fn settings_of_anchoring_can_stand_in_the_environment() {
     ];
     let printed = in_environment(&settings, &["anchor", "status"], &several);
     assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""));
-    for (variable, value, told) in [
+    for (variable, value, expected) in [
         ("REGISTRAR_ANCHOR", "base-sepolia,bse", "--anchor"),
         ("REGISTRAR_RPC_URL", "84532=http://127.0.0.1:1,84532=x", "--rpc-url"),
         ("REGISTRAR_REGISTRY", "x", "--registry"),
@@ -60,7 +60,7 @@ fn settings_of_anchoring_can_stand_in_the_environment() {
                 "{variable}: {}",
                 printed.stderr
             );
-            assert!(printed.stderr.contains(told), "{variable}: {}", printed.stderr);
+            assert!(printed.stderr.contains(expected), "{variable}: {}", printed.stderr);
         }
     }
 }

@@ -89,14 +89,16 @@ async fn explain_reads_a_cluster_without_changing_it() {
         ];
         registrar(&[&["explain"], args, &flags].concat())
     };
-    let told = run(&["--json"]);
-    assert_eq!(told.code, Some(0), "{}", told.stderr);
-    let told: Value = serde_json::from_str(&told.stdout).unwrap();
-    let reasons: Vec<_> = told
+    let explained = run(&["--json"]);
+    assert_eq!(explained.code, Some(0), "{}", explained.stderr);
+    let explained: Value = serde_json::from_str(&explained.stdout).unwrap();
+    let reasons: Vec<_> = explained
         .as_array()
         .unwrap()
         .iter()
-        .map(|told| (told["name"].as_str().unwrap(), told["reason"].as_str().unwrap()))
+        .map(|explained| {
+            (explained["name"].as_str().unwrap(), explained["reason"].as_str().unwrap())
+        })
         .collect();
     assert_eq!(reasons, [("chat", "Published"), ("slip", "InvalidDrain")]);
     assert_eq!(run(&[&format!("{namespace}/slip")]).code, Some(0));

@@ -1,18 +1,17 @@
 //! Many offers at once, and many changes in a burst.
 
-use std::time::Duration;
-
 use futures::{StreamExt, stream};
 use kube::api::{DynamicObject, Patch, PostParams};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Cluster, sold};
-use crate::support::process::{json as body, text, within};
+use crate::support::process::{eventually, json as body, text};
 
 const OFFERS: usize = 5_000;
 const CHANGES: usize = 1_000;
-/// What the process may hold resident when all is done, MiB: a few times what it needs, far below a leak.
+/// What the process may hold resident when all is done, MiB: a few times what it needs, far below a
+/// leak.
 const MEMORY_MIB: u64 = 400;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,10 +42,7 @@ async fn five_thousand_offers_and_a_burst_of_changes_end_right_in_bounded_memory
         let verbose = body(server.admin("/readyz?verbose").await).await;
         verbose["offers"]["published"].as_u64().unwrap()
     };
-    let behind = within(Duration::from_secs(120), "all are published", async || {
-        listed().await == OFFERS as u64
-    })
-    .await;
+    let behind = eventually("all are published", async || listed().await == OFFERS as u64).await;
     let full = server.resident_mib();
 
     let began = Instant::now();
@@ -63,7 +59,7 @@ async fn five_thousand_offers_and_a_burst_of_changes_end_right_in_bounded_memory
         .await;
     let changed = began.elapsed();
     let last = (CHANGES - 1) * (OFFERS / CHANGES);
-    let caught_up = within(Duration::from_secs(60), "the last change is served", async || {
+    let caught_up = eventually("the last change is served", async || {
         let document = server.get(&format!("/offers/{}/agent-registration.json", name(last))).await;
         text(&body(document).await, "description") == format!("changed {last}")
     })
@@ -82,7 +78,8 @@ async fn five_thousand_offers_and_a_burst_of_changes_end_right_in_bounded_memory
         let described = text(&document, "description").starts_with("changed");
         assert_eq!(described, changed, "{}", name(number));
     }
-    // The aggregate document is cut at its limit, oldest first, and says so of every offer that was cut.
+    // The aggregate document is cut at its limit, oldest first, and says so of every offer that was
+    // cut.
     let aggregate = server.get("/.well-known/agent-registration.json").await.bytes().await.unwrap();
     assert!(aggregate.len() <= 1_048_576, "{} bytes", aggregate.len());
     assert!(server.resident_mib() < MEMORY_MIB, "{} MiB resident", server.resident_mib());

@@ -1,4 +1,5 @@
-//! Which objects of a cluster exist for us: namespaces, labels, the AgentIdentity, the tunnel ConfigMap.
+//! Which objects of a cluster exist for us: namespaces, labels, the AgentIdentity, the tunnel
+//! ConfigMap.
 
 use serde_json::json;
 

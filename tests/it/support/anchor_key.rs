@@ -5,7 +5,8 @@ use alloy::primitives::{Address, Keccak256};
 /// The metadata key that carries κ.
 pub const KEY_METADATA: &str = "registrar.key";
 
-/// κ of an agent on the tests' chain, of owner id `test` and incarnation 0. `agent` is `default` or `host:NAME`.
+/// κ of an agent on the tests' chain, of owner id `test` and incarnation 0. `agent` is `default` or
+/// `host:NAME`.
 pub fn anchor_key(registry: Address, agent: &str) -> [u8; 20] {
     let (kind, host) = agent.split_once(':').unwrap_or((agent, ""));
     let mut digest = Keccak256::new();

@@ -7,6 +7,7 @@ mod fixture;
 mod levers;
 mod registry;
 mod rpc;
+pub mod topics;
 
 pub use anvil::Anvil;
 pub use registry::{IMPLEMENTATION_SLOT, IdentityRegistry, registry_code};

@@ -1,4 +1,4 @@
-//! The real binary: started, asked over HTTP, stopped.
+//! The real binary: start it, send it requests, stop it.
 
 use std::{
     process::{Command, Output, Stdio},
@@ -16,9 +16,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
+use super::leash::Leash;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_registrar");
-/// Nothing that is waited for takes this long, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The limit of every wait in these tests. Even a busy machine needs less.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a finished command printed.
 pub struct Printed {
@@ -36,25 +38,25 @@ pub fn registrar(args: &[&str]) -> Printed {
     let (done, ended) = std::sync::mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
     let Ok(output) = ended.recv_timeout(PATIENCE) else {
-        // One that should have been refused serves instead: it must not hang the whole run.
+        // A command that should have been refused may be serving; it must not hang the whole run.
         let _ = Command::new("kill").args(["-KILL", &pid]).status();
         panic!("registrar {args:?} does not end");
     };
     finished(output.unwrap())
 }
 
-/// The binary with arguments, and none of the caller's settings.
+/// The binary with arguments, without the settings in the environment of the tests.
 pub fn command(args: &[&str]) -> Command {
     let mut command = unset(Command::new(BINARY));
     command.args(args);
     command
 }
 
-/// A command that sees none of the caller's settings.
+/// Removes the settings in the environment of the tests from a command.
 pub fn unset(mut command: Command) -> Command {
     let settings =
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("REGISTRAR_"));
-    // The commit is none: a change of it would build everything again.
+    // REGISTRAR_COMMIT is a setting of the build, not of the binary.
     for (name, _) in settings.filter(|(name, _)| name != "REGISTRAR_COMMIT") {
         command.env_remove(name);
     }
@@ -74,8 +76,9 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// A `registrar serve` under test. Killed when dropped.
+/// A `registrar serve` under test. Killed when dropped, and when the test process ends.
 pub struct Server {
+    _leash: Leash,
     child: Child,
     stdout: Lines<BufReader<ChildStdout>>,
     log: Arc<Mutex<String>>,
@@ -86,7 +89,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `registrar serve` on free ports and waits until it says where.
+    /// Starts `registrar serve` on free ports and waits until it prints its addresses.
     pub async fn start(args: &[&str]) -> Self {
         let ports = [
             "serve",
@@ -100,7 +103,7 @@ impl Server {
         Self::launch(command(&[&ports[..], args].concat())).await
     }
 
-    /// Starts a command that serves, and waits until it says where.
+    /// Starts a command that serves, and waits until it prints its addresses.
     pub async fn launch(command: Command) -> Self {
         let mut child = tokio::process::Command::from(command)
             .stdout(Stdio::piped())
@@ -108,6 +111,7 @@ impl Server {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
+        let leash = Leash::on(child.id().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let mut stderr = child.stderr.take().unwrap();
         let written = Arc::clone(&log);
@@ -128,7 +132,7 @@ impl Server {
         };
         let public = address("public ").await;
         let admin = address("admin ").await;
-        Self { child, stdout, log, logging, public, admin, http: crate::support::process::http() }
+        Self { _leash: leash, child, stdout, log, logging, public, admin, http: http() }
     }
 
     pub async fn get(&self, path: &str) -> Response {
@@ -139,7 +143,7 @@ impl Server {
         self.http.get(format!("{}{path}", self.admin)).send().await.unwrap()
     }
 
-    /// The default agent's document, or the problem that stands in its place.
+    /// The default agent's document, or the problem document returned instead.
     pub async fn document(&self) -> Value {
         json(self.get("/.well-known/agent-registration.json").await).await
     }
@@ -149,16 +153,16 @@ impl Server {
         endpoints(&self.document().await)
     }
 
-    /// What `/debug/offers` says of one offer, if it was seen.
+    /// The entry of `/debug/offers` for one offer, if there is one.
     pub async fn explained(&self, id: &str) -> Option<Value> {
         let all = json(self.admin("/debug/offers").await).await;
         let mut offers = all["offers"].as_array()?.iter();
         offers
-            .find(|told| format!("{}/{}", text(told, "namespace"), text(told, "name")) == id)
+            .find(|offer| format!("{}/{}", text(offer, "namespace"), text(offer, "name")) == id)
             .cloned()
     }
 
-    /// What was logged so far.
+    /// The log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -181,7 +185,7 @@ impl Server {
         assert!(Command::new("kill").args([signal, &self.pid()]).status().unwrap().success());
     }
 
-    /// Waits for the end and gives the exit code and all that was printed after the two lines.
+    /// Waits for the end. The output does not include the two lines with the addresses.
     pub async fn log_after_end(mut self) -> Ended {
         let mut stdout = Vec::new();
         while let Some(line) = timeout(PATIENCE, self.stdout.next_line()).await.unwrap().unwrap() {
@@ -204,13 +208,13 @@ pub fn http() -> reqwest::Client {
     http_builder().build().unwrap()
 }
 
-/// The same, with more to say.
+/// The same, to be configured further.
 pub fn http_builder() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
 }
 
-/// A member that is a text.
+/// A member that is a string; empty if it is absent.
 pub fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_default()
 }
@@ -220,24 +224,20 @@ pub async fn json(response: Response) -> Value {
     serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
 }
 
-/// Waits until something is so, looking every few milliseconds; panics with its name if it never is.
-pub async fn eventually(what: &str, holds: impl AsyncFnMut() -> bool) -> Duration {
-    within(PATIENCE, what, holds).await
-}
-
-/// The same, with a limit of its own. Says how long it took.
-pub async fn within(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+/// Waits until a condition holds, checking it every few milliseconds, and returns how long that
+/// took. Panics with `what` after [`PATIENCE`].
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     let began = Instant::now();
     let mut ticks = interval(Duration::from_millis(2));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !holds().await {
-        assert!(began.elapsed() < limit, "not within {limit:?}: {what}");
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
         ticks.tick().await;
     }
     began.elapsed()
 }
 
-/// Every document of a YAML text, as another implementation than ours reads it.
+/// Every document of a YAML text, parsed by another library than the binary uses.
 pub fn yaml(text: &str) -> Vec<Value> {
     let documents = serde_yaml_ng::Deserializer::from_str(text);
     documents.map(|document| Value::deserialize(document).unwrap()).collect()

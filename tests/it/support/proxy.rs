@@ -1,7 +1,8 @@
 //! A faulty HTTP proxy for JSON-RPC, between the registrar and its EVM nodes.
 //!
-//! A test scripts it with rules; the first rule that applies to a call decides what becomes of it. Everything that came
-//! in is kept, also what was never passed on. Nothing depends on time: what is held is held until [`Proxy::release`].
+//! A test scripts it with rules; the first rule that applies to a call decides what happens to it.
+//! Every call is recorded, including those that are never forwarded. Nothing depends on time: a held
+//! call is held until [`Proxy::release`].
 
 #![allow(dead_code, reason = "the anchoring tests use it")]
 
@@ -23,7 +24,8 @@ use tokio::{sync::watch, task::JoinHandle};
 use self::{door::Door, fault::Plan, rules::Rules};
 pub use self::{fault::Fault, rules::Rule};
 
-/// One JSON-RPC call that reached the proxy. It is kept from its arrival on and completed as the answers come.
+/// One JSON-RPC call that reached the proxy. It is kept from its arrival on and completed as the
+/// answers come.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// Counts the calls of this proxy, from 1.
@@ -36,7 +38,8 @@ pub struct Exchange {
     pub delivered: u32,
     /// What the node said, the last time.
     pub node: Option<Value>,
-    /// The JSON-RPC answer that the client was given, if it still waited. `None` if it got nothing, or something else.
+    /// The JSON-RPC answer that the client was given, if it still waited. `None` if it got nothing,
+    /// or something else.
     pub answer: Option<Value>,
 }
 
@@ -72,7 +75,8 @@ struct Call {
 }
 
 impl Proxy {
-    /// Starts a proxy on a free port of 127.0.0.1. Calls go to the first upstream unless a rule says otherwise.
+    /// Starts a proxy on a free port of 127.0.0.1. Calls go to the first upstream unless a rule
+    /// says otherwise.
     pub async fn start(upstreams: Vec<String>) -> Self {
         assert!(!upstreams.is_empty(), "a proxy needs a node");
         let door = Door::open();
@@ -125,10 +129,11 @@ impl Proxy {
         self.release();
     }
 
-    /// Down, connections are refused by the operating system and open ones are closed; the port stays ours.
+    /// Down, connections are refused by the operating system and open ones are closed; the port
+    /// stays ours.
     ///
-    /// It has happened when this returns; a client may learn of it by its next call on a connection that it kept.
-    /// Calls that came in before still reach the node, as they may in life.
+    /// It has happened when this returns; a client may learn of it by its next call on a connection
+    /// that it kept. Calls that came in before still reach the node, as they may in life.
     pub fn set_down(&self, is_down: bool) {
         self.door.set_down(is_down);
     }
@@ -174,7 +179,8 @@ impl Shared {
         self.ledger.lock().unwrap()
     }
 
-    /// Notes the calls of one HTTP request and decides about each. Also says how often was released before.
+    /// Notes the calls of one HTTP request and decides about each. Also says how often was released
+    /// before.
     fn arrive(&self, requests: Vec<Value>) -> (Vec<Call>, u64) {
         let mut ledger = self.ledger();
         let calls = requests.into_iter().map(|request| ledger.note(request)).collect();

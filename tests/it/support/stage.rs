@@ -1,4 +1,5 @@
-//! A world to anchor: a node with a registry, an offer, a key, a journal, and the real binary over them.
+//! What an anchoring test needs: a node with a registry, an offer, a key, a journal, and the
+//! binary.
 
 use std::{fs, path::PathBuf};
 
@@ -11,19 +12,21 @@ use crate::{
 };
 
 pub const URL: &str = "https://agents.example";
-/// anvil's first rich account, from the public test mnemonic.
+/// The keys of anvil's first two funded accounts, from the public test mnemonic.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-/// And its second.
 const SECOND_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
-/// What stands in an RPC URL and must never be told.
+/// Parts of the RPC URLs of tests that must never be printed.
 pub const RPC_SECRETS: [&str; 4] = ["CANARYUSER", "CANARYPASSWORD", "CANARYPATH", "CANARYQUERY"];
 
-/// No key and no part of an RPC URL stands in a text.
+/// Asserts that a text contains no key and no part of an RPC URL.
 pub fn tells_nothing(text: &str) {
     let keys = [KEY, SECOND_KEY].map(|key| key.trim_start_matches("0x"));
     for secret in keys.into_iter().chain(RPC_SECRETS) {
-        assert!(!text.to_lowercase().contains(&secret.to_lowercase()), "a secret is told: {text}");
+        assert!(
+            !text.to_lowercase().contains(&secret.to_lowercase()),
+            "a secret is printed: {text}"
+        );
     }
 }
 
@@ -33,24 +36,24 @@ pub struct Stage {
     pub registry: Address,
     pub account: Address,
     pub dir: tempfile::TempDir,
-    /// Where the binary finds the node: the node itself, or what stands before it.
+    /// The RPC URLs that the binary is given: of the node, or of proxies before it.
     pub rpc: Vec<String>,
 }
 
 impl Stage {
-    /// A node that mines by itself and calls all but the last two blocks final.
+    /// A node that mines each transaction at once and treats all but the last two blocks as final.
     pub async fn new() -> Self {
         Self::on(Anvil::start(&[]).await).await
     }
 
-    /// A node that mines only when told.
+    /// A node that mines only on request.
     pub async fn still() -> Self {
         let stage = Self::new().await;
         stage.node.call("evm_setAutomine", serde_json::json!([false])).await;
         stage
     }
 
-    /// On a node of its own kind.
+    /// With a given node.
     pub async fn on(node: Anvil) -> Self {
         let registry = node.deploy_registry().await;
         let account = node.account(0).await;
@@ -61,7 +64,7 @@ impl Stage {
         let rpc = vec![node.url().to_owned()];
         let stage = Self { node, registry, account, dir, rpc };
         stage.offers(&[crate::support::resource::offer("llm/chat").0]);
-        // So that the registry itself is final.
+        // The blocks that deployed the registry become final.
         stage.node.mine(3).await;
         stage
     }
@@ -105,12 +108,12 @@ impl Stage {
         settings
     }
 
-    /// The same, changed or added to by `more`.
+    /// The same, with settings replaced or added by `more`.
     pub fn settings_with(&self, more: &[&str]) -> Vec<String> {
         replaced(self.settings(), more)
     }
 
-    /// Runs `registrar anchor VERB` with these settings, changed or added to by `more`.
+    /// Runs `registrar anchor VERB` with these settings, replaced or added to by `more`.
     pub fn anchor(&self, verb: &[&str], more: &[&str]) -> Printed {
         let settings = replaced(self.settings(), more);
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
@@ -171,7 +174,7 @@ impl Stage {
         rows.clone().find(|row| row["agent"] == agent).cloned().unwrap_or_default()
     }
 
-    /// Why an agent is where it is, by the journal.
+    /// The reason that `anchor status` reports for an agent; empty if there is none.
     pub fn reason(&self, agent: &str) -> String {
         self.recorded(agent)["reason"].as_str().unwrap_or_default().to_owned()
     }
@@ -221,7 +224,7 @@ pub async fn agent(server: &Server) -> Value {
     json(server.get("/agents").await).await["items"][0].clone()
 }
 
-/// A port that nobody listens on, for a URL that must be known before anybody does.
+/// A port that is free at this moment, for a URL that must be known before its server starts.
 pub fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -10,12 +10,14 @@ use std::{
 use tempfile::TempDir;
 
 use super::Rpc;
-use crate::support::process::eventually;
+use crate::support::{leash::Leash, process::eventually};
 
-/// A running anvil, asked over its [`Rpc`]. Killed when dropped.
+/// A running anvil, reached over its [`Rpc`]. Killed when dropped, and when the test process ends.
 ///
-/// Unless told otherwise it mines each transaction at once, and at head `n` block `n - 1` is safe and `n - 2` is final.
+/// By default it mines each transaction at once, and at head `n` block `n - 1` is safe and `n - 2` is
+/// final.
 pub struct Anvil {
+    leash: Option<Leash>,
     child: Child,
     args: Vec<String>,
     dir: TempDir,
@@ -29,7 +31,8 @@ impl Anvil {
         Self::with(args, tempfile::tempdir().unwrap()).await
     }
 
-    /// Starts a node that writes its chain to a file when it is stopped, and reads it when it is run again.
+    /// Starts a node that writes its chain to a file when it is stopped, and reads it when it is
+    /// run again.
     pub async fn remembering(args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let state = dir.path().join("state.json").to_str().unwrap().to_owned();
@@ -39,17 +42,20 @@ impl Anvil {
 
     async fn with(args: Vec<String>, dir: TempDir) -> Self {
         let (child, port) = launch(&args, &dir, 0).await;
-        Self { child, args, dir, rpc: Rpc::new(&format!("http://127.0.0.1:{port}")) }
+        let leash = Some(Leash::on(child.id()));
+        Self { leash, child, args, dir, rpc: Rpc::new(&format!("http://127.0.0.1:{port}")) }
     }
 
     /// Starts it again after [`Self::kill`] or [`Self::stop`], at the same address.
     pub async fn run(&mut self) {
         let port = self.rpc.url().rsplit_once(':').unwrap().1.parse().unwrap();
         (self.child, _) = launch(&self.args, &self.dir, port).await;
+        self.leash = Some(Leash::on(self.child.id()));
     }
 
     /// Ends it as a power cut would.
     pub fn kill(&mut self) {
+        self.leash = None;
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -57,6 +63,7 @@ impl Anvil {
     /// Asks it to end, and waits until it did.
     pub async fn stop(&mut self) {
         self.signal("-INT");
+        self.leash = None;
         eventually("anvil ends", async || self.child.try_wait().unwrap().is_some()).await;
     }
 
@@ -96,7 +103,8 @@ impl Deref for Anvil {
 
 impl Drop for Anvil {
     fn drop(&mut self) {
-        // Fails where it has ended already.
+        self.leash = None;
+        // Fails if the process has ended already.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
     }
@@ -129,7 +137,7 @@ async fn launch(args: &[String], dir: &TempDir, port: u16) -> (Child, u16) {
     (child, listening.unwrap())
 }
 
-/// The program itself: the package's script would leave it running when killed.
+/// The program itself, because the script of the package does not pass signals on.
 fn binary() -> PathBuf {
     let system = match std::env::consts::OS {
         "macos" => "darwin",

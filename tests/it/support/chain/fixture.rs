@@ -1,10 +1,10 @@
-//! Our registry behaves as the deployed ones do. The facts were read from those; the constants here are not computed.
+//! The fixture registry behaves as the deployed ones do. The expected values were read from those.
 
 mod wallet;
 
 use alloy::{
     hex,
-    primitives::{Address, B256, Bytes, U256, address, b256, fixed_bytes, keccak256},
+    primitives::{Address, B256, Bytes, U256, address, fixed_bytes, keccak256},
     sol_types::{SolCall, SolEvent},
 };
 use serde_json::{Value, json};
@@ -22,15 +22,8 @@ use super::{
     },
     Logged, Receipt, Refused,
     registry::{ContractAccount, code},
+    topics::{METADATA_SET, METADATA_UPDATE, REGISTERED, TRANSFER, URI_UPDATED},
 };
-
-const REGISTERED: B256 = b256!("ca52e62c367d81bb2e328eb795f7c7ba24afb478408a26c0e201d155c449bc4a");
-const URI_UPDATED: B256 = b256!("3a2c7fffc2cba7582c690e3b82c453ea02a308326a98a3ad7576c606336409fb");
-const METADATA_SET: B256 =
-    b256!("2c149ed548c6d2993cd73efe187df6eccabe4538091b33adbd25fafdb8a1468b");
-const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
-const METADATA_UPDATE: B256 =
-    b256!("f8e1a15aba9398e019f0b49df1a4fde98ee17ae345cb5f6b5e2c27f5033e8ce7");
 
 /// 64 bytes.
 const URI: &str = "https://seller.example/.well-known/agent-registration.json?v=001";
@@ -222,13 +215,13 @@ async fn a_registration_with_uri_and_metadata_says_so_in_this_order() {
     let order = [TRANSFER, METADATA_UPDATE, REGISTERED, METADATA_SET, METADATA_SET, METADATA_SET];
     assert_eq!(topics(&receipt), order);
     let second = U256::from(1);
-    let told: Vec<MetadataSet> = receipt.logs[3..].iter().map(read).collect();
+    let set: Vec<MetadataSet> = receipt.logs[3..].iter().map(read).collect();
     let expected = [
         metadata_set(second, "agentWallet", world.seller.as_slice()),
         metadata_set(second, "x402", b"{\"x402\":true}"),
         metadata_set(second, "registrar.key", &[7; 20]),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(set, expected);
     assert_eq!(world.ask(get_metadata(second, "registrar.key")).await, [7; 20][..]);
     assert_eq!(world.ask(tokenURICall { agentId: second }).await, URI);
 }

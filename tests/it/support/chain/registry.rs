@@ -79,7 +79,7 @@ pub fn code(contract: &str, form: &str) -> Vec<u8> {
     hex::decode(artifacts[contract][form].as_str().unwrap()).unwrap()
 }
 
-/// The registry's own code, as it stands behind a proxy.
+/// The runtime code of the registry's implementation, which a proxy delegates to.
 pub fn registry_code() -> Vec<u8> {
     code("IdentityRegistry", "deployedBytecode")
 }

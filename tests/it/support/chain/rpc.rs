@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::process::{eventually, json};
 
-/// A JSON-RPC endpoint: a node's, or what stands between.
+/// A JSON-RPC endpoint: a node's, or a proxy before it.
 pub struct Rpc {
     url: String,
     http: reqwest::Client,
@@ -35,7 +35,7 @@ impl Refused {
     }
 }
 
-/// A log and where it stands.
+/// A log and its position in the chain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logged {
     pub log: Log,
@@ -153,7 +153,8 @@ impl Rpc {
         parsed(&self.call("eth_sendTransaction", json!([transaction])).await)
     }
 
-    /// The receipt of a transaction that succeeds, with a block mined for it where the node mines only when told.
+    /// The receipt of a transaction that succeeds, with a block mined for it where the node mines
+    /// only on request.
     pub async fn included(&self, hash: B256) -> Receipt {
         let receipt = self.settled(hash).await;
         assert!(receipt.succeeded, "reverted: {receipt:?}");
@@ -176,15 +177,17 @@ impl Rpc {
 
     /// The receipt of a transaction that was mined.
     pub async fn receipt(&self, hash: B256) -> Option<Receipt> {
-        let told = self.call("eth_getTransactionReceipt", json!([hash.to_string()])).await;
-        let logs = told["logs"].as_array()?.iter().map(logged).collect();
+        let reply = self.call("eth_getTransactionReceipt", json!([hash.to_string()])).await;
+        let logs = reply["logs"].as_array()?.iter().map(logged).collect();
         Some(Receipt {
-            succeeded: quantity(&told["status"]) == 1,
-            gas_used: quantity(&told["gasUsed"]),
-            block: quantity(&told["blockNumber"]),
-            block_hash: parsed(&told["blockHash"]),
-            transaction: parsed(&told["transactionHash"]),
-            created: told["contractAddress"].is_string().then(|| parsed(&told["contractAddress"])),
+            succeeded: quantity(&reply["status"]) == 1,
+            gas_used: quantity(&reply["gasUsed"]),
+            block: quantity(&reply["blockNumber"]),
+            block_hash: parsed(&reply["blockHash"]),
+            transaction: parsed(&reply["transactionHash"]),
+            created: reply["contractAddress"]
+                .is_string()
+                .then(|| parsed(&reply["contractAddress"])),
             logs,
         })
     }
@@ -193,8 +196,8 @@ impl Rpc {
     pub async fn logs(&self, contract: Address) -> Vec<Logged> {
         let filter =
             json!({ "address": contract.to_string(), "fromBlock": "0x0", "toBlock": "latest" });
-        let told = self.call("eth_getLogs", json!([filter])).await;
-        told.as_array().unwrap().iter().map(logged).collect()
+        let reply = self.call("eth_getLogs", json!([filter])).await;
+        reply.as_array().unwrap().iter().map(logged).collect()
     }
 
     /// How many transactions of an account there are, at a tag.
@@ -209,21 +212,24 @@ impl Rpc {
     }
 }
 
-fn logged(told: &Value) -> Logged {
-    let topics = told["topics"].as_array().unwrap().iter().map(parsed).collect();
+fn logged(reply: &Value) -> Logged {
+    let topics = reply["topics"].as_array().unwrap().iter().map(parsed).collect();
     Logged {
-        log: Log::new_unchecked(parsed(&told["address"]), topics, parsed(&told["data"])),
-        block: quantity(&told["blockNumber"]),
-        block_hash: parsed(&told["blockHash"]),
-        transaction: parsed(&told["transactionHash"]),
+        log: Log::new_unchecked(parsed(&reply["address"]), topics, parsed(&reply["data"])),
+        block: quantity(&reply["blockNumber"]),
+        block_hash: parsed(&reply["blockHash"]),
+        transaction: parsed(&reply["transactionHash"]),
     }
 }
 
 /// A hexadecimal number.
-pub fn quantity(told: &Value) -> u64 {
-    parsed::<U256>(told).to()
+pub fn quantity(reply: &Value) -> u64 {
+    parsed::<U256>(reply).to()
 }
 
-fn parsed<T: std::str::FromStr>(told: &Value) -> T {
-    told.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("unexpected {told}"))
+fn parsed<T: std::str::FromStr>(reply: &Value) -> T {
+    reply
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| panic!("unexpected {reply}"))
 }

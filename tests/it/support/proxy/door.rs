@@ -21,11 +21,12 @@ pub struct Door {
 }
 
 struct State {
-    /// Bound and never listening: keeps the port ours while down, and the operating system refuses connections to it.
+    /// Bound and never listening: keeps the port ours while down, and the operating system refuses
+    /// connections to it.
     _holder: TcpSocket,
     listener: Option<TcpListener>,
     lines: Vec<Weak<std::net::TcpStream>>,
-    /// The accepting task, to be told of a new listener.
+    /// The accepting task, woken when there is a new listener.
     waker: Option<Waker>,
 }
 

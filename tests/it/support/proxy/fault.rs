@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 /// Changes a result.
 pub type Rewriting = Arc<dyn Fn(Value) -> Value + Send + Sync>;
 
-/// What becomes of a call.
+/// What happens to a call.
 ///
-/// In a batch, the calls are delivered one by one, each by its own fault. Faults of the whole HTTP request or reply
-/// (marked *whole*) are those of the whole batch, the first one found; no call of the batch is delivered if that one
-/// is not.
+/// In a batch, the calls are delivered one by one, each by its own fault. Faults of the whole HTTP
+/// request or reply (marked *whole*) are those of the whole batch, the first one found; no call of
+/// the batch is delivered if that one is not.
 #[derive(Clone)]
 pub enum Fault {
     /// None: delivered and answered.
@@ -36,7 +36,8 @@ pub enum Fault {
     Reroute(usize),
     /// Delivered; the result, if there is one, is changed.
     Rewrite(Rewriting),
-    /// Nothing happens until released: then delivered, even if the client has gone, and answered. *Whole*.
+    /// Nothing happens until released: then delivered, even if the client has gone, and answered.
+    /// *Whole*.
     Stall,
     /// Delivered at once; the reply is held until released. *Whole*.
     Delay,
@@ -48,7 +49,7 @@ pub enum Fault {
     Delivered(Box<Fault>),
 }
 
-/// The parts that faults are made of.
+/// A fault, broken down into the steps of an exchange.
 pub struct Plan {
     pub deliveries: u32,
     pub upstream: usize,
@@ -175,7 +176,8 @@ impl fmt::Debug for Fault {
 }
 
 impl Edit {
-    /// The answer to a request, from what the node said; a call that was not delivered has an answer of its own.
+    /// The answer to a request, from what the node said; a call that was not delivered has an
+    /// answer of its own.
     pub fn apply(&self, request: &Value, node: Option<&Value>) -> Value {
         let ours = || json!({ "jsonrpc": "2.0", "id": request["id"] });
         let mut reply = node.cloned().unwrap_or_else(ours);

@@ -6,7 +6,8 @@ use super::{Fault, Proxy};
 
 type Condition = Box<dyn Fn(&Value) -> bool + Send + Sync>;
 
-/// A rule in the making: `proxy.on("eth_call").nth(2).then(Fault::Refuse)`. Applies always unless told otherwise.
+/// Builds a rule: `proxy.on("eth_call").nth(2).then(Fault::Refuse)`. By default it applies to every
+/// matching call.
 #[must_use = "a rule without a fault does nothing"]
 pub struct Rule<'a> {
     proxy: &'a Proxy,
@@ -59,7 +60,7 @@ impl<'a> Rule<'a> {
         Self { turn: Turn::Times(n), ..self }
     }
 
-    /// Every matching call, which is what a rule does unless told otherwise.
+    /// Applies to every matching call, which is the default.
     pub fn always(self) -> Self {
         Self { turn: Turn::Always, ..self }
     }

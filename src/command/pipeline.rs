@@ -1,0 +1,73 @@
+//! The source and the publisher as tasks: what `serve` and `anchor run` have in common.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use futures::FutureExt;
+use tokio::{sync::watch, task::JoinSet};
+
+use super::supervise::{Ended, supervised};
+use crate::{
+    catalog::Shared,
+    cli::{OfferConfig, OfferSource},
+    clock::Clock,
+    publish,
+    registration::{OnChainFacts, PublishedAgents},
+    source::{
+        Observation, SourceHealth, cluster,
+        files::{self, Manifests},
+    },
+    telemetry::Metrics,
+};
+
+/// A running source and publisher, as seen by listeners and by anchoring.
+pub(super) struct Pipeline {
+    pub(super) catalog: watch::Receiver<Shared>,
+    pub(super) observed: watch::Receiver<Observation>,
+    pub(super) agents: watch::Receiver<Option<Arc<PublishedAgents>>>,
+    pub(super) on_chain: watch::Sender<OnChainFacts>,
+    pub(super) health: SourceHealth,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+}
+
+/// Starts the source and the publisher.
+///
+/// Fails if the manifests' path cannot be read or the kubeconfig cannot be used. A source that
+/// fails later is retried forever.
+pub(super) async fn start_pipeline(
+    offers: OfferConfig,
+    tasks: &mut JoinSet<Ended>,
+) -> anyhow::Result<Pipeline> {
+    let (observed_sender, observed) = watch::channel(Observation::default());
+    let (catalog_sender, catalog) = watch::channel(None);
+    let (agents_sender, agents) = watch::channel(None);
+    let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
+    let (metrics, health, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
+    match offers.source {
+        OfferSource::Files { root, public_url } => {
+            let public_url = public_url.context("--public-url is required with --offers")?;
+            let mut manifests = Manifests::new(&root, offers.scope, public_url);
+            manifests.read()?;
+            let watched = files::watch(manifests, observed_sender, health.clone());
+            let watched = watched.map(|()| "the file watch ended".to_owned());
+            tasks.spawn(supervised("source", watched));
+        }
+        OfferSource::Cluster { access, public_url } => {
+            cluster::connect(&access).await?;
+            let watched =
+                cluster::watch(access, offers.scope, public_url, observed_sender, health.clone());
+            tasks.spawn(supervised("source", watched));
+        }
+    }
+    let published = publish::run(
+        observed.clone(),
+        on_chain_receiver,
+        offers.rules,
+        clock,
+        publish::Outputs { catalog: catalog_sender, agents: agents_sender },
+        metrics.clone(),
+    );
+    tasks.spawn(supervised("publisher", published.map(|()| "the source ended".to_owned())));
+    Ok(Pipeline { catalog, observed, agents, on_chain, health, metrics, clock })
+}

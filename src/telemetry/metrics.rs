@@ -1,0 +1,263 @@
+//! Metrics. docs/metrics.md documents each one, and a test compares that page with a scrape.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::{Metric, Registry},
+};
+use tokio::time::Instant;
+
+/// Every metric of the process. Clones share the same values.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    offers: Family<StateLabel, Gauge>,
+    reasons: Family<ReasonLabel, Gauge>,
+    problems: Family<CodeLabel, Gauge>,
+    silence: Seconds,
+    incomplete: Seconds,
+    document_age: Seconds,
+    next_change: Seconds,
+    requests: Family<RequestLabels, Counter>,
+    anchoring: AnchoringMetrics,
+    heartbeat: Mutex<Instant>,
+    registry: Registry,
+}
+
+#[derive(Debug)]
+struct AnchoringMetrics {
+    agents: Family<AnchorLabels, Gauge>,
+    funds_days: Family<ChainLabel, Gauge<f64, AtomicU64>>,
+    foreign_nonces: Family<ChainLabel, Gauge>,
+    settled_nonces: Family<ChainLabel, Gauge>,
+    endpoints: Family<ChainLabel, Gauge>,
+}
+
+type Seconds = Gauge<f64, AtomicU64>;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CodeLabel {
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AnchorLabels {
+    chain: String,
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ChainLabel {
+    chain: String,
+}
+
+/// The state of anchoring on one chain.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainStats {
+    /// The chain's CAIP-2 identifier.
+    pub(crate) chain: String,
+    /// The number of agents for every reason, including reasons that no agent has.
+    pub(crate) reasons: Vec<(&'static str, usize)>,
+    /// How many days the account's balance lasts at the daily budget.
+    pub(crate) days_of_funds: f64,
+    /// Finalized nonces used by transactions that are not in this journal.
+    pub(crate) foreign_nonces: u64,
+    /// The account's transaction count in the last final block.
+    pub(crate) settled_nonces: u64,
+    /// The number of configured endpoints; a single endpoint is trusted without cross-checking.
+    pub(crate) endpoints: usize,
+}
+
+/// Values that are read at the moment of a scrape.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScrapeValues {
+    /// The number of offers in every state, including states that no offer is in.
+    pub(crate) states: Vec<(&'static str, usize)>,
+    /// The number of offers for every reason, including reasons that no offer has.
+    pub(crate) reasons: Vec<(&'static str, usize)>,
+    /// The number of source problems by code; codes without a problem are absent.
+    pub(crate) problems: Vec<(&'static str, usize)>,
+    /// Time since the source last responded; `None` before its first response.
+    pub(crate) since_response: Option<Duration>,
+    /// Time since the source was last complete; `None` before it first was.
+    pub(crate) since_complete: Option<Duration>,
+    /// Seconds since the default document changed; `None` before the first document.
+    pub(crate) document_age: Option<f64>,
+    /// Seconds until the clock alone changes a document, negative when overdue; `None` if it never
+    /// does.
+    pub(crate) next_change: Option<f64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Creates every metric, at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("registrar");
+        register_build_info(&mut registry);
+        let to = &mut registry;
+        Self(Arc::new(Inner {
+            offers: register(to, "offers", "Offers seen, by state"),
+            reasons: register(
+                to,
+                "offers_by_reason",
+                "Offers seen, by the first reason that applies",
+            ),
+            problems: register(
+                to,
+                "source_problems",
+                "Source problems that do not belong to one offer",
+            ),
+            silence: register(
+                to,
+                "source_silence_seconds",
+                "Seconds since the source last responded; NaN before its first response",
+            ),
+            incomplete: register(
+                to,
+                "source_incomplete_seconds",
+                "Seconds since the source was last complete; NaN before it first was",
+            ),
+            document_age: register(
+                to,
+                "document_age_seconds",
+                "Seconds since the default agent's document last changed; NaN before the first one",
+            ),
+            next_change: register(
+                to,
+                "document_next_change_seconds",
+                "Seconds until the clock alone changes a document; NaN when nothing drains",
+            ),
+            requests: register(to, "http_requests", "HTTP responses on both listeners"),
+            anchoring: AnchoringMetrics::new(to),
+            heartbeat: Mutex::new(Instant::now()),
+            registry,
+        }))
+    }
+
+    /// Counts one HTTP response.
+    pub(crate) fn answered(&self, route: &'static str, status: u16) {
+        self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// Records the state of anchoring on one chain.
+    pub(crate) fn anchored(&self, stats: &ChainStats) {
+        let metrics = &self.0.anchoring;
+        let chain = ChainLabel { chain: stats.chain.clone() };
+        for (reason, agents) in &stats.reasons {
+            let labels = AnchorLabels { chain: stats.chain.clone(), reason };
+            metrics.agents.get_or_create(&labels).set(clamped(*agents));
+        }
+        metrics.funds_days.get_or_create(&chain).set(stats.days_of_funds);
+        metrics.foreign_nonces.get_or_create(&chain).set(clamped(stats.foreign_nonces));
+        metrics.settled_nonces.get_or_create(&chain).set(clamped(stats.settled_nonces));
+        metrics.endpoints.get_or_create(&chain).set(clamped(stats.endpoints));
+    }
+
+    /// Records that the publisher has completed an iteration.
+    pub(crate) fn heartbeat(&self) {
+        *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Time since the publisher last completed an iteration.
+    pub(crate) fn since_heartbeat(&self) -> Duration {
+        self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Encodes every metric as OpenMetrics text.
+    pub(crate) fn scrape(&self, values: &ScrapeValues) -> String {
+        let inner = &self.0;
+        for (state, offers) in &values.states {
+            inner.offers.get_or_create(&StateLabel { state }).set(clamped(*offers));
+        }
+        for (reason, offers) in &values.reasons {
+            inner.reasons.get_or_create(&ReasonLabel { reason }).set(clamped(*offers));
+        }
+        inner.problems.clear();
+        for (code, problems) in &values.problems {
+            inner.problems.get_or_create(&CodeLabel { code }).set(clamped(*problems));
+        }
+        let seconds = |duration: Option<Duration>| {
+            duration.map_or(f64::NAN, |duration| duration.as_secs_f64())
+        };
+        inner.silence.set(seconds(values.since_response));
+        inner.incomplete.set(seconds(values.since_complete));
+        inner.document_age.set(values.document_age.unwrap_or(f64::NAN));
+        inner.next_change.set(values.next_change.unwrap_or(f64::NAN));
+        let mut text = String::new();
+        encode(&mut text, &inner.registry).expect("writing to a String cannot fail");
+        text
+    }
+}
+
+impl AnchoringMetrics {
+    fn new(to: &mut Registry) -> Self {
+        Self {
+            agents: register(to, "anchor_agents", "Agents to be anchored, by chain and reason"),
+            funds_days: register(
+                to,
+                "anchor_funds_days",
+                "Days that the account's balance lasts at the daily budget",
+            ),
+            foreign_nonces: register(
+                to,
+                "anchor_foreign_nonces",
+                "Finalized nonces used by transactions that are not in this journal",
+            ),
+            settled_nonces: register(
+                to,
+                "anchor_settled_nonces",
+                "The account's transaction count in the last final block",
+            ),
+            endpoints: register(
+                to,
+                "anchor_endpoints",
+                "Configured JSON-RPC endpoints; a single one is trusted without cross-checking",
+            ),
+        }
+    }
+}
+
+/// Adds a metric at zero to the registry and returns a handle to it.
+fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn register_build_info(registry: &mut Registry) {
+    let build =
+        Info::new([("version", env!("CARGO_PKG_VERSION")), ("commit", env!("REGISTRAR_COMMIT"))]);
+    registry.register("build", "The version that is running", build);
+}
+
+fn clamped(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
