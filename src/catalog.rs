@@ -1,4 +1,4 @@
-//! All pages of one instant, their bytes decided once.
+//! All pages of one instant, rendered once.
 
 use std::{collections::BTreeMap, io::Write, sync::Arc};
 
@@ -15,45 +15,41 @@ use crate::{
     },
 };
 
-/// Above this an agent's document is worth a warning: one reader takes no more than 64 KiB.
+/// A larger document gets a warning: one reader accepts at most 64 KiB.
 const SOFT_LIMIT_BYTES: usize = 65_536;
 
-/// Everything that is served, true until `valid_until`.
+/// Everything that is served at one instant, valid until `valid_until`.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    /// The default agent's document.
     pub(crate) default: Page,
-    /// The document of every claimed host.
+    /// The documents of claimed and anchored hosts.
     pub(crate) hosts: BTreeMap<Hostname, Page>,
-    /// The document of every published offer.
+    /// The documents of published offers.
     pub(crate) offers: BTreeMap<OfferId, Page>,
-    /// What is published, by id.
+    /// The rows of `/offers`, by id.
     pub(crate) listed: Vec<ListedOffer>,
-    /// Every agent: the default one, then hosts in order.
+    /// The rows of `/agents`: the default agent, then hosts in order.
     pub(crate) agents: Vec<ListedAgent>,
-    /// Every offer seen, by id.
+    /// Every offer of the source, by id.
     pub(crate) explanations: Vec<Explanation>,
-    /// The first instant at which this is no longer true.
+    /// The first instant at which this is wrong; `None` if the clock alone changes nothing.
     pub(crate) valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
     pub(crate) changed_at: Timestamp,
 }
 
-/// One document's bytes, in each encoding, with their entity tags.
+/// One document in each content coding.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
-    /// The bytes that every replica serves.
     pub(crate) identity: Representation,
-    /// The same, gzipped.
     pub(crate) gzip: Representation,
 }
 
 /// Bytes and their strong entity tag (RFC 9110, section 8.8.3).
 #[derive(Clone, Debug)]
 pub(crate) struct Representation {
-    /// The body.
     pub(crate) body: Bytes,
-    /// The quoted tag.
+    /// Includes the quotes.
     pub(crate) etag: HeaderValue,
 }
 
@@ -61,21 +57,19 @@ pub(crate) struct Representation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListedOffer {
-    /// The offer.
     #[serde(flatten)]
     pub(crate) id: OfferId,
     /// Published or draining.
     pub(crate) state: OfferState,
-    /// Why.
     pub(crate) reason: Reason,
-    /// When it ends, if it drains.
+    /// When its drain ends; absent if it does not drain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) drain_ends_at: Option<String>,
-    /// The URL of its own document.
+    /// The URL of the per-offer document.
     pub(crate) document: String,
-    /// Where it is sold.
+    /// The URL of the service.
     pub(crate) web: String,
-    /// The host it is sold at besides.
+    /// Its own host, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
 }
@@ -86,24 +80,22 @@ pub(crate) struct ListedAgent {
     pub(crate) agent: AgentName,
     /// The URL of its document.
     pub(crate) document: String,
-    /// Whether anything of it is published.
+    /// Whether at least one of its offers is published.
     pub(crate) active: bool,
-    /// Its ids, as in the document.
     pub(crate) registrations: Vec<RegistrationEntry>,
-    /// The published offers that it stands for, as `namespace/name`.
+    /// Its published offers, as `namespace/name`.
     pub(crate) offers: Vec<String>,
-    /// How it stands in each registry that it is anchored in; absent when it is in none.
+    /// Its reason in each registry that it is anchored in; absent if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) anchoring: Vec<ListedAnchor>,
 }
 
-/// How an agent stands in one registry.
+/// An agent's anchoring reason in one registry.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListedAnchor {
-    /// The registry.
     pub(crate) agent_registry: String,
-    /// Why it is where it is, from the closed list of anchoring's reasons.
+    /// A code from the closed list of anchoring reasons.
     pub(crate) reason: &'static str,
 }
 
@@ -114,7 +106,6 @@ impl std::fmt::Debug for ListedAgent {
 }
 
 impl Page {
-    /// Renders a document's bytes into a page.
     pub(crate) fn new(body: Vec<u8>) -> Self {
         let digest = blake3::hash(&body);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -128,7 +119,6 @@ impl Page {
 }
 
 impl Representation {
-    /// Bytes that are sent as they are.
     pub(crate) fn new(body: Vec<u8>) -> Self {
         let digest = blake3::hash(&body);
         Self::tagged(body, digest, "")
@@ -142,7 +132,7 @@ impl Representation {
 }
 
 impl Catalog {
-    /// Renders a projection. Pages whose bytes did not move are taken over from the `last` catalog.
+    /// Renders a projection. Pages whose bytes did not change are kept from the `last` catalog.
     pub(crate) fn new(
         projection: Projection,
         public_url: &Origin,
@@ -184,24 +174,24 @@ impl Catalog {
         }
     }
 
-    /// The document for a host: its own, or the default agent's for a host that nobody claims.
+    /// The document for a host: its own, or the default agent's if nobody claims the host.
     pub(crate) fn document_at(&self, host: Option<&Hostname>) -> &Page {
         host.and_then(|host| self.hosts.get(host)).unwrap_or(&self.default)
     }
 
-    /// Why an offer stands as it does; `None` when no such offer was seen.
+    /// An offer's explanation; `None` if the source has no such offer.
     pub(crate) fn explanation(&self, id: &OfferId) -> Option<&Explanation> {
         let at = self.explanations.binary_search_by(|explanation| explanation.id.cmp(id)).ok()?;
         self.explanations.get(at)
     }
 
-    /// The row of a published offer.
+    /// An offer's row; `None` if it is not published.
     pub(crate) fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
         let at = self.listed.binary_search_by(|listed| listed.id.cmp(id)).ok()?;
         self.listed.get(at)
     }
 
-    /// The agents whose documents are larger than the strictest reader takes, with their sizes.
+    /// Agents whose documents are larger than the strictest reader accepts, with sizes in bytes.
     pub(crate) fn large_documents(&self) -> Vec<(AgentName, usize)> {
         let hosts = self.hosts.iter().map(|(host, page)| (AgentName::Host(host.clone()), page));
         let all = std::iter::once((AgentName::Default, &self.default)).chain(hosts);
@@ -209,7 +199,7 @@ impl Catalog {
         sized.filter(|(_, bytes)| *bytes > SOFT_LIMIT_BYTES).collect()
     }
 
-    /// Whether it is still true at `now`.
+    /// Whether it is still valid at `now`.
     pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
         self.valid_until.is_none_or(|end| now < end)
     }
@@ -266,5 +256,5 @@ fn agents(
     agents
 }
 
-/// A catalog shared with those who serve it; `None` before the first complete world.
+/// The current catalog; `None` before the first complete world.
 pub(crate) type Shared = Option<Arc<Catalog>>;

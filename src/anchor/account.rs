@@ -1,7 +1,7 @@
 //! The state of one account in one registry, and its transitions. Pure.
 //!
-//! This is what the journal stores. Losing it costs time and the memory of today's spending, never a second mint:
-//! safety rests on the evidence of a finalized block alone.
+//! This is what the journal stores. Losing it costs time and the memory of today's spending, never
+//! a second mint: safety rests on the evidence of a finalized block alone.
 
 mod serialized;
 
@@ -40,7 +40,8 @@ pub(crate) struct AccountState {
     pub(crate) spent: Spent,
     /// The registry's code when it was first read.
     pub(crate) code: Option<CodeHashes>,
-    /// The finalized block of the last decision: a chain that lacks it is another chain, or was rewritten.
+    /// The finalized block of the last decision: a chain that lacks it is another chain, or was
+    /// rewritten.
     pub(crate) checkpoint: Option<Block>,
     pub(crate) agents: BTreeMap<AgentName, AgentRecord>,
     /// Finalized nonces used by transactions that are not in this journal.
@@ -170,7 +171,8 @@ impl AccountState {
         self.step = step.name().to_owned();
     }
 
-    /// Records each agent's reason and id. Records of agents that are not anchored any more are kept only for their id.
+    /// Records each agent's reason and id. Records of agents that are not anchored any more are
+    /// kept only for their id.
     pub(crate) fn record_agents(&mut self, agents: BTreeMap<AgentName, (AnchorReason, IdRecord)>) {
         self.agents
             .retain(|agent, record| agents.contains_key(agent) || record.id != IdRecord::Unknown);
@@ -229,7 +231,8 @@ impl AccountState {
         }
     }
 
-    /// Records a signature, made at the reserved nonce. It must be stored before the bytes are sent.
+    /// Records a signature, made at the reserved nonce. It must be stored before the bytes are
+    /// sent.
     pub(crate) fn record_signature(
         &mut self,
         reservation: &Reservation,
@@ -302,7 +305,7 @@ impl Spent {
 }
 
 impl CodeHashes {
-    /// The hash that stands for both codes: what `--accept-registry` takes.
+    /// One hash of both: what `--accept-registry` takes.
     pub(crate) fn combined(&self) -> B256 {
         keccak256([self.proxy.as_slice(), self.implementation.as_slice()].concat())
     }

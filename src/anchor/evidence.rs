@@ -1,6 +1,8 @@
-//! What one finalized block shows about our accounts and the registry: raw evidence in, a checked view out. Pure.
+//! What one finalized block shows about our accounts and the registry: raw evidence in, a checked
+//! view out. Pure.
 //!
-//! Everything here was read at one block: the registry's logs up to it, and the receipts of the mints among them.
+//! Everything here was read at one block: the registry's logs up to it, and the receipts of the
+//! mints among them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,9 +31,11 @@ pub(crate) struct Evidence {
     pub(crate) transfers: Vec<Transfer>,
     /// `balanceOf` of each of our accounts.
     pub(crate) balances: BTreeMap<Address, U256>,
-    /// `MetadataSet` events of κ's metadata key on tokens that are ours, in order, whoever sent them.
+    /// `MetadataSet` events of κ's metadata key on tokens that are ours, in order, whoever sent
+    /// them.
     pub(crate) adoptions: Vec<Adoption>,
-    /// The tokens that were read: all of ours, and those that the operator or an AgentIdentity names.
+    /// The tokens that were read: all of ours, and those that the operator or an AgentIdentity
+    /// names.
     pub(crate) tokens: BTreeMap<AgentId, Token>,
 }
 
@@ -139,7 +143,8 @@ impl Accounts {
 impl Evidence {
     /// Checks that the evidence is complete, and derives the view.
     ///
-    /// Only what one of our accounts sent counts: anyone can mint our agentURI with our κ and send us the token.
+    /// Only what one of our accounts sent counts: anyone can mint our agentURI with our κ and send
+    /// us the token.
     pub(crate) fn view(&self, accounts: &Accounts) -> Result<View, IncompleteEvidence> {
         accounts.all().try_for_each(|account| self.check(account))?;
         let ours = |owner: &Address| accounts.contains(*owner);
@@ -154,16 +159,16 @@ impl Evidence {
         let mut adopted = BTreeSet::new();
         for (id, token) in self.tokens.iter().filter(|(_, token)| ours(&token.owner)) {
             let Some(key) = token.key else { continue };
-            let mut told = self
+            let mut setters = self
                 .adoptions
                 .iter()
                 .filter(|adoption| adoption.id == *id && adoption.key == key)
                 .peekable();
             let minted = self.mints.iter().any(|mint| mint.id == *id && mint.key == Some(key));
-            if told.peek().is_none() && !minted {
+            if setters.peek().is_none() && !minted {
                 return Err(IncompleteEvidence::Key(*id, key));
             }
-            if told.any(|adoption| ours(&adoption.sender)) {
+            if setters.any(|adoption| ours(&adoption.sender)) {
                 agents.entry(key).or_insert(*id);
                 adopted.insert(*id);
             }

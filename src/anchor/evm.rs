@@ -1,4 +1,5 @@
-//! The chain over JSON-RPC: agree on one finalized block, read everything at it, send bytes to all endpoints.
+//! The chain over JSON-RPC: agree on one finalized block, read everything at it, send bytes to all
+//! endpoints.
 
 mod at_block;
 mod contract;
@@ -75,7 +76,8 @@ pub(crate) enum SnapshotError {
 }
 
 impl RegistryClient {
-    /// The highest block that a majority of the endpoints calls final with one hash, at an endpoint that does.
+    /// The highest block that a majority of the endpoints calls final with one hash, at an endpoint
+    /// that does.
     pub(crate) async fn at_final(&self) -> Result<AtBlock<'_>, SnapshotError> {
         let majority = self.endpoints.len() / 2 + 1;
         let mut claims = Vec::new();
@@ -141,8 +143,8 @@ impl RegistryClient {
         Ok(Block { number: header.number, hash: header.hash })
     }
 
-    /// Reads everything at the finalized block or, where the node keeps no state there, takes what was read at a head
-    /// that is finalized by now.
+    /// Reads everything at the finalized block or, where the node keeps no state there, takes what
+    /// was read at a head that is finalized by now.
     pub(crate) async fn read(
         &self,
         at: AtBlock<'_>,
@@ -190,7 +192,8 @@ impl RegistryClient {
         })
     }
 
-    /// The gas that a call needs at the head, with a quarter to spare. A revert is an error with its text.
+    /// The gas that a call needs at the head, with a quarter to spare. A revert is an error with
+    /// its text.
     pub(crate) async fn estimate(
         &self,
         at: AtBlock<'_>,
@@ -217,7 +220,8 @@ impl RegistryClient {
         refusals
     }
 
-    /// Whether some endpoint knows a transaction, pending or mined: a reason not to send it again, and nothing else.
+    /// Whether some endpoint knows a transaction, pending or mined: a reason not to send it again,
+    /// and nothing else.
     pub(crate) async fn is_known(&self, hash: B256) -> bool {
         for endpoint in &self.endpoints {
             if let Ok(Some(_)) = endpoint.provider().get_transaction_by_hash(hash).await {
@@ -227,7 +231,8 @@ impl RegistryClient {
         false
     }
 
-    /// How the in-flight transaction ended, once its nonce is final. Each endpoint is asked, since one may lag.
+    /// How the in-flight transaction ended, once its nonce is final. Each endpoint is asked, since
+    /// one may lag.
     pub(crate) async fn outcome(&self, sent: Option<&InFlight>) -> Result<FinalOutcome, RpcError> {
         for attempt in sent.into_iter().flat_map(|sent| &sent.attempts) {
             for endpoint in &self.endpoints {

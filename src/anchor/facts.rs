@@ -22,7 +22,8 @@ pub(crate) enum IdRecord {
     Ours(AgentId),
     /// Ours once; another account owns it.
     Lost,
-    /// The id that an AgentIdentity names is neither owned by our account nor points at our agentURI.
+    /// The id that an AgentIdentity names is neither owned by our account nor points at our
+    /// agentURI.
     Refuted,
 }
 

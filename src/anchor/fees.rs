@@ -49,7 +49,8 @@ impl Fees {
         self.max_fee.saturating_mul(u128::from(gas))
     }
 
-    /// What a signature adds to the worst case. A replacement takes the place of `before`, so only the difference counts.
+    /// What a signature adds to the worst case. A replacement takes the place of `before`, so only
+    /// the difference counts.
     pub(crate) fn added_cost(&self, gas: u64, before: Option<Self>) -> u128 {
         self.cost(gas).saturating_sub(before.map_or(0, |before| before.cost(gas)))
     }
@@ -57,7 +58,8 @@ impl Fees {
 
 /// The fees for a call of `gas`, or why it is not signed now.
 ///
-/// A replacement pays at least one eighth more in both fields than `last`, which every known client accepts.
+/// A replacement pays at least one eighth more in both fields than `last`, which every known client
+/// accepts.
 pub(crate) fn compute_fees(
     gas: u64,
     last: Option<Fees>,

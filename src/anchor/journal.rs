@@ -32,8 +32,8 @@ pub(crate) struct Journal {
 
 /// Where a journal is kept. The process that opened it is the only one that writes it.
 pub(crate) trait JournalStore: fmt::Debug + Send {
-    /// Replaces the journal as a whole and durably. After a failure, or a crash at any moment, either the old or the new
-    /// bytes are there, never a mix.
+    /// Replaces the journal as a whole and durably. After a failure, or a crash at any moment,
+    /// either the old or the new bytes are there, never a mix.
     fn replace<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), JournalError>>;
 }
 
@@ -102,7 +102,8 @@ impl Journal {
         serde_json::from_value(envelope.content).map_err(|error| corrupt(error.to_string()))
     }
 
-    /// Refuses another installation's journal, and one of an account that is neither ours nor a former one.
+    /// Refuses another installation's journal, and one of an account that is neither ours nor a
+    /// former one.
     fn check_owner(
         self,
         owner_id: &str,
@@ -125,8 +126,8 @@ impl Journal {
         }
     }
 
-    /// The state of one account. An account that is new to a registry begins with what the previous one knew about its
-    /// agents, so that a key rotation removes no id from a document.
+    /// The state of one account. An account that is new to a registry begins with what the previous
+    /// one knew about its agents, so that a key rotation removes no id from a document.
     pub(crate) fn account(&self, key: &AccountKey) -> AccountState {
         let mut state = self.accounts.get(key).cloned().unwrap_or_default();
         if state.agents.is_empty() {
@@ -136,7 +137,8 @@ impl Journal {
         state
     }
 
-    /// Replaces the state of one account. A registry's agents are recorded with the account of the latest decision only.
+    /// Replaces the state of one account. A registry's agents are recorded with the account of the
+    /// latest decision only.
     pub(crate) fn put(&mut self, key: AccountKey, state: AccountState) {
         for (_, other) in self.accounts.iter_mut().filter(|(other, _)| is_beside(other, &key)) {
             other.agents.clear();

@@ -1,4 +1,5 @@
-//! κ: the anchor key, by which an agent's mint is found again on chain after any loss of local state.
+//! κ: the anchor key, by which an agent's mint is found again on chain after any loss of local
+//! state.
 
 use std::fmt;
 
@@ -11,8 +12,8 @@ pub(crate) const KEY_METADATA: &str = "registrar.key";
 /// What κ is derived under; a new derivation gets a new tag.
 const TAG: &str = "erc8004-registrar/1";
 
-/// Identifies an agent permanently: a function of chain, registry, owner id, agent and incarnation, and of nothing that
-/// a rebuilt cluster would change.
+/// Identifies an agent permanently: a function of chain, registry, owner id, agent and incarnation,
+/// and of nothing that a rebuilt cluster would change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct AnchorKey([u8; Self::LENGTH]);
 
@@ -28,7 +29,8 @@ pub(crate) struct Owner {
 impl AnchorKey {
     const LENGTH: usize = 20;
 
-    /// The first 20 bytes of keccak256 over the fields, each preceded by its length in four big-endian bytes.
+    /// The first 20 bytes of keccak256 over the fields, each preceded by its length in four
+    /// big-endian bytes.
     pub(crate) fn derive(registry: &AgentRegistry, owner: &Owner, agent: &AgentName) -> Self {
         let (kind, host) = match agent {
             AgentName::Default => ("default", ""),

@@ -1,9 +1,10 @@
-//! The whole decision for one account on one chain: what is desired, what is in flight and what one finalized block
-//! shows, to one next step. Pure.
+//! The whole decision for one account on one chain: what is desired, what is in flight and what one
+//! finalized block shows, to one next step. Pure.
 //!
-//! Safety is the nonce rule and nothing else: a mint of κ is signed at nonce n only if one finalized block shows exactly
-//! n transactions from the account, and its complete evidence contains no mint of κ. Two mints of κ would need two
-//! nonces, and when the second was signed, the first would have been in that evidence.
+//! Safety is the nonce rule and nothing else: a mint of κ is signed at nonce n only if one
+//! finalized block shows exactly n transactions from the account, and its complete evidence
+//! contains no mint of κ. Two mints of κ would need two nonces, and when the second was signed, the
+//! first would have been in that evidence.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -12,7 +13,8 @@ use alloy::primitives::Address;
 use super::{account::InFlight, evidence::View, key::AnchorKey, reason::AnchorReason};
 use crate::registration::{AgentId, AgentName, Selling};
 
-/// How many decisions an unknown pending transaction is waited for, and a known one before its fee is raised.
+/// How many decisions an unknown pending transaction is waited for, and a known one before its fee
+/// is raised.
 pub(crate) const BUMP_AFTER_DECISIONS: u32 = 10;
 /// How many failed calls in a row are paid for before a person has to look.
 pub(crate) const PAID_FAILURES: u32 = 3;
@@ -61,7 +63,8 @@ pub(crate) enum Call {
     SetX402 { id: AgentId },
 }
 
-/// What the head shows. It may be undone, so none of it frees a nonce; it only shows what is worth doing.
+/// What the head shows. It may be undone, so none of it frees a nonce; it only shows what is worth
+/// doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HeadState {
     /// The account's transaction count in the newest block.
@@ -76,7 +79,8 @@ pub(crate) struct HeadState {
     pub(crate) balance: u128,
 }
 
-/// The right to sign one call at one nonce. Only [`next`] creates one, so the signer cannot be reached without the rule.
+/// The right to sign one call at one nonce. Only [`next`] creates one, so the signer cannot be
+/// reached without the rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reservation {
     nonce: u64,
@@ -174,7 +178,8 @@ fn follow_up(sent: &InFlight, view: &View, head: &HeadState) -> Step {
     if sent.nonce < view.count {
         return Step::Release;
     }
-    // A final count never falls, so a smaller one is an older view than the one that the transaction was signed on.
+    // A final count never falls, so a smaller one is an older view than the one that the
+    // transaction was signed on.
     if sent.nonce > view.count || sent.nonce < head.mined {
         return Step::Wait;
     }
@@ -238,7 +243,8 @@ fn need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Need {
     }
 }
 
-/// Whether an id is known for the agent that does not carry a κ of ours: it must be adopted or waived first.
+/// Whether an id is known for the agent that does not carry a κ of ours: it must be adopted or
+/// waived first.
 fn has_unclaimed_id(agent: &DesiredAgent, view: &View) -> bool {
     let earlier =
         |id: &AgentId| agent.earlier_keys.iter().any(|key| view.agents.get(key) == Some(id));

@@ -1,7 +1,8 @@
-//! One reconciliation of one account on one chain: prepare a value that says everything, then execute it.
+//! One reconciliation of one account on one chain: prepare a complete plan as a value, then execute
+//! it.
 //!
-//! [`ChainTarget::prepare`] only reads. `anchor plan` prints what it returns; `anchor run` and `serve` execute the same
-//! value, so a plan cannot differ from what is done.
+//! [`ChainTarget::prepare`] only reads. `anchor plan` prints what it returns; `anchor run` and
+//! `serve` execute the same value, so a plan cannot differ from what is done.
 
 use alloy::primitives::B256;
 use chrono::{DateTime, Utc};
@@ -28,13 +29,15 @@ use crate::registration::PublishedAgents;
 pub(crate) struct ChainTarget {
     pub(crate) client: RegistryClient,
     pub(crate) limits: SpendLimits,
-    /// `--accept-registry`: the code to accept in place of what was recorded first; see [`CodeHashes::combined`].
+    /// `--accept-registry`: the code to accept in place of what was recorded first; see
+    /// [`CodeHashes::combined`].
     pub(crate) accepted_code: Option<B256>,
     /// The registry's events, as far as they have been read.
     pub(crate) history: History,
     /// What was read at heads, for nodes that prune state.
     pub(crate) snapshots: SnapshotCache,
-    /// What was last logged, so that a block that lasts for hours is one line and not one per decision.
+    /// What was last logged, so that a block that lasts for hours is one line and not one per
+    /// decision.
     pub(crate) last_blocked: Option<Blocked>,
 }
 
@@ -68,7 +71,8 @@ pub(crate) enum Action {
     Sign(Box<ReservedCall>),
     /// Send the recorded bytes again.
     Broadcast,
-    /// The in-flight nonce is final. The state no longer contains it, so the next decision need not wait.
+    /// The in-flight nonce is final. The state no longer contains it, so the next decision need not
+    /// wait.
     Release,
 }
 
@@ -138,7 +142,8 @@ struct Decided<'a> {
 }
 
 impl ChainTarget {
-    /// Reads one finalized block, decides, and prices the decision. Nothing is written and nothing is sent.
+    /// Reads one finalized block, decides, and prices the decision. Nothing is written and nothing
+    /// is sent.
     pub(crate) async fn prepare(&mut self, state: AccountState, intent: Intent<'_>) -> Prepared {
         let registry = self.client.registry;
         let key = AccountKey { registry, account: intent.accounts.current };
@@ -234,7 +239,8 @@ impl Decided<'_> {
     }
 }
 
-/// What is done when the call in turn is not signed: bytes that cannot be replaced are still worth sending.
+/// What is done when the call in turn is not signed: bytes that cannot be replaced are still worth
+/// sending.
 fn unsigned(state: &mut AccountState, reservation: &Reservation, blocked: &Blocked) -> Action {
     let agent = match (reservation.purpose(), &state.in_flight) {
         (Purpose::Open { agent, .. }, _) => Some(agent.clone()),
@@ -285,7 +291,8 @@ async fn price(
     Ok(PricedCall { agent, call, to, data, gas, fees })
 }
 
-/// A call that the registry rejects must not be paid for, and neither must one that could not be estimated.
+/// A call that the registry rejects must not be paid for, and neither must one that could not be
+/// estimated.
 fn refusal(error: &RpcError) -> AnchorReason {
     match error {
         RpcError::Refused { message, .. }
@@ -322,7 +329,8 @@ impl Prepared {
     }
 }
 
-/// Carries out what was prepared. Whatever the nodes reply, a nonce is freed by nothing but a final count.
+/// Carries out what was prepared. Whatever the nodes reply, a nonce is freed by nothing but a final
+/// count.
 pub(crate) async fn execute(
     prepared: Prepared,
     target: &mut ChainTarget,

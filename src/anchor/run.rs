@@ -50,8 +50,8 @@ struct Reconciler<'a> {
     clock: Clock,
 }
 
-/// Anchors until the process ends. Returns only when the journal can no longer be written or nothing is published any
-/// more, with the reason.
+/// Anchors until the process ends. Returns only when the journal can no longer be written or
+/// nothing is published any more, with the reason.
 pub(crate) async fn run(
     anchoring: &mut Anchoring,
     sources: Sources,
@@ -106,7 +106,8 @@ pub(crate) async fn run_once(
 }
 
 impl Reconciler<'_> {
-    /// Prepares and executes until no nonce has become final; returns the state after the last decision.
+    /// Prepares and executes until no nonce has become final; returns the state after the last
+    /// decision.
     async fn reconcile(
         &self,
         target: &mut ChainTarget,

@@ -1,4 +1,5 @@
-//! Settings of anchoring. Each one that is missing or invalid is named before anything is listened on, signed or sent.
+//! Settings of anchoring. Each one that is missing or invalid is named before anything is listened
+//! on, signed or sent.
 
 mod values;
 
@@ -14,7 +15,7 @@ use clap::{Args, error::ErrorKind};
 use url::Url;
 
 use self::values::{
-    Adoption, Amount, ChainId, ForChain, PerChain, RegistryPlace, for_chain, per_chain,
+    AdoptedToken, Amount, ChainId, ForChain, PerChain, RegistryPlace, for_chain, per_chain,
 };
 use super::{refuse, seconds, without_urls};
 use crate::{
@@ -43,8 +44,8 @@ pub(crate) struct AnchorArgs {
     /// Anchor this host's agent too, in addition to the default agent; repeatable
     #[arg(long = "anchor-host", value_name = "HOST", env = "REGISTRAR_ANCHOR_HOST", value_delimiter = ',', value_parser = host)]
     hosts: Vec<Hostname>,
-    /// The permanent name of this installation. It is part of every anchor key: never change it, and never share it
-    /// between installations that use one account
+    /// The permanent name of this installation. It is part of every anchor key: never change it,
+    /// and never share it between installations that use one account
     #[arg(long, value_name = "TEXT", env = "REGISTRAR_OWNER_ID")]
     owner_id: Option<String>,
     /// Request new identities by a new number
@@ -52,7 +53,7 @@ pub(crate) struct AnchorArgs {
     incarnation: u64,
     /// Adopt an existing token of the account for the default agent, or for a host's; repeatable
     #[arg(long, value_name = "CHAIN[/HOST]=ID", env = "REGISTRAR_ADOPT", value_delimiter = ',')]
-    adopt: Vec<Adoption>,
+    adopt: Vec<AdoptedToken>,
     /// Mint although an id is known already
     #[arg(long, env = "REGISTRAR_MINT_BESIDE")]
     mint_beside: bool,
@@ -72,7 +73,8 @@ pub(crate) struct AnchorArgs {
         value_delimiter = ','
     )]
     accept_registry: Vec<ForChain<B256>>,
-    /// A node's JSON-RPC URL, or a file with one URL per line; several for one chain form a quorum; repeatable
+    /// A node's JSON-RPC URL, or a file with one URL per line; several for one chain form a quorum;
+    /// repeatable
     #[arg(
         long = "rpc-url",
         value_name = "CHAIN=URL|CHAIN=@FILE",
@@ -81,8 +83,9 @@ pub(crate) struct AnchorArgs {
         hide_env_values = true
     )]
     rpc_urls: Vec<String>,
-    /// The registry of a chain, and the block at which its history begins (0 if not given); required for a chain that is
-    /// not in the built-in table, or whose deployment block is not; repeatable
+    /// The registry of a chain, and the block at which its history begins (0 if not given);
+    /// required for a chain that is not in the built-in table, or whose deployment block is not;
+    /// repeatable
     #[arg(
         long = "registry",
         value_name = "CHAIN=0x…[@BLOCK]",
@@ -101,7 +104,8 @@ pub(crate) struct AnchorArgs {
     /// How long to wait between two decisions on a chain, at least 1 s
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_ANCHOR_INTERVAL", default_value = "12s", value_parser = interval)]
     anchor_interval: Duration,
-    /// The key: keystore:PATH (an encrypted keystore file), or development-key-file:PATH (a raw key)
+    /// The key: keystore:PATH (an encrypted keystore file), or development-key-file:PATH (a raw
+    /// key)
     #[arg(long, value_name = "KIND:PATH", env = "REGISTRAR_SIGNER")]
     signer: Option<String>,
     /// The account that the key must belong to; anchor plan and anchor status need this or a signer
@@ -113,7 +117,8 @@ pub(crate) struct AnchorArgs {
     /// Allow a raw key in a file
     #[arg(long, env = "REGISTRAR_ALLOW_DEVELOPMENT_KEYS")]
     allow_development_keys: bool,
-    /// Where signed transactions and learned ids are kept; without --anchor, serve only reads the ids
+    /// Where signed transactions and learned ids are kept; without --anchor, serve only reads the
+    /// ids
     #[arg(long, value_name = "file:PATH", env = "REGISTRAR_JOURNAL")]
     journal: Option<String>,
     /// The highest fee per gas to sign for, in gwei; per chain with CHAIN=N; repeatable
@@ -200,7 +205,7 @@ impl AnchorArgs {
             bad_setting("--anchor", "names one chain twice");
         }
         let adopt = self.adopt.into_iter().map(|adoption| {
-            let Adoption { chain, agent, id } = adoption;
+            let AdoptedToken { chain, agent, id } = adoption;
             if !registries.contains_key(&chain) {
                 bad_setting(
                     "--adopt",
@@ -247,8 +252,8 @@ impl AnchorArgs {
         })
     }
 
-    /// Every registry that settings may refer to: the table's, and those that `--registry` names. The first block is
-    /// `None` where the table does not know it.
+    /// Every registry that settings may refer to: the table's, and those that `--registry` names.
+    /// The first block is `None` where the table does not know it.
     fn known_registries(&self) -> BTreeMap<ChainId, (Address, Option<u64>)> {
         let table = chains::CHAINS
             .iter()

@@ -53,7 +53,8 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// What anchoring starts with: read before anything is listened on, so that a bad key stops the start.
+/// What anchoring starts with: read before anything is listened on, so that a bad key stops the
+/// start.
 pub(super) enum AnchorStart {
     Off,
     ReadJournal(PathBuf),
@@ -109,8 +110,8 @@ async fn follow_journal(path: PathBuf, facts: watch::Sender<OnChainFacts>) -> St
     }
 }
 
-/// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a disk that was full may
-/// have space again.
+/// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a
+/// disk that was full may have space again.
 async fn anchor_forever(
     mut anchoring: Box<Anchoring>,
     journal: PathBuf,

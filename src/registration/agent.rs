@@ -1,4 +1,5 @@
-//! Which agent, which registry, which token: the names by which documents, the journal and the chain refer to agents.
+//! Which agent, which registry, which token: the names by which documents, the journal and the
+//! chain refer to agents.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -8,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 use super::chains::Deployment;
 use crate::offer::Hostname;
 
-/// An agent: the default one, which stands for everything published, or that of one host.
+/// An agent: the default one, whose document lists everything published, or that of one host.
 ///
 /// Printed and serialized as `default` or `host:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

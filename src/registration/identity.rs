@@ -10,7 +10,7 @@ use super::{
 };
 use crate::offer::Fields;
 
-/// What an AgentIdentity says, and what of it could not be used.
+/// The ids that an AgentIdentity names, and entries that could not be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// One id per registry.
@@ -26,7 +26,6 @@ pub(crate) enum IdentityProblem {
     Undecodable(String),
     /// No known deployment goes by this name.
     UnknownChain(String),
-    /// The id is no whole number from 0 to 2^256 - 1.
     UnreadableId {
         /// The entry's chain as written.
         chain: String,
@@ -127,7 +126,7 @@ impl fmt::Display for IdentityProblem {
                 write!(f, "no known ERC-8004 deployment goes by {chain:?}")
             }
             Self::UnreadableId { chain, id } => {
-                write!(f, "agentId {id:?} for {chain:?} is no whole number from 0 to 2^256 - 1")
+                write!(f, "agentId {id:?} for {chain:?} is not an integer from 0 to 2^256 - 1")
             }
             Self::IdConflict { chain, id, kept } => {
                 write!(

@@ -38,8 +38,9 @@ pub(crate) struct Ids {
 }
 
 impl OnChainFacts {
-    /// The ids that documents print. Our own final id replaces the one that an AgentIdentity names for the same
-    /// registry; until there is one, the AgentIdentity's is used, so that enabling anchoring removes nothing.
+    /// The ids that documents print. Our own final id replaces the one that an AgentIdentity names
+    /// for the same registry; until there is one, the AgentIdentity's is used, so that enabling
+    /// anchoring removes nothing.
     pub(crate) fn ids(&self, identity: &Registrations) -> Ids {
         let mut ids = Ids { default: identity.clone(), hosts: BTreeMap::new() };
         for ((agent, registry), fact) in &self.0 {

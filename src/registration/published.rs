@@ -8,7 +8,8 @@ use super::{
 };
 use crate::offer::{OfferId, Origin};
 
-/// The agents that documents describe at one instant. Anchoring decides from it whether an agent may be minted.
+/// The agents that documents describe at one instant. Anchoring decides from it whether an agent
+/// may be minted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublishedAgents {
     /// The origin of the default agent's document.

@@ -69,7 +69,8 @@ const ACTING: [&str; 9] = [
 /// The same of the standard library. An address is a value, so `net` is not among them.
 const ACTING_STD: [&str; 4] = ["fs", "process", "env", "thread"];
 
-/// Collects every path that a file spells out, in full where it begins with `crate`, `self` or `super`.
+/// Collects every path that a file spells out, in full where it begins with `crate`, `self` or
+/// `super`.
 struct Spelled {
     /// The module at hand, from the crate's root.
     module: Vec<String>,

@@ -195,20 +195,6 @@ fn no_page_has_a_generated_block_that_no_test_checks() {
     assert_eq!(found, expected.collect());
 }
 
-#[test]
-fn the_page_on_anchoring_advises_on_known_reasons_only() {
-    let page = read("docs/anchoring.md");
-    let (_, advice) = page.split_once("What to do, where").unwrap();
-    let known: BTreeSet<&str> = AnchorReason::ALL.iter().map(|reason| reason.as_str()).collect();
-    let mut advised = BTreeSet::new();
-    for line in advice.lines().filter(|line| line.starts_with("* `")) {
-        let (codes, _) = line.split_once(':').unwrap();
-        advised.extend(codes.split('`').skip(1).step_by(2));
-    }
-    let wrong: Vec<_> = advised.symmetric_difference(&known).collect();
-    assert_eq!(wrong, [&"Anchored"], "every reason but Anchored needs advice");
-}
-
 /// The paths that docs/http.md lists.
 fn listed_paths() -> BTreeSet<String> {
     let page = read("docs/http.md");

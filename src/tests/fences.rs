@@ -1,4 +1,5 @@
-//! What no type can say of anchoring's code: one place makes reservations, one place signs, and no state is read unpinned.
+//! What no type can say of anchoring's code: one place makes reservations, one place signs, and no
+//! state is read unpinned.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -1,4 +1,5 @@
-//! The documentation: its examples run, its runbooks work, its links and the tests that it names exist.
+//! The documentation: its examples run, its runbooks work, its links and the tests that it names
+//! exist.
 
 mod cited;
 pub mod examples;

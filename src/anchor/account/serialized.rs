@@ -1,6 +1,7 @@
 //! How the journal writes numbers that JSON readers would round, and instants: as text.
 
-/// An amount of wei as decimal text. Empty text, which earlier versions wrote for "not read yet", is 0.
+/// An amount of wei as decimal text. Empty text, which earlier versions wrote for "not read yet",
+/// is 0.
 pub(super) mod wei {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 

@@ -78,7 +78,8 @@ impl<'a> AtBlock<'a> {
         Ok(self.endpoint.block_hash(earlier.number).await? == earlier.hash)
     }
 
-    /// Everything that a decision needs of this block. Its events must have been read into `history`.
+    /// Everything that a decision needs of this block. Its events must have been read into
+    /// `history`.
     pub(super) async fn read(
         &self,
         history: &mut History,
@@ -155,7 +156,8 @@ impl<'a> AtBlock<'a> {
         }
     }
 
-    /// The registry's version; `None` if it is not a registry, such as the placeholder that new chains begin with.
+    /// The registry's version; `None` if it is not a registry, such as the placeholder that new
+    /// chains begin with.
     async fn version(&self) -> Result<Option<String>, RpcError> {
         let version = self.call(IdentityRegistry::getVersionCall {}).await?;
         Ok(version.filter(|version| version != PLACEHOLDER_VERSION))

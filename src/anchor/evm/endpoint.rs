@@ -124,8 +124,8 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// The parts of a URL that may be a key. Short ones, such as `v2` or `rpc`, are not, and removing them would garble
-/// every message.
+/// The parts of a URL that may be a key. Short ones, such as `v2` or `rpc`, are not, and removing
+/// them would garble every message.
 fn secrets(url: &Url) -> Vec<String> {
     const SHORTEST: usize = 6;
     let credentials = [url.username(), url.password().unwrap_or_default()].map(str::to_owned);

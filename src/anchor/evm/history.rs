@@ -1,4 +1,5 @@
-//! The registry's events about our accounts. They are read once, since finalized blocks do not change.
+//! The registry's events about our accounts. They are read once, since finalized blocks do not
+//! change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +47,8 @@ impl History {
         Self { first: block, next: block, ..Self::default() }
     }
 
-    /// Call with whether the evidence was complete. If it was not, a node left something out: rescans immediately, then
-    /// with exponential backoff, since a rescan can be slow.
+    /// Call with whether the evidence was complete. If it was not, a node left something out:
+    /// rescans immediately, then with exponential backoff, since a rescan can be slow.
     pub(in crate::anchor) fn judge(&mut self, is_complete: bool) {
         self.doubts = if is_complete { 0 } else { self.doubts.saturating_add(1) };
         if self.doubts.is_power_of_two() {
@@ -55,7 +56,8 @@ impl History {
         }
     }
 
-    /// Reads on to the given block. Keeps nothing unless everything was read and the block is still in the chain.
+    /// Reads on to the given block. Keeps nothing unless everything was read and the block is still
+    /// in the chain.
     pub(super) async fn extend(
         &mut self,
         at: &AtBlock<'_>,
@@ -75,12 +77,14 @@ impl History {
                     grown.next = to + 1;
                     width = (width * 2).min(RANGE);
                 }
-                // Nodes refuse a wide range in many ways, so every refusal is retried with half the width.
+                // Nodes refuse a wide range in many ways, so every refusal is retried with half the
+                // width.
                 Err(error) if width == 1 => return Err(error),
                 Err(_) => width = (width / 2).max(1),
             }
         }
-        // Logs are requested by number, so they belong to this block's chain only if its number still has its hash.
+        // Logs are requested by number, so they belong to this block's chain only if its number
+        // still has its hash.
         if at.endpoint().block_hash(at.block().number).await? != at.block().hash {
             return Err(at
                 .endpoint()

@@ -1,5 +1,5 @@
-//! For nodes that prune: they keep no state at a finalized block, so what was read at a head is used once that block is
-//! finalized.
+//! For nodes that prune: they keep no state at a finalized block, so what was read at a head is
+//! used once that block is finalized.
 
 use std::collections::VecDeque;
 

@@ -1,5 +1,5 @@
-//! JSON-RPC over HTTP for nodes that are not trusted: an answer must carry the request's id, its size is limited, and no
-//! log line contains the URL.
+//! JSON-RPC over HTTP for nodes that are not trusted: an answer must carry the request's id, its
+//! size is limited, and no log line contains the URL.
 
 use std::task::{Context, Poll};
 

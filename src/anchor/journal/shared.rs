@@ -35,7 +35,8 @@ impl SharedJournal {
         self.state.lock().await.1.account(key)
     }
 
-    /// Stores an account's state, then publishes the facts that follow. On an error nothing has changed.
+    /// Stores an account's state, then publishes the facts that follow. On an error nothing has
+    /// changed.
     pub(crate) async fn write(
         &self,
         key: AccountKey,

@@ -1,4 +1,5 @@
-//! The journal: what is written is read again, whole or not at all, and what is not ours is left as it is.
+//! The journal: what is written is read again, whole or not at all, and what is not ours is left as
+//! it is.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -131,7 +132,8 @@ fn stored() -> Value {
 fn the_format_is_that_of_the_first_version() {
     assert_eq!(serde_json::to_value(journal(US)).unwrap(), stored());
     assert_eq!(serde_json::from_value::<Journal>(stored()).unwrap(), journal(US));
-    // An account of which nothing has been read: that version wrote empty text for amounts and instants.
+    // An account of which nothing has been read: that version wrote empty text for amounts and
+    // instants.
     let mut fresh = stored();
     let lane = fresh["lanes"].as_object_mut().unwrap().values_mut().next().unwrap();
     *lane = json!({ "account": lane["account"], "balance": "", "decidedAt": "", "spent": {} });

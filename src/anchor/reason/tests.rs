@@ -12,6 +12,8 @@ fn every_reason_has_a_name_and_words_of_its_own() {
     assert_eq!((names.len(), words.len(), all.len()), (24, 24, 24));
     for reason in all {
         assert!(reason.message().ends_with('.') && !reason.message().contains("  "), "{reason}");
+        let has_advice = reason.message().contains(". ");
+        assert_eq!(has_advice, *reason != AnchorReason::Anchored, "{reason}: what to do?");
         assert_eq!(format!("{reason:?}"), reason.as_str());
         assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
     }

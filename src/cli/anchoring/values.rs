@@ -1,4 +1,5 @@
-//! How the values of anchoring settings are written: chains, amounts, and values that belong to one chain.
+//! How the values of anchoring settings are written: chains, amounts, and values that belong to one
+//! chain.
 //!
 //! No error repeats the text: clap does, without URLs, which may contain API keys.
 
@@ -26,7 +27,8 @@ pub(super) struct PerChain<T> {
     pub(super) value: T,
 }
 
-/// An EIP-155 chain id, given by CAIP-2 id, decimal id or alias. The chain need not be in the table.
+/// An EIP-155 chain id, given by CAIP-2 id, decimal id or alias. The chain need not be in the
+/// table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ChainId(pub(super) u64);
 
@@ -39,7 +41,7 @@ pub(super) struct RegistryPlace {
 
 /// An existing token for one agent: `CHAIN[/HOST]=ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Adoption {
+pub(super) struct AdoptedToken {
     pub(super) chain: ChainId,
     pub(super) agent: AgentName,
     pub(super) id: AgentId,
@@ -105,7 +107,7 @@ impl FromStr for RegistryPlace {
     }
 }
 
-impl FromStr for Adoption {
+impl FromStr for AdoptedToken {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -157,8 +159,8 @@ pub(super) fn for_chain<T>(settings: &[ForChain<T>], chain: ChainId) -> Option<&
     settings.iter().rev().find(|setting| setting.chain == chain).map(|setting| &setting.value)
 }
 
-/// The chain's own value, else the one for all chains. Two values for one chain are an error: a decimal comma reads as
-/// two amounts, and neither is the one that was meant.
+/// The chain's own value, else the one for all chains. Two values for one chain are an error: a
+/// decimal comma reads as two amounts, and neither is the one that was meant.
 pub(super) fn per_chain<T: Copy>(
     settings: &[PerChain<T>],
     chain: ChainId,

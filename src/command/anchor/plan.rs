@@ -119,7 +119,8 @@ impl Transaction {
     }
 }
 
-/// A mint sets the agent's wallet to the signing account; buyers may compare it with an offer's payTo.
+/// A mint sets the agent's wallet to the signing account; buyers may compare it with an offer's
+/// payTo.
 fn payee_warnings(published: &PublishedAgents, account: Address) -> Vec<String> {
     let account = account.to_checksum(None);
     let others = published.payees.iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));

@@ -1,4 +1,5 @@
-//! What `anchor plan` and `anchor status` have in common: which accounts they report on, and how they print.
+//! What `anchor plan` and `anchor status` have in common: which accounts they report on, and how
+//! they print.
 
 use std::{fmt::Write, process::ExitCode};
 

@@ -1,5 +1,5 @@
-//! Caching: an entity tag identifies exact bytes, and no response is sent, cached or confirmed after
-//! it has expired.
+//! Caching: an entity tag identifies exact bytes, and no response is sent, cached or confirmed
+//! after it has expired.
 
 use std::{io::Read, time::Duration};
 

@@ -1,4 +1,5 @@
-//! Agent ids: how an AgentIdentity is read, which chain an alias means, and how documents print the outcome.
+//! Agent ids: how an AgentIdentity is read, which chain an alias means, and how documents print the
+//! outcome.
 
 use crate::{
     registration::{

@@ -1,7 +1,8 @@
-//! The exact bytes of documents: each case is a folder with manifests, an instant, and the
-//! expected document.
+//! The exact bytes of documents: each case is a folder with manifests, an instant, and the expected
+//! document.
 //!
-//! `UPDATE_GOLDEN=1 cargo test --lib golden` rewrites the expected files; review the diff like code.
+//! `UPDATE_GOLDEN=1 cargo test --lib golden` rewrites the expected files; review the diff like
+//! code.
 
 use std::{fs, path::Path};
 

@@ -1,8 +1,10 @@
-//! The crash protocol: the real binary is killed at every point that can be seen from outside, among faults of the node,
-//! the network, the journal and the key; when all is quiet, each agent is on chain exactly once.
+//! The crash protocol: the real binary is killed at every point that can be seen from outside,
+//! among faults of the node, the network, the journal and the key; when all is quiet, each agent is
+//! on chain exactly once.
 //!
-//! A history is drawn from a seed and nothing else. `REGISTRAR_CRASH_SEED` names the first seed (one history, unless
-//! `REGISTRAR_CRASH_HISTORIES` says how many). Two runs of a seed share the draw, not every instant of the processes.
+//! A history is drawn from a seed and nothing else. `REGISTRAR_CRASH_SEED` names the first seed
+//! (one history, unless `REGISTRAR_CRASH_HISTORIES` says how many). Two runs of a seed share the
+//! draw, not every instant of the processes.
 
 mod actor;
 mod draw;
@@ -118,7 +120,8 @@ async fn the_oracle_sees_what_must_not_be() {
             metadataValue: Bytes::copy_from_slice(key),
         }],
     };
-    // Somebody else's mint with our key is nothing to us; ours is a second one, and one of another key an orphan.
+    // Somebody else's mint with our key is nothing to us; ours is a second one, and one of another
+    // key an orphan.
     let stranger = stage.node.account(1).await;
     stage.node.send_as(stranger, stage.registry, mint(&key)).await;
     assert_eq!(play.outcome(&history).await.objections(), []);

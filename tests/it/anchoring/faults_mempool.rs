@@ -1,4 +1,5 @@
-//! C10 to C13 and C27: reorganizations, forgetful pools, fees that rise, and pending transactions that nobody knows.
+//! C10 to C13 and C27: reorganizations, forgetful pools, fees that rise, and pending transactions
+//! that nobody knows.
 
 use alloy::{consensus::TxEip1559, primitives::B256};
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use crate::{support::chain::IdentityRegistry, support::process::text};
 
 const GWEI: u128 = 1_000_000_000;
 
-/// Every transaction is the first one again at its nonce, each an eighth dearer at least than the one before.
+/// Every transaction is the first one again at its nonce, each an eighth dearer at least than the
+/// one before.
 pub fn is_one_call_raised(signed: &[TxEip1559]) {
     for pair in signed.windows(2) {
         let (before, after) = (&pair[0], &pair[1]);

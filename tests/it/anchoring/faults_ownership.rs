@@ -1,4 +1,5 @@
-//! C20 to C22 and C28: other hands on our account and our tokens, and ids at the ends of their range.
+//! C20 to C22 and C28: other hands on our account and our tokens, and ids at the ends of their
+//! range.
 
 use alloy::{
     primitives::{U256, b256},

@@ -1,11 +1,13 @@
-//! C2 to C4: whatever becomes of a reply, a nonce stays bound to its call and nothing is minted twice.
+//! C2 to C4: whatever becomes of a reply, a nonce stays bound to its call and nothing is minted
+//! twice.
 
 use std::collections::BTreeSet;
 
 use super::faulty::Faulty;
 use crate::support::proxy::Fault;
 
-/// Plays one fault on every method that a mint needs, one method after the other, each from the beginning.
+/// Plays one fault on every method that a mint needs, one method after the other, each from the
+/// beginning.
 async fn on_every_method(fault: Fault) {
     let world = Faulty::new().await;
     let snapshot = world.snapshot().await;

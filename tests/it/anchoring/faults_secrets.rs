@@ -1,4 +1,5 @@
-//! K1: keys and the secrets of RPC URLs stand in nothing that is said. Every run of the other files is searched too.
+//! K1: keys and the secrets of RPC URLs stand in nothing that is said. Every run of the other files
+//! is searched too.
 
 use super::faulty::{Faulty, secretive, server_tells_nothing};
 use crate::support::{

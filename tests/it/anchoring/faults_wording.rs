@@ -1,4 +1,5 @@
-//! C14: how clients word their refusals of a transaction. No wording frees a nonce; one kind of it raises the fee.
+//! C14: how clients word their refusals of a transaction. No wording frees a nonce; one kind of it
+//! raises the fee.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! What each transaction costs, measured on a real node: printed by `make gas-table`, and compared with docs/gas.md.
+//! What each transaction costs, measured on a real node: printed by `make gas-table`, and compared
+//! with docs/gas.md.
 
 use alloy::primitives::U256;
 
@@ -17,7 +18,8 @@ impl Stage {
         self.node.receipt(last).await.unwrap().gas_used
     }
 
-    /// Has somebody else register first: a registry that is in use pays less for its counter than a fresh one.
+    /// Has somebody else register first: a registry that is in use pays less for its counter than a
+    /// fresh one.
     async fn in_use() -> Self {
         let stage = Self::new().await;
         let stranger = stage.node.account(3).await;

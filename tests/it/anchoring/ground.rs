@@ -1,4 +1,5 @@
-//! The ground that decisions stand on: nodes that keep no old state, and chains that are not the one that was.
+//! The ground that decisions stand on: nodes that keep no old state, and chains that are not the
+//! one that was.
 
 use alloy::primitives::U256;
 

@@ -1,4 +1,5 @@
-//! What users come with: a first anchor, an id they have already, a replaced key, a key that lives elsewhere.
+//! What users come with: a first anchor, an id they have already, a replaced key, a key that lives
+//! elsewhere.
 
 use alloy::primitives::{Address, U256};
 use serde_json::json;
@@ -12,8 +13,8 @@ use crate::{
 
 const DOCUMENT: &str = "https://agents.example/.well-known/agent-registration.json";
 
-/// An AgentIdentity that names an id on the test chain's registry can't be written by alias: the chain is in no table.
-/// So users of the table's chains are played at the canonical address.
+/// An AgentIdentity that names an id on the test chain's registry can't be written by alias: the
+/// chain is in no table. So users of the table's chains are played at the canonical address.
 fn identity(id: &str) -> serde_json::Value {
     json!({
         "apiVersion": "obol.org/v1alpha1", "kind": "AgentIdentity",

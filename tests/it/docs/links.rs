@@ -1,5 +1,5 @@
-//! The pages of the repository: every relative link leads to a file and to a heading, and the README
-//! stays short.
+//! The pages of the repository: every relative link leads to a file and to a heading, and the
+//! README stays short.
 
 use std::{
     fs,

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::support::process::{Server, eventually, text, unset};
 use crate::support::stage::{agent, free_port};
 
-/// `scripts/run-anchored` with the binary under test, serving at `listen`, with temporary files below `temporary`.
+/// `scripts/run-anchored` with the binary under test, serving at `listen`, with temporary files
+/// below `temporary`.
 fn script(listen: &str, temporary: &Path) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut script = unset(Command::new(root.join("scripts/run-anchored")));

@@ -189,7 +189,7 @@ async fn the_lost_key_page_serves_on_and_leads_to_a_new_identity_that_was_asked_
     let server = serve_without_anchoring(&stage).await;
     shows(&server, &ids(&stage, 0)).await;
     let status = shell(&stage, &page.next()).await.stdout;
-    assert!(status.contains("Anchored") && !status.contains("open: nonce"), "{status}");
+    assert!(status.contains("Anchored") && !status.contains("in flight: nonce"), "{status}");
     let held = shell(&stage, &page.next()).await.stdout;
     assert!(held.contains("NotOwner") && !held.contains("register("), "{held}");
     let asked = shell(&stage, &page.next()).await.stdout;
@@ -216,7 +216,7 @@ async fn the_replaced_key_page_moves_the_token_and_mints_nothing() {
     stage.settle(&[]).await;
     let second = stage.node.account(1).await;
     let status = shell(&stage, &page.next()).await.stdout;
-    assert!(status.contains("Anchored") && !status.contains("open: nonce"), "{status}");
+    assert!(status.contains("Anchored") && !status.contains("in flight: nonce"), "{status}");
     let held = shell(&stage, &page.next()).await.stdout;
     assert!(held.contains("NotOwner") && !held.contains("would sign"), "{held}");
     let run = page.next();

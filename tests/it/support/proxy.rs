@@ -1,8 +1,8 @@
 //! A faulty HTTP proxy for JSON-RPC, between the registrar and its EVM nodes.
 //!
 //! A test scripts it with rules; the first rule that applies to a call decides what happens to it.
-//! Every call is recorded, including those that are never forwarded. Nothing depends on time: a held
-//! call is held until [`Proxy::release`].
+//! Every call is recorded, including those that are never forwarded. Nothing depends on time: a
+//! held call is held until [`Proxy::release`].
 
 #![allow(dead_code, reason = "the anchoring tests use it")]
 

@@ -33,7 +33,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 
 fn history(acts: &[Act]) -> Registry {
     acts.iter().fold(Registry::new(), |registry, act| match *act {
-        // Strangers have every κ but those that are adopted: what an own event repeats cannot be missed.
+        // Strangers have every κ but those that are adopted: what an own event repeats cannot be
+        // missed.
         Act::Mint(STRANGER, uri, key) => {
             registry.mint(STRANGER, uri, key.map(|key| self::key(key + 8)))
         }

@@ -21,7 +21,8 @@ use crate::{
 
 #[test]
 fn no_words_of_a_node_are_an_input() {
-    // Numbers, keys and URIs that the operator or final evidence gave: an error's text has no way in.
+    // Numbers, keys and URIs that the operator or final evidence gave: an error's text has no way
+    // in.
     let _: fn(&DesiredState, Option<&InFlight>, &View, &HeadState, u32) -> Decision = next;
     let HeadState { mined, pending, base_fee, tip, balance } = quiet().head;
     let _: ([u64; 2], [u128; 3]) = ([mined, pending], [base_fee, tip, balance]);

@@ -1,8 +1,9 @@
-//! A small honest chain with two actors that share our key, and everything that can go wrong around them.
+//! A small honest chain with two actors that share our key, and everything that can go wrong around
+//! them.
 //!
-//! The chain honours nonces and finality and nothing else. The decision is the product's own: evidence is drawn from the
-//! chain and given to `Evidence::view` and `next`. A [`Mutant`] breaks one rule of how evidence is read or an answer is
-//! understood.
+//! The chain honours nonces and finality and nothing else. The decision is the product's own:
+//! evidence is drawn from the chain and given to `Evidence::view` and `next`. A [`Mutant`] breaks
+//! one rule of how evidence is read or an answer is understood.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

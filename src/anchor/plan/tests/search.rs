@@ -1,4 +1,5 @@
-//! Every history of the model, up to its bounds: no key is minted twice, and each broken rule is found out.
+//! Every history of the model, up to its bounds: no key is minted twice, and each broken rule is
+//! found out.
 
 use std::collections::BTreeSet;
 

@@ -31,7 +31,8 @@ pub(crate) struct Situation {
     pub(crate) waited: u32,
 }
 
-/// The default agent is wanted, nothing is on chain, five transactions are final and none is under way.
+/// The default agent is wanted, nothing is on chain, five transactions are final and none is under
+/// way.
 pub(crate) fn quiet() -> Situation {
     let default = DesiredAgent {
         earlier_keys: vec![key(8), key(9)],

@@ -1,4 +1,5 @@
-//! A process that anchors, behind a proxy of its own and with a journal of its own, started again and again.
+//! A process that anchors, behind a proxy of its own and with a journal of its own, started again
+//! and again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -249,8 +250,8 @@ fn ids_in(lane: &Value) -> BTreeMap<String, Option<U256>> {
     agents.map(|(agent, note)| (agent.clone(), id(note))).collect()
 }
 
-/// The state of the only account of a journal, as it is stored; null before there is one. Killing a process at a step
-/// takes a look at its journal from outside, at once.
+/// The state of the only account of a journal, as it is stored; null before there is one. Killing a
+/// process at a step takes a look at its journal from outside, at once.
 pub fn lane_in(journal: &Path) -> Value {
     let Ok(text) = fs::read_to_string(journal) else { return Value::Null };
     let journal: Value = serde_json::from_str(&text).unwrap();

@@ -35,7 +35,8 @@ pub struct Life {
     pub ticks: u64,
     /// `serve --anchor`; else `anchor run --once` again and again.
     pub is_serving: bool,
-    /// Where its default agent is to be found: elsewhere, at times, so that there is something to do again.
+    /// Where its default agent is to be found: elsewhere, at times, so that there is something to
+    /// do again.
     pub url: String,
     /// Blocks after each decision.
     pub pace: u64,

@@ -1,4 +1,5 @@
-//! What must hold when all is quiet, judged from the truth node, the wire, the journals and the documents.
+//! What must hold when all is quiet, judged from the truth node, the wire, the journals and the
+//! documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -149,7 +150,8 @@ impl Outcome {
         if transaction.max_fee_per_gas() > self.ceiling {
             objections.push(Objection::TooDear(hash));
         }
-        // What needs no repeating may be left at the next nonce; a mint left there could still come to pass.
+        // What needs no repeating may be left at the next nonce; a mint left there could still come
+        // to pass.
         let is_mint = transaction.input().starts_with(&IdentityRegistry::register_2Call::SELECTOR);
         if transaction.nonce() + u64::from(is_mint) > self.count {
             objections.push(Objection::Gap(transaction.nonce()));

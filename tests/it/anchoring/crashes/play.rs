@@ -1,4 +1,5 @@
-//! One history on a real node: lives and deaths, troubles between them, then peace, and the verdict.
+//! One history on a real node: lives and deaths, troubles between them, then peace, and the
+//! verdict.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -259,7 +260,8 @@ impl Play {
         self.look().await;
     }
 
-    /// All faults end; blocks come; in the end nothing moves any more, even if every signed byte comes back.
+    /// All faults end; blocks come; in the end nothing moves any more, even if every signed byte
+    /// comes back.
     async fn end(&self, history: &History) -> Result<(), String> {
         self.actors.iter().for_each(Actor::calm);
         if history.ends_serving {

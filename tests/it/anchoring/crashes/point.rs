@@ -1,4 +1,5 @@
-//! Where a process is killed, as far as it can be seen from outside: by what it asks and by its journal.
+//! Where a process is killed, as far as it can be seen from outside: by what it asks and by its
+//! journal.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +13,8 @@ use crate::support::proxy::{Exchange, Fault, Proxy};
 pub enum Point {
     /// X1, and X2: nothing is signed yet. A nonce is not reserved apart from signing.
     Estimating,
-    /// X3: somewhere between the estimate's answer and the sending. From outside it can't be told where.
+    /// X3: somewhere between the estimate's answer and the sending. From outside it can't be told
+    /// where.
     Signing,
     /// X4: written down, not sent.
     Stored,

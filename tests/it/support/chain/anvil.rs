@@ -14,8 +14,8 @@ use crate::support::{leash::Leash, process::eventually};
 
 /// A running anvil, reached over its [`Rpc`]. Killed when dropped, and when the test process ends.
 ///
-/// By default it mines each transaction at once, and at head `n` block `n - 1` is safe and `n - 2` is
-/// final.
+/// By default it mines each transaction at once, and at head `n` block `n - 1` is safe and `n - 2`
+/// is final.
 pub struct Anvil {
     leash: Option<Leash>,
     child: Child,
