@@ -110,7 +110,8 @@ async fn ends_without_a_trace(signal: &str, delay: u64) {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(delay)).await;
+    let by_itself = tokio::time::timeout(Duration::from_millis(delay), child.wait()).await;
+    assert!(by_itself.is_err(), "{case}: it ended by itself: {by_itself:?}");
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success(), "{case}");
     let mut ended = None;
