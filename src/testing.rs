@@ -1,10 +1,6 @@
 //! Fixtures for unit tests: ServiceOffers, rules, and short names for what a projection contains.
 
-use std::{
-    collections::BTreeSet,
-    panic::{self, AssertUnwindSafe},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     offer::{OfferId, Offers, Origin, ParsedOffer, Timestamp, parse_timestamp},
@@ -28,10 +24,15 @@ pub(crate) fn public_url() -> Origin {
     Origin::parse(PUBLIC_URL).unwrap()
 }
 
-pub(crate) use self::resource::{Resource, offer};
+pub(crate) use self::{
+    resource::{Resource, offer},
+    rows::{for_each_row, for_each_row_async},
+};
 
 #[path = "../tests/support/resource.rs"]
 mod resource;
+#[path = "../tests/support/rows.rs"]
+mod rows;
 
 impl Resource {
     pub(crate) fn id(&self) -> OfferId {
@@ -103,21 +104,6 @@ pub(crate) fn law(cases: u32) -> ProptestConfig {
 /// The ids for documents if anchoring knows nothing.
 pub(crate) fn ids_of(registrations: &Registrations) -> Ids {
     OnChainFacts::default().ids(registrations)
-}
-
-/// Runs a table test to its end: one failing row does not hide the next.
-pub(crate) fn for_each_row<R>(rows: impl IntoIterator<Item = R>, mut check: impl FnMut(R)) {
-    let check = |row| panic::catch_unwind(AssertUnwindSafe(|| check(row)));
-    let failures: Vec<String> = rows
-        .into_iter()
-        .map(check)
-        .filter_map(Result::err)
-        .map(|failure| match failure.downcast::<String>() {
-            Ok(message) => *message,
-            Err(_) => "see the panic above".to_owned(),
-        })
-        .collect();
-    assert!(failures.is_empty(), "{} rows failed:\n{}", failures.len(), failures.join("\n"));
 }
 
 #[test]

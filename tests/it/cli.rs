@@ -1,5 +1,5 @@
 //! The binary as operators meet it: settings, output, signals, exit codes.
 
 mod anchor_settings;
-mod running;
+mod binary;
 mod secrets;

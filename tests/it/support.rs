@@ -8,4 +8,6 @@ pub mod proxy;
 #[path = "../support/resource.rs"]
 #[allow(dead_code, reason = "the unit tests use the rest")]
 pub mod resource;
+#[path = "../support/rows.rs"]
+pub mod rows;
 pub mod stage;

@@ -17,7 +17,7 @@ use crate::{
         testing::{US, host, id, in_flight, registry},
     },
     registration::AgentName,
-    testing::at,
+    testing::{at, for_each_row},
 };
 
 fn call(max_fee: u128, tip: u128) -> PricedCall {
@@ -99,12 +99,12 @@ fn finalized_nonces_that_nobody_here_signed_for_are_counted() {
         ("ours among others", Some(5), 7, 2),
         ("ours is not among them", Some(7), 6, 2),
     ];
-    for (name, nonce, count, foreign) in cases {
+    for_each_row(cases, |(name, nonce, count, foreign)| {
         let mut next =
             AccountState { in_flight: nonce.map(|nonce| in_flight(nonce, 0, 1)), ..state.clone() };
         observe(&mut next, count);
         assert_eq!(next.foreign_nonces, foreign, "{name}");
-    }
+    });
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_released_nonce_counts_for_its_agent_or_as_foreign() {
         ("failed", FinalOutcome::Failed, 3, 0),
         ("somebody else's", FinalOutcome::Foreign, 2, 1),
     ];
-    for (name, outcome, failures, foreign) in cases {
+    for_each_row(cases, |(name, outcome, failures, foreign)| {
         let mut state = AccountState {
             in_flight: Some(in_flight(5, 0, 1)),
             agents: [(AgentName::Default, record.clone())].into(),
@@ -125,7 +125,7 @@ fn a_released_nonce_counts_for_its_agent_or_as_foreign() {
         assert_eq!(state.in_flight, None, "{name}");
         let found = (state.agents[&AgentName::Default].failures, state.foreign_nonces);
         assert_eq!(found, (failures, foreign), "{name}");
-    }
+    });
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_day_is_utc_and_what_was_spent_on_another_counts_for_nothing() {
         ("the clock went back", spent("2026-11-24", 7), "2026-11-23T23:59:59Z", 0),
         ("nothing yet", Spent::default(), "2026-11-24T00:00:00Z", 0),
     ];
-    for (name, spent, now, expected) in cases {
+    for_each_row(cases, |(name, spent, now, expected)| {
         assert_eq!(spent.on(at(now)), expected, "{name}");
-    }
+    });
 }

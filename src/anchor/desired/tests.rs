@@ -12,7 +12,7 @@ use crate::{
     },
     offer::Hostname,
     registration::{AgentName, Ids, PublishedAgents, Selling, project},
-    testing::{NOON, Resource, at, offer, offers, public_url, rules},
+    testing::{NOON, Resource, at, for_each_row, offer, offers, public_url, rules},
 };
 
 fn published(resources: &[Resource], identity: &[(u64, u64)], now: &str) -> PublishedAgents {
@@ -96,9 +96,9 @@ fn an_agent_drains_only_when_all_of_its_offers_do() {
         ("the host's own", vec![draining.clone(), audit], NOON, &host, Selling::Open),
         ("a host without offers", vec![draining], NOON, &host, Selling::Nothing),
     ];
-    for (name, resources, now, agent, expected) in cases {
+    for_each_row(cases, |(name, resources, now, agent, expected)| {
         assert_eq!(selling(&resources, now, agent), expected, "{name}");
-    }
+    });
 }
 
 #[test]

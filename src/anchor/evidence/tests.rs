@@ -6,6 +6,7 @@ use crate::anchor::{
     evidence::{Evidence, IncompleteEvidence, Transfer},
     testing::{FORMER, STRANGER, US, id, key},
 };
+use crate::testing::for_each_row;
 use alloy::primitives::{Address, U256};
 
 mod laws;
@@ -123,10 +124,10 @@ fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
             &[],
         ),
     ];
-    for (name, registry, agents, unkeyed) in cases {
+    for_each_row(cases, |(name, registry, agents, unkeyed)| {
         let unkeyed: Vec<_> = unkeyed.iter().map(|(uri, id)| ((*uri).to_owned(), *id)).collect();
         assert_eq!(registry.seen(), (agents.to_vec(), unkeyed), "{name}");
-    }
+    });
 }
 
 #[test]
@@ -226,9 +227,9 @@ fn evidence_with_a_hole_is_short_and_says_where() {
             IncompleteEvidence::Key(id(0), key(4)),
         ),
     ];
-    for (name, change, expected) in cases {
+    for_each_row(cases, |(name, change, expected)| {
         assert_eq!(short(change), expected, "{name}");
-    }
+    });
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
         testing::{FORMER, STRANGER, US, desired, host, id, key, registry},
     },
     registration::{AgentName, OnChainAgent, OnChainId},
-    testing::at,
+    testing::{at, for_each_row},
 };
 
 #[test]
@@ -56,10 +56,10 @@ fn what_a_view_shows_of_an_id_is_recorded() {
         ("an identity's, not there", Some(7), view(None, None), IdRecord::Refuted),
         ("another than an identity's", Some(6), view(None, Some((US, uri))), IdRecord::Refuted),
     ];
-    for (name, known, view, expected) in cases {
+    for_each_row(cases, |(name, known, view, expected)| {
         let recorded = id_record(&agent(AgentName::Default, known), &view, &accounts);
         assert_eq!(recorded, expected, "{name}");
-    }
+    });
     let hosted = agent(host("a.example"), Some(7));
     assert_eq!(
         id_record(&hosted, &view(None, None), &accounts),
@@ -111,11 +111,11 @@ fn after_a_key_rotation_the_latest_decision_wins() {
             ("nothing was decided with the new key", None, "Anchored"),
             ("decided with the new key", Some("2026-11-24T00:00:01Z"), "NotOwner"),
         ];
-        for (name, decided_at, reason) in cases {
+        for_each_row(cases, |(name, decided_at, reason)| {
             let after = state(new, lost.clone(), decided_at);
             let accounts = [(key(old), before.clone()), (key(new), after)].into();
             let facts = on_chain_facts(&accounts);
             assert_eq!(facts.0[&(AgentName::Default, registry(1))].reason, reason, "{name}");
-        }
+        });
     }
 }

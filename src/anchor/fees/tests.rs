@@ -5,7 +5,7 @@ use crate::{
         fees::{FeeInputs, Fees, SpendLimits, compute_fees},
         reason::AnchorReason,
     },
-    testing::law,
+    testing::{for_each_row, law},
 };
 use proptest::prelude::*;
 
@@ -104,9 +104,9 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
             Err(NoFunds),
         ),
     ];
-    for (name, last, inputs, limits, expected) in cases {
+    for_each_row(cases, |(name, last, inputs, limits, expected)| {
         assert_eq!(compute_fees(1_000, last, &inputs, &limits), expected, "{name}");
-    }
+    });
 }
 
 #[test]

@@ -19,7 +19,7 @@ use crate::{
         testing::{US, host, id, registry},
     },
     registration::AgentName,
-    testing::at,
+    testing::{at, for_each_row},
 };
 
 const OLD: Address = Address::repeat_byte(0xf2);
@@ -326,11 +326,11 @@ fn a_place_that_cannot_be_used_is_named() {
         ("below a file", dir.path().join("file/journal")),
     ];
     fs::write(dir.path().join("file"), "").unwrap();
-    for (name, path) in cases {
+    for_each_row(cases, |(name, path)| {
         let refused = open(&path).unwrap_err();
         assert!(matches!(refused, JournalError::Io { .. }), "{name}: {refused}");
         assert!(refused.to_string().contains(path.to_str().unwrap()), "{name}: {refused}");
-    }
+    });
     // What can no longer be written says so, and the journal stands.
     let (dir, path) = written();
     let (file, journal) = JournalFile::open(&path, "harbour", &ours()).unwrap();

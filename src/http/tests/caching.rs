@@ -7,7 +7,7 @@ use crate::{
     http::tests::site::{Answer, Site, WELL_KNOWN, document_of, is},
     publish,
     source::Observation,
-    testing::{NOON, Resource, at, offer},
+    testing::{NOON, Resource, at, for_each_row_async, offer},
 };
 use flate2::read::GzDecoder;
 use tokio::{sync::watch, task::JoinSet, time::Instant};
@@ -112,14 +112,15 @@ async fn gzip_is_sent_to_those_who_like_it_no_less_than_identity() {
         (&[";;,,=,q=1,gzipped"], false),
     ];
     let mut failures = Vec::new();
-    for (lines, expected) in cases {
+    for_each_row_async(cases, async |(lines, expected)| {
         let fields: Vec<_> = lines.iter().map(|line| ("accept-encoding", *line)).collect();
         let answer = site.get_with(WELL_KNOWN, &fields).await;
         let is_gzip = answer.header("content-encoding") == "gzip";
         if answer.status != 200 || is_gzip != expected {
             failures.push(format!("{lines:?}: {} gzip {is_gzip}", answer.status));
         }
-    }
+    })
+    .await;
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
@@ -150,13 +151,14 @@ async fn if_none_match_is_answered_as_the_rfc_asks() {
         ("garbage", &["\u{fc},,W/,\"\""], false),
     ];
     let mut failures = Vec::new();
-    for (case, lines, expected) in cases {
+    for_each_row_async(cases, async |(case, lines, expected)| {
         let fields: Vec<_> = lines.iter().map(|line| ("if-none-match", *line)).collect();
         let answer = site.get_with(WELL_KNOWN, &fields).await;
         if (answer.status == 304, answer.body.is_empty()) != (expected, expected) {
             failures.push(format!("{case}: {}, {} bytes", answer.status, answer.body.len()));
         }
-    }
+    })
+    .await;
     assert!(failures.is_empty(), "{failures:#?}");
     let with_gzip = [("accept-encoding", "gzip"), ("if-none-match", tag.as_str())];
     assert_eq!(site.get_with(WELL_KNOWN, &with_gzip).await.status, 200);
@@ -201,7 +203,7 @@ async fn nothing_is_kept_past_the_next_change_and_never_a_second_too_long() {
         ("a long age", 86_400, "1h", 0, 3_600),
     ];
     let mut failures = Vec::new();
-    for (case, max_age, grace, milliseconds, expected) in cases {
+    for_each_row_async(cases, async |(case, max_age, grace, milliseconds, expected)| {
         let open = [offer("demo/chat")];
         let mut site = Site::empty(NOON);
         site.admin.reader.max_age = Duration::from_secs(max_age);
@@ -216,7 +218,8 @@ async fn nothing_is_kept_past_the_next_change_and_never_a_second_too_long() {
                     .push(format!("{case}: {path}: {}, {actual} not {expected}", answer.status));
             }
         }
-    }
+    })
+    .await;
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

@@ -7,7 +7,7 @@ use crate::{
     http::tests::site::{Answer, Site, WELL_KNOWN, ask, document_of, is, request},
     http::{self, admin},
     registration::Reason,
-    testing::{NOON, Resource, offer},
+    testing::{NOON, Resource, for_each_row_async, offer},
 };
 use axum::http::Method;
 use serde_json::json;
@@ -98,9 +98,10 @@ async fn the_host_chooses_the_document() {
         ("nothing", "", "chat"),
         ("a host whose offer is gone", "drained.example", "drained.example"),
     ];
-    for (case, host, name) in cases {
+    for_each_row_async(cases, async |(case, host, name)| {
         assert_eq!(site.name_at(host).await, name, "{case}");
-    }
+    })
+    .await;
     assert_eq!(site.get(WELL_KNOWN).await.json()["name"], "chat", "no Host at all");
     let tombstone = site.get_with(WELL_KNOWN, &[("host", "drained.example")]).await;
     assert_eq!(tombstone.status, 200);
@@ -117,11 +118,12 @@ async fn the_authority_of_the_request_target_wins_over_the_host_field() {
         ("http://seller.example", "audit.example", "chat"),
         ("http://[2001:db8::1]", "audit.example", "chat"),
     ];
-    for (origin, host, name) in cases {
+    for_each_row_async(cases, async |(origin, host, name)| {
         let uri = format!("{origin}{WELL_KNOWN}");
         let answer = ask(site.public(), request("GET", &uri, &[("host", host)])).await;
         assert_eq!(answer.json()["name"], name, "{origin} with Host {host}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -285,13 +287,14 @@ async fn a_miss_tells_the_reason_of_an_enabled_offer_and_nothing_of_any_other() 
         ("demo/own-host", Reason::ReservedHost),
         ("demo/bad-drain", Reason::InvalidDrain),
     ];
-    for (offer, reason) in cases {
+    for_each_row_async(cases, async |(offer, reason)| {
         for path in [document_of(offer), format!("/offers/{offer}")] {
             let answer = site.get(&path).await;
             assert_eq!(answer.problem(), is(404, reason.as_str()), "{path}");
             assert_eq!(answer.json()["fix"], reason.fix(), "{path}");
         }
-    }
+    })
+    .await;
     for silent in ["demo/disabled", "demo/shy"] {
         for path in [document_of(silent), format!("/offers/{silent}")] {
             let answer = site.get(&path).await;
@@ -326,14 +329,15 @@ async fn any_page_may_read_every_answer_and_its_tag() {
         ("unknown path", "/nothing", "", 404),
         ("built in", "/openapi.yaml", "", 200),
     ];
-    for (case, path, tag, status) in cases {
+    for_each_row_async(cases, async |(case, path, tag, status)| {
         let fields = [("origin", "https://page.example"), ("if-none-match", tag)];
         let answer = site.get_with(path, &fields).await;
         assert_eq!(answer.status, status, "{case}");
         assert_eq!(answer.header("access-control-allow-origin"), "*", "{case}");
         assert_eq!(answer.header("access-control-expose-headers"), "etag", "{case}");
         assert_eq!(answer.header("access-control-allow-credentials"), "", "{case}");
-    }
+    })
+    .await;
     let unready = Site::empty(NOON).get(WELL_KNOWN).await;
     assert_eq!(unready.header("access-control-allow-origin"), "*", "503");
 }

@@ -6,7 +6,7 @@ use crate::{
     http::{contract::SCHEMAS, problem::Code},
     offer::EntryCode,
     registration::{OfferState, Reason},
-    testing::{json_of, offer, projected, rules},
+    testing::{for_each_row, json_of, offer, projected, rules},
 };
 use serde_json::{Value, json};
 
@@ -226,7 +226,7 @@ fn the_document_schema_takes_what_the_standard_takes_and_refuses_what_misleads()
         ),
         ("an empty list of ids", false, Box::new(top("registrations", json!([])))),
     ];
-    for (case, valid, change) in cases {
+    for_each_row(cases, |(case, valid, change)| {
         assert_eq!(schema.is_valid(&document(&change)), valid, "{case}");
-    }
+    });
 }

@@ -6,7 +6,7 @@ use crate::{
         AgentId, AgentRegistry, Identity, chains, encode, entries, identity::IdentityProblem,
         project,
     },
-    testing::{at, ids_of, json_of, offer, offers, public_url, rules},
+    testing::{at, for_each_row, ids_of, json_of, offer, offers, public_url, rules},
 };
 use serde_json::{Value, json};
 
@@ -78,9 +78,9 @@ fn aliases_mean_one_chain_each_trimmed_and_in_any_case() {
         ("BASE-SEPOLIA", 84532),
         ("\tMainNet\n", 1),
     ];
-    for (alias, id) in cases {
+    for_each_row(cases, |(alias, id)| {
         assert_eq!(chains::find(alias).map(|chain| chain.id), Some(id), "{alias:?}");
-    }
+    });
     let mut seen = std::collections::BTreeSet::new();
     for chain in chains::CHAINS {
         for alias in chain.aliases {
@@ -143,14 +143,14 @@ fn ids_are_exact_from_zero_to_the_last_one() {
         ("the largest as a text", json!(LARGEST), LARGEST),
         ("the largest as a number", exact(LARGEST), LARGEST),
     ];
-    for (case, id, digits) in cases {
+    for_each_row(cases, |(case, id, digits)| {
         let read = identity(json!([{ "chain": "base", "agentId": id }]));
         assert_eq!(read.problems, [], "{case}");
         let entries = String::from_utf8(encode(&entries(&read.registrations))).unwrap();
         let expected =
             format!(r#"[{{"agentId":{digits},"agentRegistry":"eip155:8453:{MAINNETS}"}}]"#);
         assert_eq!(entries, expected, "{case}");
-    }
+    });
     let unreadable = [
         json!(TOO_LARGE),
         json!(""),
@@ -230,12 +230,12 @@ fn the_first_readable_entry_of_a_registry_wins_by_the_bytes_of_its_alias() {
             conflict("base-mainnet", "1", "0"),
         ),
     ];
-    for (case, list, kept, problems) in cases {
+    for_each_row(cases, |(case, list, kept, problems)| {
         let list = list.into_iter().map(|(chain, id)| json!({ "chain": chain, "agentId": id }));
         let read = identity(list.collect());
         assert_eq!(read.registrations.values().collect::<Vec<_>>(), [&id(kept)], "{case}");
         assert_eq!(read.problems, problems, "{case}");
-    }
+    });
     let read = identity(
         json!([{ "chain": "base", "agentId": "x" }, { "chain": "base-mainnet", "agentId": "2" }]),
     );

@@ -9,7 +9,7 @@ use crate::{
         AgentId, AgentName, AgentRegistry, Ids, OnChainAgent, OnChainFacts, OnChainId,
         Registrations, project,
     },
-    testing::{NOON, Resource, at, json_of, offer, offers, public_url, rules},
+    testing::{NOON, Resource, at, for_each_row, json_of, offer, offers, public_url, rules},
 };
 use alloy::primitives::{Address, U256};
 
@@ -65,9 +65,9 @@ fn our_own_final_id_stands_before_the_one_that_an_identity_names() {
             &[(1, 5)],
         ),
     ];
-    for (name, identity, rows, expected) in cases {
+    for_each_row(cases, |(name, identity, rows, expected)| {
         assert_eq!(facts(&rows).ids(&named(identity)).default, named(expected), "{name}");
-    }
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use crate::support::process::{Printed, registrar};
+use crate::support::rows::for_each_row;
 
 /// A key of Ethereum's public test vectors, its account, and the published keystore that holds it.
 const KEY: &str = "0x7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d";
@@ -109,7 +110,7 @@ type Case = (&'static [&'static str], &'static str);
 /// Asserts that every verb refuses each case with its message, and creates no journal.
 fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
     let mut failures = Vec::new();
-    for (changes, expected) in cases {
+    for_each_row(cases, |(changes, expected)| {
         let mut settings = Settings::new();
         settings.change(changes);
         let dir = settings.dir.path().to_str().unwrap();
@@ -125,7 +126,7 @@ fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
                 failures.push(format!("{verb:?} {changes:?}: {expected:?} expected, not {stderr}"));
             }
         }
-    }
+    });
     assert!(failures.is_empty(), "{failures:#?}");
 }
 

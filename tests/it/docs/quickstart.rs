@@ -16,7 +16,12 @@ use crate::support::stage::{agent, free_port};
 /// below `temporary`.
 fn script(listen: &str, temporary: &Path) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut script = unset(Command::new(root.join("scripts/run-anchored")));
+    // Whoever runs the tests may ignore SIGINT, and bash cannot trap a signal that it finds ignored.
+    let mut script = unset(Command::new("env"));
+    script.args([
+        "--default-signal=INT,TERM,HUP".as_ref(),
+        root.join("scripts/run-anchored").as_os_str(),
+    ]);
     script.arg(env!("CARGO_BIN_EXE_registrar"));
     script.env("REGISTRAR_LISTEN", listen).env("REGISTRAR_ADMIN_LISTEN", "127.0.0.1:0");
     script.env("TMPDIR", temporary);

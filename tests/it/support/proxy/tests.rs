@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Fault, Proxy};
 use crate::support::process::eventually;
+use crate::support::rows::for_each_row_async;
 
 const SEND: &str = "eth_sendRawTransaction";
 
@@ -104,7 +105,7 @@ async fn a_lost_reply_was_delivered_and_a_refused_call_was_not() {
         ("refused", Fault::Refuse, 0),
         ("refused after delivery", Fault::Refuse.delivered(), 1),
     ];
-    for (case, fault, delivered) in cases {
+    for_each_row_async(cases, async |(case, fault, delivered)| {
         let world = World::new().await;
         world.proxy.on(SEND).nth(2).then(fault);
         for (raw, is_answered) in [("0x01", true), ("0x02", false), ("0x03", true)] {
@@ -116,7 +117,8 @@ async fn a_lost_reply_was_delivered_and_a_refused_call_was_not() {
         let second = &world.proxy.seen()[1];
         assert_eq!((second.delivered > 0, &second.answer), (delivered > 0, &None), "{case}");
         assert_eq!(world.proxy.raw_transactions(), ["0x01", "0x02", "0x03"], "{case}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -128,7 +130,7 @@ async fn http_faults_replace_the_reply() {
         ("deep", Fault::Status(200, "[".repeat(100_000), vec![]), 200, "[[[[", 0),
         ("cut", Fault::CutJson, 200, "{", 1),
     ];
-    for (case, fault, status, start, delivered) in cases {
+    for_each_row_async(cases, async |(case, fault, status, start, delivered)| {
         let world = World::new().await;
         world.proxy.on_any().times(1).then(fault);
         let response = world.send("0x01").await.unwrap();
@@ -140,7 +142,8 @@ async fn http_faults_replace_the_reply() {
         assert!(serde_json::from_slice::<Value>(&body).is_err(), "{case}");
         assert_eq!(world.node.asked(), delivered, "{case}");
         assert_eq!(world.answered(SEND).await["id"], 7, "{case}: only once");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -159,14 +162,15 @@ async fn json_faults_change_the_answer_of_one_call() {
         ("rerouted", Fault::Reroute(1), of(7, "result", echoed("twin", 1)), (0, 1)),
         ("rewritten", rewritten, of(7, "result", json!(["m", u128::MAX])), (1, 0)),
     ];
-    for (case, fault, answer, asked) in cases {
+    for_each_row_async(cases, async |(case, fault, answer, asked)| {
         let world = World::new().await;
         world.proxy.on("m").then(fault);
         assert_eq!(world.answered("m").await, answer, "{case}");
         assert_eq!((world.node.asked(), world.twin.asked()), asked, "{case}");
         assert_eq!(world.proxy.seen()[0].answer, Some(answer), "{case}");
         assert_eq!(world.answered("other").await["result"]["node"], "node", "{case}");
-    }
+    })
+    .await;
 }
 
 #[tokio::test]

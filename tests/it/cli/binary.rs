@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::support::process::{Printed, Server, command, eventually, json, registrar, text, yaml};
+use crate::support::rows::for_each_row;
 
 const URL: &str = "https://seller.example";
 const OFFER: &str = "
@@ -140,12 +141,12 @@ fn a_bad_setting_stops_the_start_with_its_name() {
         ("--agent", &["render", "--offers", ".", "--public-url", URL, "--agent", "nobody"]),
     ];
     let mut failures = Vec::new();
-    for (setting, args) in cases {
+    for_each_row(cases, |(setting, args)| {
         let Printed { stdout, stderr, code } = registrar(args);
         if code != Some(2) || !stdout.is_empty() || !stderr.contains(setting) {
             failures.push(format!("{args:?}: {code:?} {stdout} {stderr}"));
         }
-    }
+    });
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
@@ -234,14 +235,14 @@ spec: { hostname: off.example }
         ("offer:llm/chat", "https://seller.example/services/chat", true),
         ("host:off.example", "", false),
     ];
-    for (agent, web, active) in cases {
+    for_each_row(cases, |(agent, web, active)| {
         let printed = render(agent);
         assert_eq!(printed.code, Some(0), "{agent}: {}", printed.stderr);
         assert!(printed.stdout.ends_with("}\n") && !printed.stdout.ends_with("\n\n"), "{agent}");
         let document: Value = serde_json::from_str(&printed.stdout).unwrap();
         assert_eq!(document["active"], active, "{agent}");
         assert_eq!(text(&document["services"][0], "endpoint"), web, "{agent}");
-    }
+    });
     for (agent, code) in [
         ("offer:llm/quiet", "Disabled"),
         ("offer:llm/none", "NotFound"),
