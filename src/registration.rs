@@ -256,8 +256,9 @@ fn host_documents(
     for (host, holder) in &claims.hosts {
         documents.entry(host.clone()).or_insert_with(|| inactive(host, Some(holder)));
     }
-    // An anchored host keeps its tombstone and ids even if it is unclaimed.
-    for host in ids.hosts.keys() {
+    // An anchored host keeps its tombstone and ids even if it is unclaimed. The public URL's host is
+    // the default agent's, even if it was anchored as the host of an offer before.
+    for host in ids.hosts.keys().filter(|host| !public_url.is_at(host)) {
         documents.entry(host.clone()).or_insert_with(|| inactive(host, None));
     }
     documents
