@@ -57,7 +57,7 @@ async fn grants_apply_in_every_verb_and_a_bad_file_stops_each_with_the_name_of_t
         ("shop: {hosts: [nodot]}", "nodot"),
         ("shop: {paths: ['shop']}", "shop: "),
         ("shop: {}\n---\nshop: {}", "exactly one YAML document"),
-        ("shop: [", "line 1"),
+        ("shop: [", "line 2"),
     ];
     for (content, expected) in rows {
         fs::write(grants, content).unwrap();

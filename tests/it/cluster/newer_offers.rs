@@ -22,8 +22,12 @@ async fn our_crds_accept_later_fields_and_a_card_payment_supports_no_x402() {
             json!({ "manifestHash": "ab", "version": "2", "sizeBytes": 10_485_760 }),
         )
         .set("/spec/payment", card)
-        .service("MCP", "https://report.example/mcp")
-        .set("/spec/registration/services/0/mcpTools", json!(["search"]))
+        .set(
+            "/spec/registration/services",
+            json!([
+                { "name": "MCP", "endpoint": "https://report.example/mcp", "mcpTools": ["search"] },
+            ]),
+        )
         .set("/spec/registration/identityRef", json!({ "name": "default" }));
     let conditions: Vec<_> = READY
         .iter()
