@@ -131,7 +131,7 @@ impl Service {
         if let Some(code) = entry.refusal {
             return Err(code);
         }
-        // The endpoint of a valid ENS, DID or email entry may be a URL too.
+        // Such as https://chat.example/a@b.example, which is a valid email endpoint.
         let is_url = !matches!(entry.name.as_str(), "ENS" | "DID" | "email");
         let is_at_host = |url: Url| url.host_str() == Some(host.as_str()) && url.port().is_none();
         let same_origin = is_url && public_https(&entry.endpoint).is_ok_and(is_at_host);

@@ -31,6 +31,11 @@ fn what_is_left_out_is_reported_for_each_document() {
         ("a valid ENS name", of("ENS", "chat.eth"), vec![("NotOnHost", &host)]),
         ("a DID on the host", of("DID", "did:web:chat.example"), vec![("NotOnHost", &host)]),
         ("an email address", of("email", "a@chat.example"), vec![("NotOnHost", &host)]),
+        (
+            "an address that is also a URL on the host",
+            of("email", "https://chat.example/a@b.example"),
+            vec![("NotOnHost", &host)],
+        ),
         ("an invalid ENS name", of("ENS", "chat"), vec![("InvalidEns", &both)]),
         ("an insecure URL", of("A2A", "http://chat.example"), vec![("NotHttps", &both)]),
         ("a placeholder", of("A2A", "/{id}"), vec![("Placeholder", &both)]),
@@ -51,9 +56,8 @@ fn what_is_left_out_is_reported_for_each_document() {
                 .as_array()
                 .unwrap()
                 .iter()
-                .filter_map(|item| {
-                    (item[3] != json!(["host"])).then(|| json!([0, name, item[2], ["aggregate"]]))
-                })
+                .filter(|item| item[3] != json!(["host"]))
+                .map(|item| json!([0, name, item[2], ["aggregate"]]))
                 .collect();
             let hostless = resource.clone().set("/spec/hostname", host);
             assert_eq!(dropped_of(&hostless, &rules()), json!(expected), "{case}: no own host");
