@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt golden gas-table crash-test image tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden gas-table crash-test image tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -48,6 +48,11 @@ SEED ?= 1
 crash-test: tools ## Kill the anchoring process in random histories (HISTORIES=300 SEED=1)
 	REGISTRAR_CRASH_HISTORIES=$(HISTORIES) REGISTRAR_CRASH_SEED=$(SEED) \
 		cargo test --locked --test it crashes::whenever -- --nocapture
+
+# Seconds for each target.
+FUZZ ?= 60
+fuzz: ## Fuzz the readers of hostile text (FUZZ=60 seconds each)
+	scripts/fuzz $(FUZZ)
 
 image: ## Build the container image with docker or buildah
 	scripts/build-image

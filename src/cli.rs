@@ -245,7 +245,7 @@ impl ServeArgs {
             self;
         let offers = offers.resolve();
         require_public_url(&offers.source);
-        let anchoring = anchoring.resolve(offers.source.public_url());
+        let anchoring = anchoring.resolve(&offers);
         ServeConfig { offers, anchoring, listen, admin_listen, max_age, shutdown_delay, log_format }
     }
 }
@@ -255,7 +255,7 @@ impl AnchorRunArgs {
     pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool, LogFormat) {
         let Self { offers, anchoring, once, log_format } = self;
         let offers = offers.resolve();
-        let anchoring = anchoring.signing(offers.source.public_url());
+        let anchoring = anchoring.signing(&offers);
         (offers, anchoring, once, log_format)
     }
 }
@@ -265,7 +265,7 @@ impl AnchorReportArgs {
     pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool) {
         let Self { offers, anchoring, json } = self;
         let offers = offers.resolve();
-        let anchoring = anchoring.reporting(offers.source.public_url());
+        let anchoring = anchoring.reporting(&offers);
         (offers, anchoring, json)
     }
 }

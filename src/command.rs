@@ -107,7 +107,7 @@ async fn read_cluster(
 
 fn placeholder_public_url() -> Origin {
     eprintln!(
-        "registrar: the public URL is unknown, so ReservedHost is not checked; set --public-url"
+        "registrar: the public URL is unknown, so HostIsPublic is not checked; set --public-url"
     );
     Origin::parse(NO_PUBLIC_URL).expect("the constant is a valid origin")
 }

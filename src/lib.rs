@@ -9,6 +9,8 @@ mod cli;
 mod clock;
 mod command;
 mod error_chain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod offer;
 mod publish;

@@ -6,6 +6,7 @@ mod drain;
 mod endpoint;
 mod fields;
 mod grace;
+mod grants;
 mod hostname;
 mod instant;
 mod origin;
@@ -13,6 +14,7 @@ mod parse;
 mod service_path;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,16 +25,18 @@ use std::{
 use serde::Serialize;
 
 pub(crate) use self::{
-    claims::{ClaimOutcome, ResolvedClaims, resolve_claims},
+    claims::{ClaimOutcome, DecidedByName, ResolvedClaims, resolve_claims},
     closed_list::closed_list,
     drain::{Drain, DrainError},
     endpoint::{EntryCode, Service, is_image},
     fields::{Fields, WrongTypeError},
     grace::GracePeriod,
+    grants::Grants,
     hostname::{Hostname, is_dns_name},
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
     service_path::{PathError, ServicePath},
+    text::PublishedFields,
 };
 
 /// The namespace and name of an object. Ordered by namespace, then by name.
@@ -71,12 +75,16 @@ pub(crate) struct Claims {
 pub(crate) struct Offer {
     /// Its path on the public URL.
     pub(crate) path: ServicePath,
-    /// Its own host, if it has one.
+    /// The host that it names, if any; see [`Self::own_host`].
     pub(crate) host: Option<Hostname>,
     /// `spec.type`. If absent it is `http`, the default of the CRD.
     pub(crate) kind: String,
     /// `spec.model.name`.
     pub(crate) model: Option<String>,
+    /// `spec.paused`.
+    pub(crate) paused: bool,
+    /// Whether `spec.payment.method` is anything but `card`.
+    pub(crate) accepts_x402: bool,
     /// The drain that `spec.drainAt` announces, or why its end cannot be computed.
     pub(crate) drain: Result<Option<Drain>, DrainError>,
     /// The types of the status conditions that are `True`. If a type is repeated, its first entry
@@ -137,6 +145,13 @@ impl OfferId {
 impl fmt::Display for OfferId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl Offer {
+    /// Its own host, if it has one. The public URL's host is the default agent's.
+    pub(crate) fn own_host(&self, public_url: &Origin) -> Option<&Hostname> {
+        self.host.as_ref().filter(|host| !public_url.is_at(host))
     }
 }
 

@@ -20,19 +20,19 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::agent::Registrations;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
-    document::{AgentProfile, Availability, Document, ServiceEntry, WELL_KNOWN_PATH},
+    document::{AgentProfile, Availability, Document, ServiceEntry, SizeLimits, WELL_KNOWN_PATH},
     identity::Identity,
     json::encode,
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},
-    reason::{Explanation, OfferState, Reason},
+    reason::{DroppedService, Explanation, OfferState, Reason},
 };
 use self::{
-    document::fragment,
+    document::{Cut, fragment},
     judge::{Judgment, judge},
 };
 use crate::offer::{
-    Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
+    Grants, Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
     resolve_claims,
 };
 
@@ -45,8 +45,10 @@ pub(crate) struct Rules {
     pub(crate) drop_unready_drains: bool,
     /// Names of entries that are published; all if `None`.
     pub(crate) service_names: Option<BTreeSet<String>>,
-    /// The aggregate document is cut off at this many bytes, but never before its first offer.
-    pub(crate) max_document_bytes: usize,
+    /// Sizes above which the aggregate document leaves offers out.
+    pub(crate) limits: SizeLimits,
+    /// What each namespace may claim; anything if `None`.
+    pub(crate) grants: Option<Grants>,
     pub(crate) profile: ProfileOverrides,
     /// The name of the inactive default agent if the profile has none.
     pub(crate) agent_name: String,
@@ -92,7 +94,7 @@ pub(crate) struct HostDocument {
 pub(crate) struct PublishedOffer {
     pub(crate) id: OfferId,
     pub(crate) availability: Availability,
-    /// `Published`, `Draining` or `DocumentFull`.
+    /// `Published`, `Draining`, `OfferTooLarge` or `DocumentFull`.
     pub(crate) reason: Reason,
     /// The URL of the service on the public URL.
     pub(crate) web: String,
@@ -115,24 +117,26 @@ pub(crate) fn project(
     rules: &Rules,
     now: Timestamp,
 ) -> Projection {
-    let claims = resolve_claims(offers, public_url);
+    let claims = resolve_claims(offers, public_url, rules.grants.as_ref());
     let mut judged = judge_all(offers, &claims, rules, now);
     let next_change = judged.iter().filter_map(|offer| offer.judgment.until).min();
     let mut published: Vec<PublishedOffer> =
         judged.iter().filter_map(|offer| offer.publish(ids, public_url, rules)).collect();
-    let default = default_document(&published, ids, public_url, rules);
+    let (default, cuts) = default_document(&published, ids, public_url, rules);
 
     let listed = judged.iter_mut().filter(|offer| offer.judgment.listed.is_some());
-    for (offer, row) in listed.zip(&mut published).skip(default.services.len()) {
-        offer.judgment.cut_from_aggregate();
-        row.reason = offer.judgment.reason;
+    for ((offer, row), cut) in listed.zip(&mut published).zip(cuts) {
+        if let Some(cut) = cut {
+            offer.judgment.cut_from_aggregate(cut);
+            row.reason = offer.judgment.reason;
+        }
     }
     let hosts = host_documents(&judged, &claims, ids, public_url, rules);
     Projection {
         default,
         hosts,
         published,
-        explanations: explanations(judged, rules, public_url),
+        explanations: explanations(judged, &claims, rules, public_url),
         next_change,
     }
 }
@@ -158,12 +162,13 @@ impl<'a> JudgedOffer<'a> {
             availability,
             reason: self.judgment.reason,
             web: format!("{public_url}{}", offer.path.as_str()),
-            host: offer.host.clone(),
+            host: offer.own_host(public_url).cloned(),
             pay_to: offer.pay_to.clone(),
             document: Document {
                 profile: profile::of_offer(self.id, offer, public_url),
                 services: vec![fragment(&services)],
                 active: true,
+                x402_support: offer.accepts_x402,
                 registrations: ids.default.clone(),
             },
         })
@@ -176,11 +181,12 @@ impl<'a> JudgedOffer<'a> {
         rules: &Rules,
     ) -> Option<(Hostname, HostDocument)> {
         let (offer, availability) = self.listed()?;
-        let host = offer.host.as_ref()?;
+        let host = offer.own_host(public_url)?;
         let document = Document {
             profile: profile::of_offer(self.id, offer, public_url),
             services: vec![fragment(&entries::at_host(offer, host, availability, rules))],
             active: true,
+            x402_support: offer.accepts_x402,
             registrations: ids.at(host).clone(),
         };
         Some((host.clone(), HostDocument { holder: Some(self.id.clone()), document }))
@@ -204,23 +210,25 @@ fn judge_all<'a>(
     by_age.into_iter().map(judge).collect()
 }
 
-/// The aggregate document: every published offer, cut off at the size limit.
+/// The aggregate document with as many published offers as fit, and why each of the others is left
+/// out.
 fn default_document(
     published: &[PublishedOffer],
     ids: &Ids,
     public_url: &Origin,
     rules: &Rules,
-) -> Document {
+) -> (Document, Vec<Option<Cut>>) {
     let oldest = published.first().map(|offer| &offer.document.profile);
     let services = published.iter().flat_map(|offer| offer.document.services.iter().cloned());
     let mut document = Document {
         profile: profile::of_default_agent(oldest, public_url, rules),
         services: services.collect(),
         active: !published.is_empty(),
+        x402_support: published.iter().any(|offer| offer.document.x402_support),
         registrations: ids.default.clone(),
     };
-    document.services.truncate(document.services_within(rules.max_document_bytes));
-    document
+    let cuts = document.cut_to(rules.limits);
+    (document, cuts)
 }
 
 /// The document of every host that an offer holds or that is anchored. It is inactive unless its
@@ -239,6 +247,7 @@ fn host_documents(
             profile: profile::inactive(host.as_str(), profile::default_image(public_url)),
             services: Vec::new(),
             active: false,
+            x402_support: false,
             registrations: ids.at(host).clone(),
         },
     };
@@ -247,8 +256,9 @@ fn host_documents(
     for (host, holder) in &claims.hosts {
         documents.entry(host.clone()).or_insert_with(|| inactive(host, Some(holder)));
     }
-    // An anchored host keeps its tombstone and ids even if it is unclaimed.
-    for host in ids.hosts.keys() {
+    // An anchored host keeps its tombstone and ids even if it is unclaimed. The public URL's host is
+    // the default agent's, even if it was anchored as the host of an offer before.
+    for host in ids.hosts.keys().filter(|host| !public_url.is_at(host)) {
         documents.entry(host.clone()).or_insert_with(|| inactive(host, None));
     }
     documents
@@ -257,12 +267,15 @@ fn host_documents(
 /// The explanations of all offers, by id.
 fn explanations(
     judged: Vec<JudgedOffer<'_>>,
+    claims: &ResolvedClaims,
     rules: &Rules,
     public_url: &Origin,
 ) -> Vec<Explanation> {
     let mut explanations: Vec<_> = judged
         .into_iter()
-        .map(|offer| judge::explain(offer.id, offer.parsed, offer.judgment, rules, public_url))
+        .map(|offer| {
+            judge::explain(offer.id, offer.parsed, offer.judgment, claims, rules, public_url)
+        })
         .collect();
     explanations.sort_by(|a, b| a.id.cmp(&b.id));
     explanations

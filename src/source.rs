@@ -20,7 +20,7 @@ use tokio::time::Instant;
 pub(crate) use self::{manifest::parse_yaml, selector::parse_selector};
 use crate::{
     offer::{OfferId, Offers, Origin},
-    registration::Identity,
+    registration::{Identity, chains::KnownRegistries},
 };
 
 /// The complete input of documents, except for the time.
@@ -62,6 +62,8 @@ pub(crate) struct Scope {
     pub(crate) selector: Option<Selector>,
     /// The AgentIdentity with the agent's ids, if one is used.
     pub(crate) identity: Option<OfferId>,
+    /// The registries that the AgentIdentity may name.
+    pub(crate) registries: KnownRegistries,
 }
 
 /// When a source last responded and when it was last read completely, for readiness and metrics.

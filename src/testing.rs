@@ -6,7 +6,7 @@ use crate::{
     offer::{OfferId, Offers, Origin, ParsedOffer, Timestamp, parse_timestamp},
     registration::{
         Document, Explanation, Ids, OfferState, OnChainFacts, ProfileOverrides, Projection, Reason,
-        Registrations, Rules, project,
+        Registrations, Rules, SizeLimits, project,
     },
 };
 use proptest::test_runner::Config as ProptestConfig;
@@ -55,7 +55,8 @@ pub(crate) fn rules() -> Rules {
         required_conditions: BTreeSet::new(),
         drop_unready_drains: false,
         service_names: None,
-        max_document_bytes: 1_048_576,
+        limits: SizeLimits { document: 1_048_576, offer: 65_536 },
+        grants: None,
         profile: ProfileOverrides::default(),
         agent_name: "default".to_owned(),
     }

@@ -14,10 +14,9 @@ use alloy::primitives::{Address, B256};
 use clap::{Args, error::ErrorKind};
 use url::Url;
 
-use self::values::{
-    AdoptedToken, Amount, ChainId, ForChain, PerChain, RegistryPlace, for_chain, per_chain,
-};
-use super::{refuse, seconds, without_urls};
+use self::values::{AdoptedToken, Amount, ChainId, PerChain, for_chain, per_chain};
+pub(super) use self::values::{ForChain, RegistryPlace};
+use super::{OfferConfig, refuse, seconds, without_urls};
 use crate::{
     anchor::{
         desired::AnchorPolicy,
@@ -83,16 +82,6 @@ pub(crate) struct AnchorArgs {
         hide_env_values = true
     )]
     rpc_urls: Vec<String>,
-    /// The registry of a chain, and the block at which its history begins (0 if not given);
-    /// required for a chain that is not in the built-in table, or whose deployment block is not;
-    /// repeatable
-    #[arg(
-        long = "registry",
-        value_name = "CHAIN=0x…[@BLOCK]",
-        env = "REGISTRAR_REGISTRY",
-        value_delimiter = ','
-    )]
-    registries: Vec<ForChain<RegistryPlace>>,
     /// Which block counts as final on a chain: finalized (default), safe, or depth:N; repeatable
     #[arg(
         long = "finality",
@@ -163,42 +152,42 @@ pub(crate) struct AnchorSettings {
 
 impl AnchorArgs {
     /// What `serve` does.
-    pub(super) fn resolve(self, public_url: Option<&Origin>) -> AnchorConfig {
+    pub(super) fn resolve(self, offers: &OfferConfig) -> AnchorConfig {
         match (self.anchors.is_empty(), &self.journal) {
             (true, None) => AnchorConfig::Off,
             (true, Some(journal)) => AnchorConfig::ReadJournal(journal_path(journal)),
-            (false, _) => AnchorConfig::Anchor(Box::new(self.signing(public_url))),
+            (false, _) => AnchorConfig::Anchor(Box::new(self.signing(offers))),
         }
     }
 
     /// The settings of verbs that sign.
-    pub(super) fn signing(self, public_url: Option<&Origin>) -> AnchorSettings {
+    pub(super) fn signing(self, offers: &OfferConfig) -> AnchorSettings {
         if self.signer.is_none() {
             missing("--signer", "a keystore:PATH to sign with");
         }
-        self.settings(public_url)
+        self.settings(offers)
     }
 
     /// The settings of verbs that do not sign: an account is enough.
-    pub(super) fn reporting(self, public_url: Option<&Origin>) -> AnchorSettings {
+    pub(super) fn reporting(self, offers: &OfferConfig) -> AnchorSettings {
         if self.account.is_none() && self.signer.is_none() {
             missing("--account", "an address");
         }
-        self.settings(public_url)
+        self.settings(offers)
     }
 
-    fn settings(self, public_url: Option<&Origin>) -> AnchorSettings {
+    fn settings(self, offers: &OfferConfig) -> AnchorSettings {
         let signer = self.key_source();
         if self.anchors.is_empty() {
             missing("--anchor", "a chain");
         }
-        check_public_url(public_url);
+        check_public_url(offers.source.public_url());
         let id = self.owner_id.clone().filter(|id| !id.is_empty());
         let id =
             id.unwrap_or_else(|| missing("--owner-id", "a permanent name of this installation"));
         let journal = self.journal.as_deref().unwrap_or_else(|| missing("--journal", "file:PATH"));
         let journal = journal_path(journal);
-        let registries = self.known_registries();
+        let registries = known_registries(&offers.registries);
         let targets: Vec<ChainTarget> =
             self.anchors.iter().map(|chain| self.target(*chain, &registries)).collect();
         if self.anchors.iter().collect::<BTreeSet<_>>().len() < targets.len() {
@@ -250,19 +239,6 @@ impl AnchorArgs {
             ),
             _ => bad_setting("--signer", FORM),
         })
-    }
-
-    /// Every registry that settings may refer to: the table's, and those that `--registry` names.
-    /// The first block is `None` where the table does not know it.
-    fn known_registries(&self) -> BTreeMap<ChainId, (Address, Option<u64>)> {
-        let table = chains::CHAINS
-            .iter()
-            .map(|chain| (ChainId(chain.id), (chain.registry, chain.deployed)));
-        let named = self
-            .registries
-            .iter()
-            .map(|ForChain { chain, value }| (*chain, (value.address, Some(value.first_block))));
-        table.chain(named).collect()
     }
 
     fn target(
@@ -323,6 +299,19 @@ impl AnchorArgs {
         }
         urls.iter().enumerate().map(|(at, url)| endpoint(chain, url, at + 1)).collect()
     }
+}
+
+/// Every registry that settings may refer to: the table's, and those that `--registry` names. The
+/// first block is `None` where the table does not know it.
+fn known_registries(
+    registries: &[ForChain<RegistryPlace>],
+) -> BTreeMap<ChainId, (Address, Option<u64>)> {
+    let table =
+        chains::CHAINS.iter().map(|chain| (ChainId(chain.id), (chain.registry, chain.deployed)));
+    let named = registries
+        .iter()
+        .map(|ForChain { chain, value }| (*chain, (value.address, Some(value.first_block))));
+    table.chain(named).collect()
 }
 
 fn endpoint(chain: ChainId, url: &str, number: usize) -> Endpoint {

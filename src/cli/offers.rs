@@ -1,17 +1,18 @@
 //! Settings of every verb that reads offers: their source, and the rules for publishing them.
 
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, builder::BoolishValueParser, error::ErrorKind};
 use kube::core::Selector;
+use serde_json::Value;
 
-use super::refuse;
+use super::{
+    anchoring::{ForChain, RegistryPlace},
+    refuse,
+};
 use crate::{
-    offer::{Fields, OfferId, Origin, is_dns_name, is_image},
-    registration::{ProfileOverrides, Rules},
+    offer::{Fields, Grants, OfferId, Origin, PublishedFields, is_dns_name, is_image},
+    registration::{AgentRegistry, ProfileOverrides, Rules, SizeLimits, chains::KnownRegistries},
     source::{Scope, cluster::Access, parse_selector, parse_yaml},
 };
 
@@ -64,6 +65,24 @@ pub(crate) struct OfferArgs {
         default_value_t = 1_048_576
     )]
     max_document_bytes: usize,
+    /// If the aggregate document is too large, offers whose entries take more than this are left out
+    /// first
+    #[arg(long, value_name = "BYTES", env = "REGISTRAR_MAX_OFFER_BYTES", default_value_t = 65_536)]
+    max_offer_bytes: usize,
+    /// A YAML file with the hosts and paths that each namespace may claim, read at the start; without
+    /// it, every namespace may claim everything
+    #[arg(long, value_name = "FILE", env = "REGISTRAR_GRANTS", value_parser = grants)]
+    grants: Option<Grants>,
+    /// The registry of a chain, and for anchoring the block at which its history begins (0 if not
+    /// given). Required to anchor on a chain that is not in the built-in table, or whose deployment
+    /// block is not; adds such a chain to those that an AgentIdentity may name; repeatable
+    #[arg(
+        long = "registry",
+        value_name = "CHAIN=0x…[@BLOCK]",
+        env = "REGISTRAR_REGISTRY",
+        value_delimiter = ','
+    )]
+    registries: Vec<ForChain<RegistryPlace>>,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -99,6 +118,8 @@ pub(crate) struct OfferConfig {
     pub(crate) source: OfferSource,
     /// The objects that are read.
     pub(crate) scope: Scope,
+    /// What `--registry` names.
+    pub(super) registries: Vec<ForChain<RegistryPlace>>,
     /// How offers become documents.
     pub(crate) rules: Rules,
 }
@@ -127,6 +148,9 @@ impl OfferArgs {
             drop_unready_drains,
             service_names,
             max_document_bytes,
+            max_offer_bytes,
+            grants,
+            registries,
             access,
         } = self;
         let IdentityArg(identity) = identity;
@@ -140,12 +164,22 @@ impl OfferArgs {
         };
         OfferConfig {
             source,
-            scope: Scope { namespaces: namespaces.into_iter().collect(), selector, identity },
+            scope: Scope {
+                namespaces: namespaces.into_iter().collect(),
+                selector,
+                identity,
+                registries: KnownRegistries::with(registries.iter().map(|named| AgentRegistry {
+                    chain_id: named.chain.0,
+                    address: named.value.address,
+                })),
+            },
+            registries,
             rules: Rules {
                 required_conditions: required_conditions.map_or_else(default_conditions, names),
                 drop_unready_drains,
                 service_names: service_names.map(|listed| listed.into_iter().collect()),
-                max_document_bytes,
+                limits: SizeLimits { document: max_document_bytes, offer: max_offer_bytes },
+                grants,
                 profile: profile.unwrap_or_default(),
                 agent_name,
             },
@@ -205,13 +239,22 @@ fn origin(text: &str) -> Result<Origin, String> {
     Origin::parse(text).map_err(|error| error.to_string())
 }
 
-fn profile(path: &str) -> Result<ProfileOverrides, String> {
-    let text = std::fs::read_to_string(Path::new(path)).map_err(|error| error.to_string())?;
+fn grants(path: &str) -> Result<Grants, String> {
+    Grants::parse(&yaml_document(path)?)
+}
+
+/// Reads a file with one YAML document.
+fn yaml_document(path: &str) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let documents = parse_yaml(&text).map_err(|error| error.to_string())?;
-    let [document] = documents.as_slice() else {
-        return Err("must contain exactly one YAML document".to_owned());
-    };
-    let fields = Fields::of(Some(document), "profile").map_err(|error| error.to_string())?;
+    let [document]: [Value; 1] =
+        documents.try_into().map_err(|_| "must contain exactly one YAML document".to_owned())?;
+    Ok(document)
+}
+
+fn profile(path: &str) -> Result<ProfileOverrides, String> {
+    let document = yaml_document(path)?;
+    let fields = Fields::of(Some(&document), "profile").map_err(|error| error.to_string())?;
     let known = ["name", "description", "image", "supportedTrust", "metadata", "provenance"];
     let unknown =
         document.as_object().into_iter().flatten().find(|(key, _)| !known.contains(&key.as_str()));
@@ -221,8 +264,10 @@ fn profile(path: &str) -> Result<ProfileOverrides, String> {
             known.join(", ")
         ));
     }
-    let text = |key: &str| -> Result<Option<String>, String> {
-        let text = fields.text(key).map_err(|error| error.to_string())?;
+    let mut warnings = Vec::new();
+    let mut published = PublishedFields::of(fields, &mut warnings);
+    let mut text = |key: &str| -> Result<Option<String>, String> {
+        let text = published.text(key).map_err(|error| error.to_string())?;
         match text.map(str::trim) {
             Some("") => {
                 Err(format!("{key} is blank; remove it to use the value of the oldest offer"))
@@ -230,24 +275,23 @@ fn profile(path: &str) -> Result<ProfileOverrides, String> {
             Some(_) | None => Ok(text.map(str::to_owned)),
         }
     };
-    let texts = |key: &str| {
-        fields.raw(key).map(|_| fields.texts(key)).transpose().map_err(|error| error.to_string())
+    let (name, description, image) = (text("name")?, text("description")?, text("image")?);
+    let is_set = |key: &str| fields.raw(key).is_some();
+    let mut texts = |key| {
+        is_set(key).then(|| published.texts(key)).transpose().map_err(|error| error.to_string())
     };
-    let map = |key: &str| {
-        fields.raw(key).map(|_| fields.text_map(key)).transpose().map_err(|error| error.to_string())
+    let supported_trust = texts("supportedTrust")?;
+    let mut map = |key| {
+        is_set(key).then(|| published.text_map(key)).transpose().map_err(|error| error.to_string())
     };
-    let image = text("image")?;
+    let (metadata, provenance) = (map("metadata")?, map("provenance")?);
+    if let Some(warning) = warnings.into_iter().next() {
+        return Err(warning);
+    }
     if image.as_deref().is_some_and(|image| !is_image(image)) {
         return Err(
             "image must be a public https URL, an ipfs:// URL or a data:image/ URL".to_owned()
         );
     }
-    Ok(ProfileOverrides {
-        name: text("name")?,
-        description: text("description")?,
-        image,
-        supported_trust: texts("supportedTrust")?,
-        metadata: map("metadata")?,
-        provenance: map("provenance")?,
-    })
+    Ok(ProfileOverrides { name, description, image, supported_trust, metadata, provenance })
 }

@@ -9,7 +9,7 @@ use crate::{
     cli::ExplainArgs,
     clock::Clock,
     offer::print_seconds,
-    registration::{Explanation, encode},
+    registration::{DroppedService, Explanation, encode},
 };
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -43,9 +43,10 @@ fn describe(explanation: &Explanation) -> String {
         let place = dropped
             .index
             .map_or_else(|| "generated".to_owned(), |index| format!("services[{index}]"));
-        let (name, endpoint, code, message) =
-            (&dropped.name, &dropped.endpoint, dropped.code, dropped.message);
-        writeln!(text, "  dropped: {place} {name:?} {endpoint:?} {code}: {message}")
+        let DroppedService { name, endpoint, code, message, documents, .. } = dropped;
+        let documents: Vec<_> = documents.iter().map(|document| document.as_str()).collect();
+        let documents = documents.join(", ");
+        writeln!(text, "  dropped: {place} {name:?} {endpoint:?} {code} ({documents}): {message}")
             .expect("writing to a String cannot fail");
     }
     text

@@ -1,6 +1,7 @@
 //! Both routers, without a socket, over catalogs that the tests publish.
 
 mod caching;
+mod confidential;
 pub(crate) mod contract;
 mod listings;
 mod metrics;

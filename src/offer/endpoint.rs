@@ -5,11 +5,14 @@ use url::{Host, Url};
 use super::{
     closed_list::closed_list,
     hostname::{Hostname, is_under},
+    text::is_unprintable,
 };
 
 const NAME_BYTES: usize = 64;
 const ENDPOINT_BYTES: usize = 2_048;
 const VERSION_BYTES: usize = 64;
+const LIST_ITEMS: usize = 64;
+const LIST_ITEM_BYTES: usize = 64;
 /// Suffixes of hosts that cannot be reached from the internet.
 const PRIVATE_SUFFIXES: [&str; 5] = ["svc", "cluster.local", "internal", "local", "localhost"];
 
@@ -22,6 +25,10 @@ pub(crate) struct Service {
     pub(crate) endpoint: String,
     /// Empty if absent, which documents omit.
     pub(crate) version: String,
+    /// The names of the tools of an MCP server. Documents omit an empty list.
+    pub(crate) mcp_tools: Vec<String>,
+    /// The skills of an A2A agent. Documents omit an empty list.
+    pub(crate) a2a_skills: Vec<String>,
     /// Why documents leave it out, besides `--service-names`. A host's own document resolves paths
     /// first.
     pub(crate) refusal: Option<EntryCode>,
@@ -39,6 +46,8 @@ closed_list! {
         "The name is longer than 64 bytes, the endpoint than 2,048, or the version than 64.";
     ControlCharacter = "ControlCharacter":
         "The name, endpoint or version contains a control or bidirectional formatting character.";
+    Placeholder = "Placeholder":
+        "The endpoint still contains a placeholder, such as {id}, <id>, $ID or /:id.";
     InvalidEns = "InvalidEns":
         "The endpoint of an ENS entry must be a lower-case name that ends in .eth.";
     InvalidDid = "InvalidDid": "The endpoint of a DID entry must start with did:.";
@@ -51,6 +60,8 @@ closed_list! {
         "The host of the endpoint is not a public domain name. IP addresses, single labels, and \
          names under svc, cluster.local, internal, local and localhost are not public.";
     NameNotListed = "NameNotListed": "--service-names does not list the name of the entry.";
+    NotOnHost = "NotOnHost":
+        "The document of the offer's own host lists only endpoints on that host.";
 }
 
 impl EntryCode {
@@ -62,8 +73,14 @@ impl EntryCode {
 
 impl Service {
     pub(crate) fn new(name: &str, endpoint: &str, version: &str) -> Self {
-        let (name, endpoint, version) = (name.to_owned(), endpoint.to_owned(), version.to_owned());
-        let unchecked = Self { name, endpoint, version, refusal: None };
+        let unchecked = Self {
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+            version: version.to_owned(),
+            mcp_tools: Vec::new(),
+            a2a_skills: Vec::new(),
+            refusal: None,
+        };
         Self { refusal: unchecked.check().err(), ..unchecked }
     }
 
@@ -86,6 +103,9 @@ impl Service {
         {
             return Err(EntryCode::ControlCharacter);
         }
+        if has_placeholder(&self.endpoint) {
+            return Err(EntryCode::Placeholder);
+        }
         match self.name.as_str() {
             "ENS" => is_ens(&self.endpoint).then_some(()).ok_or(EntryCode::InvalidEns),
             "DID" => self.endpoint.starts_with("did:").then_some(()).ok_or(EntryCode::InvalidDid),
@@ -94,28 +114,43 @@ impl Service {
         }
     }
 
-    /// The entry for the own document of `host`, with a path resolved against that origin. Returns
-    /// `None` for an entry on another origin.
-    pub(crate) fn at_host(&self, host: &Hostname) -> Option<Self> {
-        if matches!(self.name.as_str(), "ENS" | "DID" | "email") {
-            return None;
-        }
+    /// The entry for the own document of `host`, with a path resolved against that origin, or why
+    /// that document leaves it out.
+    pub(crate) fn at_host(&self, host: &Hostname) -> Result<Self, EntryCode> {
         let is_path = self.endpoint.starts_with('/') && !self.endpoint.starts_with("//");
         let entry = if is_path {
-            Self::new(&self.name, &format!("{}{}", host.origin(), self.endpoint), &self.version)
+            let endpoint = format!("{}{}", host.origin(), self.endpoint);
+            Self {
+                mcp_tools: self.mcp_tools.clone(),
+                a2a_skills: self.a2a_skills.clone(),
+                ..Self::new(&self.name, &endpoint, &self.version)
+            }
         } else {
             self.clone()
         };
-        let url = public_https(&entry.endpoint).ok()?;
-        let same_origin = url.host_str() == Some(host.as_str()) && url.port().is_none();
-        (same_origin && entry.refusal.is_none()).then_some(entry)
+        if let Some(code) = entry.refusal {
+            return Err(code);
+        }
+        // Such as https://chat.example/a@b.example, which is a valid email endpoint.
+        let is_url = !matches!(entry.name.as_str(), "ENS" | "DID" | "email");
+        let is_at_host = |url: Url| url.host_str() == Some(host.as_str()) && url.port().is_none();
+        let same_origin = is_url && public_https(&entry.endpoint).is_ok_and(is_at_host);
+        same_origin.then_some(entry).ok_or(EntryCode::NotOnHost)
     }
+}
+
+/// Whether an entry may show this list of short strings.
+pub(super) fn is_short_list(items: &[String]) -> bool {
+    let is_short =
+        |item: &String| item.len() <= LIST_ITEM_BYTES && !item.chars().any(is_unprintable);
+    items.len() <= LIST_ITEMS && items.iter().all(is_short)
 }
 
 /// Whether a document may show this image: a public https URL, `ipfs://…` or `data:image/…`.
 pub(crate) fn is_image(text: &str) -> bool {
     let embedded = text.starts_with("ipfs://") || text.starts_with("data:image/");
-    let https = || text.len() <= ENDPOINT_BYTES && public_https(text).is_ok();
+    let https =
+        || text.len() <= ENDPOINT_BYTES && !has_placeholder(text) && public_https(text).is_ok();
     !text.chars().any(is_unprintable) && (embedded || https())
 }
 
@@ -148,10 +183,26 @@ fn is_public_domain(domain: &str) -> bool {
         && !is_under(domain, &PRIVATE_SUFFIXES)
 }
 
-/// Whether `c` is a control character (Unicode Cc) or changes the direction of displayed text.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether an endpoint contains a template variable that nobody filled in.
+fn has_placeholder(endpoint: &str) -> bool {
+    let upper = endpoint.to_ascii_uppercase();
+    let braced = endpoint.contains(['{', '}', '<', '>'])
+        || ["%7B", "%7D", "%3C", "%3E"].iter().any(|encoded| upper.contains(encoded));
+    let is_variable =
+        |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '{' | '('));
+    let before_query = endpoint.split(['?', '#']).next().unwrap_or_default();
+    let path = match before_query.split_once("://") {
+        Some((_, place)) => {
+            place.trim_start_matches('/').split_once('/').map_or("", |(_, path)| path)
+        }
+        None => before_query,
+    };
+    let is_parameter = |segment: &str| {
+        segment
+            .strip_prefix(':')
+            .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    braced || endpoint.split('$').skip(1).any(is_variable) || path.split('/').any(is_parameter)
 }
 
 fn is_ens(text: &str) -> bool {

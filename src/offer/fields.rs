@@ -74,41 +74,31 @@ impl<'a> Fields<'a> {
         items.map(text).collect()
     }
 
-    /// A map of strings, with keys and values trimmed and blank ones dropped; empty if absent. If
-    /// keys are equal after trimming, the first one by the bytes of the raw key wins.
-    pub(crate) fn text_map(&self, key: &str) -> Result<BTreeMap<String, String>, WrongTypeError> {
-        let mut entries = Vec::new();
+    /// A map of strings; empty if absent.
+    pub(super) fn text_map(&self, key: &str) -> Result<BTreeMap<&'a str, &'a str>, WrongTypeError> {
         match self.raw(key) {
-            None => {}
-            Some(Value::Object(members)) => {
-                for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
-                    let text =
-                        value.as_str().ok_or_else(|| self.wrong(key, "a map of strings", value))?;
-                    entries.push((name.as_str(), text));
-                }
-            }
-            Some(other) => return Err(self.wrong(key, "a map of strings", other)),
+            None => Ok(BTreeMap::new()),
+            Some(Value::Object(members)) => members
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| {
+                    let text = value.as_str();
+                    let text = text.ok_or_else(|| self.wrong(key, "a map of strings", value))?;
+                    Ok((name.as_str(), text))
+                })
+                .collect(),
+            Some(other) => Err(self.wrong(key, "a map of strings", other)),
         }
-        Ok(clean_map(entries))
+    }
+
+    /// The path of a member, such as `spec.registration.enabled`.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        format!("{}.{key}", self.path)
     }
 
     fn wrong(&self, key: &str, expected: &'static str, found: &Value) -> WrongTypeError {
-        WrongTypeError { field: format!("{}.{key}", self.path), expected, found: type_of(found) }
+        WrongTypeError { field: self.path_of(key), expected, found: type_of(found) }
     }
-}
-
-fn clean_map<'a>(
-    entries: impl IntoIterator<Item = (&'a str, &'a str)>,
-) -> BTreeMap<String, String> {
-    let by_raw_key: BTreeMap<&str, &str> = entries.into_iter().collect();
-    let mut cleaned = BTreeMap::new();
-    for (key, value) in by_raw_key {
-        let (key, value) = (key.trim(), value.trim());
-        if !key.is_empty() && !value.is_empty() {
-            cleaned.entry(key.to_owned()).or_insert_with(|| value.to_owned());
-        }
-    }
-    cleaned
 }
 
 fn type_of(value: &Value) -> &'static str {

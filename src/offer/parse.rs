@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::{
     Claims, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId, ParsedOffer,
-    PathError, Registration, Rejection, Service, ServicePath, WrongTypeError, is_dns_name,
-    is_image, parse_timestamp,
+    PathError, PublishedFields, Registration, Rejection, Service, ServicePath, WrongTypeError,
+    endpoint::is_short_list, is_dns_name, is_image, parse_timestamp,
 };
 
 impl ParsedOffer {
@@ -66,15 +66,19 @@ fn validate(id: &OfferId, resource: &Value, location: Location) -> Result<Offer,
         Some(Ok(path)) => Ok(path),
     };
     let host = location.host.transpose().map_err(Rejection::InvalidHostname)?;
+    // The controller owns `payment`, so nothing in it refuses an offer.
+    let payment = |field: &str| resource.pointer(&format!("/spec/payment/{field}"))?.as_str();
     Ok(Offer {
         path: path?,
         host,
         kind: draft.kind,
         model: draft.model,
+        paused: draft.paused,
+        accepts_x402: payment("method") != Some("card"),
         drain: draft.drain,
         conditions: draft.conditions,
         registration: draft.registration,
-        pay_to: resource.pointer("/spec/payment/payTo").and_then(Value::as_str).map(str::to_owned),
+        pay_to: payment("payTo").map(str::to_owned),
         warnings: draft.warnings,
     })
 }
@@ -83,6 +87,7 @@ fn validate(id: &OfferId, resource: &Value, location: Location) -> Result<Offer,
 struct Draft {
     kind: String,
     model: Option<String>,
+    paused: bool,
     drain: Result<Option<Drain>, DrainError>,
     conditions: BTreeSet<String>,
     registration: Registration,
@@ -106,11 +111,14 @@ impl Draft {
         // `Location` reads the values of these two; here only their types are checked.
         spec.text("path")?;
         spec.text("hostname")?;
-        let model = Fields::of(spec.raw("model"), "spec.model")?;
         let mut warnings = Vec::new();
+        let kind = PublishedFields::of(spec, &mut warnings).text("type")?;
+        let model = Fields::of(spec.raw("model"), "spec.model")?;
+        let model = PublishedFields::of(model, &mut warnings).text("name")?;
         Ok(Self {
-            kind: spec.text("type")?.filter(|kind| !kind.is_empty()).unwrap_or("http").to_owned(),
-            model: model.text("name")?.filter(|name| !name.is_empty()).map(str::to_owned),
+            kind: kind.filter(|kind| !kind.is_empty()).unwrap_or("http").to_owned(),
+            model: model.filter(|name| !name.is_empty()).map(str::to_owned),
+            paused: spec.flag("paused")?.unwrap_or_default(),
             drain: drain(&spec, &mut warnings)?,
             conditions: conditions(resource)?,
             registration: registration(&spec, &mut warnings)?,
@@ -165,12 +173,10 @@ fn registration(
 ) -> Result<Registration, WrongTypeError> {
     let fields = Fields::of(spec.raw("registration"), "spec.registration")?;
     fields.flag("enabled")?;
-    let mut services = Vec::new();
-    for entry in fields.list("services")? {
-        let entry = Fields::of(Some(entry), "spec.registration.services[]")?;
-        let text = |key| entry.text(key).map(Option::unwrap_or_default);
-        services.push(Service::new(text("name")?, text("endpoint")?, text("version")?));
-    }
+    let services = fields.list("services")?.iter().enumerate();
+    let services = services
+        .map(|(index, entry)| service(index, entry, warnings))
+        .collect::<Result<Vec<_>, WrongTypeError>>()?;
     let image = fields.text("image")?.filter(|image| !image.is_empty());
     if image.is_some_and(|image| !is_image(image)) {
         warnings.push(
@@ -179,6 +185,8 @@ fn registration(
                 .to_owned(),
         );
     }
+    let provenance = PublishedFields::of(*spec, warnings).text_map("provenance")?;
+    let mut fields = PublishedFields::of(fields, warnings);
     Ok(Registration {
         name: fields.text("name")?.filter(|name| !name.trim().is_empty()).map(str::to_owned),
         description: fields.text("description")?.filter(|text| !text.is_empty()).map(str::to_owned),
@@ -188,6 +196,28 @@ fn registration(
         skills: fields.texts("skills")?,
         domains: fields.texts("domains")?,
         metadata: fields.text_map("metadata")?,
-        provenance: spec.text_map("provenance")?,
+        provenance,
     })
+}
+
+fn service(
+    index: usize,
+    entry: &Value,
+    warnings: &mut Vec<String>,
+) -> Result<Service, WrongTypeError> {
+    let entry = Fields::of(Some(entry), "spec.registration.services[]")?;
+    let text = |key| entry.text(key).map(Option::unwrap_or_default);
+    let service = Service::new(text("name")?, text("endpoint")?, text("version")?);
+    let mut short_list = |key| {
+        let list = entry.texts(key).ok().filter(|items| is_short_list(items));
+        if list.is_none() {
+            warnings.push(format!(
+                "spec.registration.services[{index}].{key} is not a list of at most 64 strings of at \
+                 most 64 bytes without control characters, so documents leave it out."
+            ));
+        }
+        list.unwrap_or_default()
+    };
+    let (mcp_tools, a2a_skills) = (short_list("mcpTools"), short_list("a2aSkills"));
+    Ok(Service { mcp_tools, a2a_skills, ..service })
 }

@@ -334,6 +334,6 @@ proptest! {
             prop_assert_eq!(parsed.claims.path, Some(offer.path));
             prop_assert_eq!(parsed.claims.host, offer.host);
         }
-        let _never_panics = crate::registration::Identity::parse(&resource);
+        let _never_panics = crate::registration::Identity::parse(&resource, &Default::default());
     }
 }

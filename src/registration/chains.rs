@@ -3,7 +3,11 @@
 //! Source: the deployment list of the contracts as of 2026-08-15, and its scripts. All mainnets
 //! share one registry address, all testnets another. Chains whose id no source states are left out.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, address};
+
+use super::agent::AgentRegistry;
 
 pub(crate) const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
 pub(crate) const TESTNET_REGISTRY: Address = address!("0x8004A818BFB912233c491871b3d84c89A494BD9e");
@@ -91,15 +95,43 @@ pub(crate) const CHAINS: &[Deployment] = &[
     main(1187947933, &["skale-base"]),
 ];
 
+/// The registries that an AgentIdentity may name: those of the table, and those that the operator
+/// adds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KnownRegistries(BTreeMap<u64, Address>);
+
+impl KnownRegistries {
+    /// Adds registries to the table. A chain of the table keeps its own, so that the names of its
+    /// registry never change their meaning.
+    pub(crate) fn with(added: impl IntoIterator<Item = AgentRegistry>) -> Self {
+        let added = added.into_iter().map(|registry| (registry.chain_id, registry.address));
+        Self(added.filter(|(id, _)| CHAINS.iter().all(|chain| chain.id != *id)).collect())
+    }
+
+    /// Finds the registry of a chain by CAIP-2 id or decimal id, or by an alias of the table.
+    pub(super) fn find(&self, name: &str) -> Option<AgentRegistry> {
+        let added = || {
+            let chain_id = chain_id(name)?;
+            Some(AgentRegistry { chain_id, address: *self.0.get(&chain_id)? })
+        };
+        find(name).map(AgentRegistry::from).or_else(added)
+    }
+}
+
+/// Reads a CAIP-2 id or a decimal id.
+fn chain_id(name: &str) -> Option<u64> {
+    let name = name.trim().to_lowercase();
+    let digits = name.strip_prefix("eip155:").unwrap_or(&name);
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
 /// Finds a chain by CAIP-2 id (`eip155:8453`), decimal id or alias. Ignores case and surrounding
 /// white space.
 pub(crate) fn find(name: &str) -> Option<&'static Deployment> {
-    let name = name.trim().to_lowercase();
-    let digits = name.strip_prefix("eip155:").unwrap_or(&name);
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        let id: u64 = digits.parse().ok()?;
+    if let Some(id) = chain_id(name) {
         return CHAINS.iter().find(|chain| chain.id == id);
     }
+    let name = name.trim().to_lowercase();
     CHAINS.iter().find(|chain| chain.aliases.contains(&name.as_str()))
 }
 

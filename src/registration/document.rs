@@ -40,6 +40,10 @@ pub(crate) struct ServiceEntry {
     pub(crate) skills: Vec<String>,
     /// OASF domains; omitted if empty.
     pub(crate) domains: Vec<String>,
+    /// Tools of an MCP server; omitted if empty.
+    pub(crate) mcp_tools: Vec<String>,
+    /// Skills of an A2A agent; omitted if empty.
+    pub(crate) a2a_skills: Vec<String>,
     /// A drain is printed as `available: false` and `drainEndsAt`.
     pub(crate) availability: Availability,
 }
@@ -47,7 +51,7 @@ pub(crate) struct ServiceEntry {
 impl Serialize for ServiceEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // serde_json ignores the length that is announced here.
-        let mut entry = serializer.serialize_struct("ServiceEntry", 7)?;
+        let mut entry = serializer.serialize_struct("ServiceEntry", 9)?;
         entry.serialize_field("name", &self.name)?;
         entry.serialize_field("endpoint", &self.endpoint)?;
         if !self.version.is_empty() {
@@ -58,6 +62,12 @@ impl Serialize for ServiceEntry {
         }
         if !self.domains.is_empty() {
             entry.serialize_field("domains", &self.domains)?;
+        }
+        if !self.mcp_tools.is_empty() {
+            entry.serialize_field("mcpTools", &self.mcp_tools)?;
+        }
+        if !self.a2a_skills.is_empty() {
+            entry.serialize_field("a2aSkills", &self.a2a_skills)?;
         }
         if let Availability::Draining { ends_at } = self.availability {
             entry.serialize_field("available", &false)?;
@@ -96,9 +106,29 @@ pub(crate) struct Document {
     pub(crate) profile: AgentProfile,
     /// One fragment for each offer; none in an inactive document.
     pub(crate) services: Vec<Fragment>,
-    /// Whether an offer is published: the members `active` and `x402Support`.
+    /// Whether an offer is published.
     pub(crate) active: bool,
+    /// Whether an offer is published that can be paid by x402.
+    pub(crate) x402_support: bool,
     pub(crate) registrations: Registrations,
+}
+
+/// The sizes in bytes above which the aggregate document leaves offers out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SizeLimits {
+    /// Of the whole document.
+    pub(crate) document: usize,
+    /// Of the entries of one offer. It applies only if the document is too large.
+    pub(crate) offer: usize,
+}
+
+/// Why the aggregate document leaves an offer out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Its entries are larger than those of one offer may be.
+    TooLarge,
+    /// There is no room for it.
+    Full,
 }
 
 #[derive(Serialize)]
@@ -142,21 +172,15 @@ impl Document {
         out
     }
 
-    /// How many of the services, from the first on, fit into `limit` bytes; at least one.
-    pub(super) fn services_within(&self, limit: usize) -> usize {
+    /// Leaves services out until the document fits into `limits`, and returns why each one is left
+    /// out. The last remaining one stays.
+    pub(super) fn cut_to(&mut self, limits: SizeLimits) -> Vec<Option<Cut>> {
         let (head, tail) = self.frame();
-        let mut size = head.len() + tail.len();
-        let mut empty = true;
-        for (at, fragment) in self.services.iter().enumerate() {
-            if !fragment.is_empty() {
-                size += fragment.len() + usize::from(!empty);
-                empty = false;
-            }
-            if size > limit && at > 0 {
-                return at;
-            }
-        }
-        self.services.len()
+        let sizes: Vec<usize> = self.services.iter().map(|fragment| fragment.len()).collect();
+        let cuts = cuts(head.len() + tail.len(), &sizes, limits);
+        let mut kept = cuts.iter().map(Option::is_none);
+        self.services.retain(|_| kept.next().unwrap_or(true));
+        cuts
     }
 
     /// The bytes before the first service and after the last.
@@ -168,7 +192,7 @@ impl Document {
         head.extend_from_slice(b",\"services\":[");
         let registrations = entries(&self.registrations);
         let members = encode(&DocumentSuffix {
-            x402_support: self.active,
+            x402_support: self.x402_support,
             active: self.active,
             registrations,
             supported_trust,
@@ -179,6 +203,33 @@ impl Document {
         tail.extend_from_slice(&members[1..]);
         (head, tail)
     }
+}
+
+/// Decides which of the services of `sizes` bytes, from oldest to newest, are left out: the newest
+/// of the large ones first, then the newest.
+fn cuts(frame: usize, sizes: &[usize], limits: SizeLimits) -> Vec<Option<Cut>> {
+    let mut cuts = vec![None; sizes.len()];
+    let mut kept = sizes.len();
+    let mut listed = sizes.iter().filter(|size| **size > 0).count();
+    let mut bytes = sizes.iter().sum::<usize>();
+    for cut in [Cut::TooLarge, Cut::Full] {
+        for (at, &size) in sizes.iter().enumerate().rev() {
+            if frame + bytes + listed.saturating_sub(1) <= limits.document || kept == 1 {
+                return cuts;
+            }
+            let applies = match cut {
+                Cut::TooLarge => size > limits.offer,
+                Cut::Full => cuts[at].is_none(),
+            };
+            if applies {
+                cuts[at] = Some(cut);
+                kept -= 1;
+                bytes -= size;
+                listed -= usize::from(size > 0);
+            }
+        }
+    }
+    cuts
 }
 
 #[cfg(test)]

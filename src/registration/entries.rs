@@ -1,7 +1,10 @@
 //! The service entries of one offer: the generated ones first, then the custom ones that may be
 //! published.
 
-use super::{Availability, Rules, ServiceEntry, reason::DroppedService};
+use super::{
+    Availability, Rules, ServiceEntry,
+    reason::{DocumentKind, DroppedService},
+};
 use crate::offer::{EntryCode, Hostname, Offer, Origin, Service};
 
 /// Five readers reject an OASF entry without an endpoint. All of them accept this one.
@@ -27,34 +30,64 @@ pub(super) fn at_host(
     availability: Availability,
     rules: &Rules,
 ) -> Vec<ServiceEntry> {
-    let custom = offer.registration.services.iter().filter_map(|service| service.at_host(host));
+    let custom =
+        offer.registration.services.iter().filter_map(|service| service.at_host(host).ok());
     assemble(offer, host.origin(), custom, availability, rules)
 }
 
-/// The entries that [`at_public_url`] leaves out.
+/// What the documents of an offer leave out. An entry with different codes in two documents has an
+/// item for each.
 pub(super) fn dropped(offer: &Offer, public_url: &Origin, rules: &Rules) -> Vec<DroppedService> {
-    let drop = |index, name: &str, endpoint: &str, code: EntryCode| DroppedService {
-        index,
-        name: name.to_owned(),
-        endpoint: endpoint.to_owned(),
-        code,
-        message: code.message(),
-    };
+    let host = offer.own_host(public_url);
+    let unlisted = |name: &str| (!is_listed(name, rules)).then_some(EntryCode::NameNotListed);
     let mut dropped = Vec::new();
+    let mut note = |index, name: &str, endpoint: &str, [aggregate, at_host]: [_; 2]| {
+        let documents = [(aggregate, DocumentKind::Aggregate), (at_host, DocumentKind::Host)];
+        for (code, documents) in by_code(documents) {
+            dropped.push(DroppedService {
+                index,
+                name: name.to_owned(),
+                endpoint: endpoint.to_owned(),
+                code,
+                message: code.message(),
+                documents,
+            });
+        }
+    };
     let mut generated = vec![("web", web_endpoint(offer, public_url))];
     if has_oasf(offer) {
         generated.push(("OASF", OASF_ENDPOINT.to_owned()));
     }
-    for (name, endpoint) in generated.iter().filter(|(name, _)| !is_listed(name, rules)) {
-        dropped.push(drop(None, name, endpoint, EntryCode::NameNotListed));
+    for (name, endpoint) in generated {
+        let code = unlisted(name);
+        note(None, name, &endpoint, [code, code.filter(|_| host.is_some())]);
     }
     for (index, service) in offer.registration.services.iter().enumerate() {
-        let unlisted = (!is_listed(&service.name, rules)).then_some(EntryCode::NameNotListed);
-        if let Some(code) = service.refusal.or(unlisted) {
-            dropped.push(drop(Some(index), &service.name, &service.endpoint, code));
-        }
+        let unlisted = unlisted(&service.name);
+        let at_host = host.and_then(|host| match (service.at_host(host), unlisted) {
+            // An entry that is not published anywhere is not reported as on another host.
+            (Ok(_) | Err(EntryCode::NotOnHost), Some(code)) => Some(code),
+            (at_host, _) => at_host.err(),
+        });
+        let codes = [service.refusal.or(unlisted), at_host];
+        note(Some(index), &service.name, &service.endpoint, codes);
     }
     dropped
+}
+
+/// The documents of each code, in order.
+fn by_code(
+    documents: [(Option<EntryCode>, DocumentKind); 2],
+) -> Vec<(EntryCode, Vec<DocumentKind>)> {
+    let mut codes: Vec<(EntryCode, Vec<DocumentKind>)> = Vec::new();
+    for (code, document) in documents {
+        let Some(code) = code else { continue };
+        match codes.last_mut().filter(|(last, _)| *last == code) {
+            Some((_, documents)) => documents.push(document),
+            None => codes.push((code, vec![document])),
+        }
+    }
+    codes
 }
 
 fn assemble(
@@ -70,6 +103,8 @@ fn assemble(
         version,
         skills: Vec::new(),
         domains: Vec::new(),
+        mcp_tools: Vec::new(),
+        a2a_skills: Vec::new(),
         availability,
     };
     let mut entries = vec![plain("web".to_owned(), web, String::new())];
@@ -82,7 +117,11 @@ fn assemble(
             ..plain("OASF".to_owned(), OASF_ENDPOINT.to_owned(), OASF_VERSION.to_owned())
         });
     }
-    entries.extend(custom.map(|service| plain(service.name, service.endpoint, service.version)));
+    entries.extend(custom.map(|service| ServiceEntry {
+        mcp_tools: service.mcp_tools,
+        a2a_skills: service.a2a_skills,
+        ..plain(service.name, service.endpoint, service.version)
+    }));
     entries.retain(|entry| is_listed(&entry.name, rules));
     entries
 }
@@ -98,3 +137,6 @@ fn has_oasf(offer: &Offer) -> bool {
 fn is_listed(name: &str, rules: &Rules) -> bool {
     rules.service_names.as_ref().is_none_or(|names| names.contains(name))
 }
+
+#[cfg(test)]
+mod tests;

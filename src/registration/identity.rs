@@ -5,8 +5,8 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    agent::{AgentId, AgentRegistry, Registrations},
-    chains,
+    agent::{AgentId, Registrations},
+    chains::KnownRegistries,
 };
 use crate::offer::Fields;
 
@@ -45,7 +45,7 @@ pub(crate) enum IdentityProblem {
 
 impl Identity {
     /// Reads an AgentIdentity object. A bad entry costs only itself.
-    pub(crate) fn parse(resource: &Value) -> Self {
+    pub(crate) fn parse(resource: &Value, known: &KnownRegistries) -> Self {
         let mut identity = Self::default();
         let status = Fields::of(resource.get("status"), "status");
         let mut entries = Vec::new();
@@ -65,19 +65,19 @@ impl Identity {
         entries.sort_by(|a: &IdentityEntry, b: &IdentityEntry| {
             a.chain.as_bytes().cmp(b.chain.as_bytes())
         });
-        entries.into_iter().for_each(|entry| identity.take(entry));
+        entries.into_iter().for_each(|entry| identity.take(entry, known));
         identity
     }
 
-    fn take(&mut self, entry: IdentityEntry) {
+    fn take(&mut self, entry: IdentityEntry, known: &KnownRegistries) {
         let IdentityEntry { chain, id } = entry;
-        let Some(known) = chains::find(&chain) else {
+        let Some(registry) = known.find(&chain) else {
             return self.problems.push(IdentityProblem::UnknownChain(chain));
         };
         let Some(id) = AgentId::parse(&id) else {
             return self.problems.push(IdentityProblem::UnreadableId { chain, id });
         };
-        let kept = *self.registrations.entry(AgentRegistry::from(known)).or_insert(id);
+        let kept = *self.registrations.entry(registry).or_insert(id);
         if kept != id {
             self.problems.push(IdentityProblem::IdConflict { chain, id, kept });
         }
@@ -123,7 +123,10 @@ impl fmt::Display for IdentityProblem {
         match self {
             Self::Undecodable(what) => write!(f, "{what}"),
             Self::UnknownChain(chain) => {
-                write!(f, "no known ERC-8004 deployment goes by {chain:?}")
+                write!(
+                    f,
+                    "no known ERC-8004 deployment goes by {chain:?}; if it is a new chain, name its --registry"
+                )
             }
             Self::UnreadableId { chain, id } => {
                 write!(f, "agentId {id:?} for {chain:?} is not an integer from 0 to 2^256 - 1")

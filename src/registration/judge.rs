@@ -1,8 +1,9 @@
 //! Decides the state of one offer at one instant, and explains it.
 
-use super::{Availability, Explanation, OfferState, Reason, Rules, entries};
+use super::{Availability, Explanation, OfferState, Reason, Rules, document::Cut, entries};
 use crate::offer::{
-    ClaimOutcome, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp, print_seconds,
+    ClaimOutcome, DecidedByName, Drain, OfferId, Origin, ParsedOffer, Rejection, ResolvedClaims,
+    Timestamp, print_seconds,
 };
 
 /// The state of one offer, and why.
@@ -23,9 +24,19 @@ impl Judgment {
     }
 
     /// Records that the offer is published, but that the aggregate document has no room for it.
-    pub(super) fn cut_from_aggregate(&mut self) {
-        self.reason = Reason::DocumentFull;
-        self.message += " The aggregate document is full and does not list it.";
+    pub(super) fn cut_from_aggregate(&mut self, cut: Cut) {
+        let (reason, message) = match cut {
+            Cut::TooLarge => (
+                Reason::OfferTooLarge,
+                " The aggregate document is full and does not list it: its entries take more than \
+                 --max-offer-bytes.",
+            ),
+            Cut::Full => {
+                (Reason::DocumentFull, " The aggregate document is full and does not list it.")
+            }
+        };
+        self.reason = reason;
+        self.message += message;
     }
 }
 
@@ -56,6 +67,9 @@ pub(super) fn judge(
     if !parsed.enabled {
         let message = "spec.registration.enabled is not true.".to_owned();
         return Judgment::unpublished(Reason::Disabled, message);
+    }
+    if offer.paused {
+        return Judgment::unpublished(Reason::Paused, "spec.paused is true.".to_owned());
     }
     let missing: Vec<&str> =
         rules.required_conditions.difference(&offer.conditions).map(String::as_str).collect();
@@ -88,8 +102,8 @@ fn rejected(rejection: &Rejection) -> Judgment {
 fn without_claims(outcome: &ClaimOutcome) -> Option<Judgment> {
     let (reason, message) = match outcome {
         ClaimOutcome::Holds => return None,
-        ClaimOutcome::ReservedHost(host) => {
-            (Reason::ReservedHost, format!("The host {host} is the public URL's own."))
+        ClaimOutcome::NotGranted(claim) => {
+            (Reason::NotGranted, format!("--grants does not allow the namespace to claim {claim}."))
         }
         ClaimOutcome::HostConflict { holder } => {
             (Reason::HostConflict, format!("The older offer {holder} holds the same host."))
@@ -145,19 +159,21 @@ pub(super) fn explain(
     id: &OfferId,
     parsed: &ParsedOffer,
     judgment: Judgment,
+    claims: &ResolvedClaims,
     rules: &Rules,
     public_url: &Origin,
 ) -> Explanation {
     let offer = parsed.verdict.as_ref().ok();
     let drain = offer.and_then(|offer| offer.drain.as_ref().ok().copied().flatten());
-    let warnings = offer.map(|offer| offer.warnings.as_slice()).unwrap_or_default();
-    let sentences =
-        std::iter::once(judgment.message.as_str()).chain(warnings.iter().map(String::as_str));
+    let mut sentences = vec![judgment.message];
+    sentences.extend(offer.into_iter().flat_map(|offer| offer.warnings.iter().cloned()));
+    sentences.extend(host_is_public(parsed, public_url));
+    sentences.extend(claims.by_name.get(id).map(|decision| claim_by_name(id, decision)));
     Explanation {
         id: id.clone(),
         state: judgment.state,
         reason: judgment.reason,
-        message: sentences.collect::<Vec<_>>().join(" "),
+        message: sentences.join(" "),
         fix: judgment.reason.fix(),
         drain_ends_at: drain.map(Drain::ends_at),
         dropped_services: offer
@@ -165,6 +181,25 @@ pub(super) fn explain(
             .unwrap_or_default(),
         enabled: parsed.enabled,
     }
+}
+
+fn host_is_public(parsed: &ParsedOffer, public_url: &Origin) -> Option<String> {
+    let host = parsed.claims.host.as_ref().filter(|host| public_url.is_at(host))?;
+    Some(format!(
+        "HostIsPublic: spec.hostname {host} is the public URL's own host, which serves the default \
+         agent, so the offer has no document of its own there. To silence this warning, remove \
+         spec.hostname."
+    ))
+}
+
+fn claim_by_name(id: &OfferId, decision: &DecidedByName) -> String {
+    let DecidedByName { holder, loser } = decision;
+    let (other, verb) = if id == holder { (loser, "holds") } else { (holder, "lost") };
+    format!(
+        "ClaimByName: {other} claims the same host or path and has the same creation time, or \
+         neither has one. The claim was decided by name, and this offer {verb} it. To decide it \
+         yourself, grant it to one namespace with --grants."
+    )
 }
 
 #[cfg(test)]

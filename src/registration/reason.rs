@@ -35,9 +35,10 @@ closed_list! {
     ReservedPath = "ReservedPath":
         "spec.path is reserved for the service itself.",
         "Choose another spec.path.";
-    ReservedHost = "ReservedHost":
-        "spec.hostname is the public URL's own host.",
-        "Remove spec.hostname: the public URL's own host serves the default agent.";
+    NotGranted = "NotGranted":
+        "The namespace of the offer may not claim its host or path.",
+        "Grant it to the namespace in the file of --grants and restart, or change spec.hostname or \
+         spec.path.";
     HostConflict = "HostConflict":
         "An older offer holds the same host.",
         "Choose another spec.hostname, or delete the offer that holds it.";
@@ -51,6 +52,9 @@ closed_list! {
     Disabled = "Disabled":
         "spec.registration.enabled is not true.",
         "Set spec.registration.enabled to true.";
+    Paused = "Paused":
+        "spec.paused is true.",
+        "Nothing. To publish the offer, set spec.paused to false.";
     Drained = "Drained":
         "The drain has ended.",
         "To publish the offer again, remove spec.drainAt (registrar undrain NAMESPACE/NAME).";
@@ -58,6 +62,11 @@ closed_list! {
         "A required condition is not True.",
         "Check status.conditions of the offer, which the controller sets. --required-conditions \
          sets which of them are required.";
+    OfferTooLarge = "OfferTooLarge":
+        "The offer is published, but the aggregate document is full and does not list it, because \
+         its entries are too large.",
+        "Publish fewer or shorter entries, or raise --max-offer-bytes or --max-document-bytes. The \
+         offer's own documents are complete.";
     DocumentFull = "DocumentFull":
         "The offer is published, but the aggregate document is full and does not list it.",
         "Raise --max-document-bytes, or publish fewer or shorter entries. The offer's own documents \
@@ -130,6 +139,31 @@ pub(crate) struct DroppedService {
     pub(crate) endpoint: String,
     pub(crate) code: EntryCode,
     pub(crate) message: &'static str,
+    /// The documents that leave it out.
+    pub(crate) documents: Vec<DocumentKind>,
+}
+
+/// The documents that list the entries of an offer. The offer's own document is as the aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DocumentKind {
+    Aggregate,
+    /// That of the offer's own host.
+    Host,
+}
+
+impl DocumentKind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Aggregate => "aggregate",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl Serialize for DocumentKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 fn seconds<S: Serializer>(instant: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

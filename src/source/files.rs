@@ -319,7 +319,7 @@ fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
     );
     if kind == "AgentIdentity" {
         return (scope.identity.as_ref() == Some(&id))
-            .then(|| Object::Identity(id, Identity::parse(document)));
+            .then(|| Object::Identity(id, Identity::parse(document, &scope.registries)));
     }
     let labels = metadata.raw("labels").and_then(Value::as_object).into_iter().flatten();
     let labels =

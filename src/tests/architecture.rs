@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 12] = [
+const LAW: [(&str, &[&str]); 13] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -25,6 +25,7 @@ const LAW: [(&str, &[&str]); 12] = [
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("cli", &["offer", "registration", "source", "telemetry", "anchor"]),
     ("command", EVERYTHING),
+    ("fuzzing", &["offer", "registration", "source"]),
 ];
 const EVERYTHING: &[&str] = &[
     "clock",

@@ -2,4 +2,5 @@
 
 mod anchor_settings;
 mod binary;
+mod offer_settings;
 mod secrets;

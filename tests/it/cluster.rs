@@ -9,6 +9,7 @@ mod drains;
 mod faults;
 mod lifecycle;
 mod load;
+mod newer_offers;
 mod scope;
 
 use std::{

@@ -15,9 +15,9 @@ use crate::{
 
 /// A value for one chain: `CHAIN=VALUE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ForChain<T> {
-    pub(super) chain: ChainId,
-    pub(super) value: T,
+pub(in crate::cli) struct ForChain<T> {
+    pub(in crate::cli) chain: ChainId,
+    pub(in crate::cli) value: T,
 }
 
 /// A value for one chain or for all: `[CHAIN=]VALUE`.
@@ -30,12 +30,12 @@ pub(super) struct PerChain<T> {
 /// An EIP-155 chain id, given by CAIP-2 id, decimal id or alias. The chain need not be in the
 /// table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ChainId(pub(super) u64);
+pub(in crate::cli) struct ChainId(pub(in crate::cli) u64);
 
 /// A registry's address, and the block at which its history begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RegistryPlace {
-    pub(super) address: Address,
+pub(in crate::cli) struct RegistryPlace {
+    pub(in crate::cli) address: Address,
     pub(super) first_block: u64,
 }
 

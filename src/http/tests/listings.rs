@@ -198,7 +198,7 @@ async fn a_list_is_tagged_by_its_bytes() {
 #[tokio::test(start_paused = true)]
 async fn an_offer_that_the_aggregate_was_cut_before_is_still_listed() {
     let mut site = Site::empty(NOON);
-    site.rules.max_document_bytes = 1;
+    site.rules.limits.document = 1;
     site.publish(&[offer("demo/a"), offer("demo/b").created("2026-02-01T00:00:00Z")]);
     let row = site.get("/offers/demo/b").await.json();
     assert_eq!((&row["state"], &row["reason"]), (&json!("published"), &json!("DocumentFull")));

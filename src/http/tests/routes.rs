@@ -268,7 +268,7 @@ async fn a_miss_tells_the_reason_of_an_enabled_offer_and_nothing_of_any_other() 
         offer("demo/bad-path").path("no/slash"),
         offer("demo/bad-host").host(&format!("{long}.example")),
         offer("demo/reserved").path("/offers/mine"),
-        offer("demo/own-host").host("seller.example"),
+        offer("demo/paused").set("/spec/paused", true),
         offer("demo/bad-drain").draining("soon", "1h"),
         offer("demo/shy").draining("soon", "1h").disabled(),
     ]);
@@ -284,7 +284,7 @@ async fn a_miss_tells_the_reason_of_an_enabled_offer_and_nothing_of_any_other() 
         ("demo/bad-path", Reason::InvalidPath),
         ("demo/bad-host", Reason::InvalidHostname),
         ("demo/reserved", Reason::ReservedPath),
-        ("demo/own-host", Reason::ReservedHost),
+        ("demo/paused", Reason::Paused),
         ("demo/bad-drain", Reason::InvalidDrain),
     ];
     for_each_row_async(cases, async |(offer, reason)| {

@@ -156,7 +156,7 @@ fn the_document_schema_takes_what_the_standard_takes_and_refuses_what_misleads()
     let cases: Vec<(&str, bool, Change)> = vec![
         ("as it is", true, Box::new(|_| ())),
         ("an unknown member", true, Box::new(top("updatedAt", json!(7)))),
-        ("an unknown member of an entry", true, Box::new(entry("a2aSkills", json!([])))),
+        ("an unknown member of an entry", true, Box::new(entry("mcpPrompts", json!([])))),
         ("an unknown member of an id", true, Box::new(id("agentURI", json!("ipfs://x")))),
         ("a name of one's own", true, Box::new(entry("name", json!("OpenAPI")))),
         ("an endpoint that is not a URL", true, Box::new(entry("endpoint", json!("chat.eth")))),

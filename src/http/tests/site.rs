@@ -12,7 +12,8 @@ use crate::{
     clock::Clock,
     http::{self, CatalogReader, admin::Admin},
     registration::{
-        AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules, project,
+        AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules,
+        chains::KnownRegistries, project,
     },
     source::{Observation, SourceHealth, SourceProblem, World},
     telemetry::Metrics,
@@ -154,7 +155,7 @@ impl Site {
     /// Sets an id of the agent, as a source would have read it.
     pub(crate) fn anchored(mut self, chain: &str, id: &str) -> Self {
         let status = serde_json::json!({ "status": { "registrations": [{ "chain": chain, "agentId": id }] } });
-        self.identity = Identity::parse(&status);
+        self.identity = Identity::parse(&status, &KnownRegistries::default());
         self
     }
 }

@@ -1,11 +1,11 @@
 //! Valid paths and hosts, and which offer holds one that two offers claim.
 
 use crate::{
-    offer::{ClaimOutcome, Hostname, OfferId, Origin, PathError, ServicePath, resolve_claims},
+    offer::{Hostname, OfferId, Origin, PathError, ServicePath},
     registration::{Ids, Reason, project},
     testing::{
-        Resource, at, for_each_row, json_of, offer, offers, projected, public_url, rules,
-        state_and_reason,
+        Resource, at, explanation, for_each_row, json_of, offer, offers, projected, published,
+        rules, state_and_reason,
     },
 };
 use serde_json::Value;
@@ -381,26 +381,70 @@ fn a_loser_claims_nothing() {
 }
 
 #[test]
-fn nobody_holds_the_public_urls_own_host_on_any_port() {
-    for url in ["https://seller.example", "http://SELLER.example:8080", "https://seller.example./"]
-    {
-        let resources = [offer("llm/chat").host("Seller.Example")];
-        let projection = project(
-            &offers(&resources),
-            &Ids::default(),
-            &Origin::parse(url).unwrap(),
-            &rules(),
-            at(NOW),
-        );
-        assert_eq!(state_and_reason(&projection, "llm/chat").1, Reason::ReservedHost, "{url}");
-        assert!(projection.hosts.is_empty(), "{url}");
-        assert!(json_of(&projection.default)["services"].as_array().unwrap().is_empty(), "{url}");
-    }
-    let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
-    let resolved = resolve_claims(&offers(&resources), &public_url());
-    let outcome = &resolved.outcomes[&OfferId::new("b", "b")];
-    assert!(
-        matches!(outcome, ClaimOutcome::ReservedHost(_)),
-        "reported before the lost path: {outcome:?}"
+fn an_offer_that_names_the_public_urls_own_host_is_published_by_the_default_agent_only() {
+    for_each_row(
+        ["https://seller.example", "http://SELLER.example:8080", "https://seller.example./"],
+        |url| {
+            let resources = [offer("llm/chat").host("Seller.Example")];
+            let projection = project(
+                &offers(&resources),
+                &Ids::default(),
+                &Origin::parse(url).unwrap(),
+                &rules(),
+                at(NOW),
+            );
+            assert_eq!(state_and_reason(&projection, "llm/chat").1, Reason::Published, "{url}");
+            assert!(projection.hosts.is_empty(), "{url}");
+            assert_eq!(projection.published[0].host, None, "{url}");
+            assert_eq!(
+                json_of(&projection.default)["services"].as_array().unwrap().len(),
+                1,
+                "{url}"
+            );
+            let message = &explanation(&projection, "llm/chat").message;
+            assert!(message.contains("HostIsPublic: spec.hostname seller.example"), "{message}");
+        },
     );
+    let both = [offer("a/a").host("seller.example"), offer("b/b").host("seller.example")];
+    let projection = projected(&both, &rules(), NOW);
+    assert_eq!(published(&projection), ["a/a", "b/b"], "it is no conflict");
+    let resources = [offer("a/a").path("/x"), offer("b/b").path("/x").host("seller.example")];
+    let projection = projected(&resources, &rules(), NOW);
+    assert_eq!(state_and_reason(&projection, "b/b").1, Reason::PathConflict);
+    assert!(!explanation(&projection, "a/a").message.contains("HostIsPublic"));
+}
+
+#[test]
+fn both_offers_are_told_if_a_claim_was_decided_by_name() {
+    let early = "2026-01-01T00:00:00Z";
+    let late = "2026-01-01T00:00:01Z";
+    let timeless = |id: &str| offer(id).set("/metadata/creationTimestamp", Value::Null);
+    let host = |offer: Resource, path: &str| offer.host("x.example").path(path);
+    let cases = [
+        ("equal times, a path", offer("a/a").path("/x"), offer("b/b").path("/x"), true),
+        ("equal times, a host", host(offer("a/a"), "/1"), host(offer("b/b"), "/2"), true),
+        ("no times", timeless("a/a").path("/x"), timeless("b/b").path("/x"), true),
+        ("a time and none", offer("a/a").path("/x"), timeless("b/b").path("/x"), false),
+        (
+            "different times",
+            offer("a/a").path("/x").created(early),
+            offer("b/b").path("/x").created(late),
+            false,
+        ),
+        ("no conflict", offer("a/a").path("/x"), offer("b/b").path("/y"), false),
+    ];
+    for_each_row(cases, |(case, winner, loser, by_name)| {
+        let projection = projected([&winner, &loser], &rules(), NOW);
+        let said = |id, other: &str, verb: &str| {
+            let message = &explanation(&projection, id).message;
+            assert_eq!(message.contains("ClaimByName: "), by_name, "{case}: {message}");
+            assert_eq!(
+                message.contains(other) && message.contains(verb),
+                by_name,
+                "{case}: {message}"
+            );
+        };
+        said("a/a", "ClaimByName: b/b claims", "this offer holds it");
+        said("b/b", "ClaimByName: a/a claims", "this offer lost it");
+    });
 }

@@ -71,7 +71,9 @@ fn control_and_bidi_characters_are_refused_everywhere_and_no_others() {
     for_each_row((0..0x2_1000).filter_map(char::from_u32), |c| {
         let code = refused.contains(&u32::from(c)).then_some(ControlCharacter);
         let text = format!("a{c}b");
-        assert_eq!(Service::new("DID", &format!("did:{text}"), "").refusal, code, "endpoint {c:?}");
+        let in_endpoint = if "{}<>$".contains(c) { Some(Placeholder) } else { code };
+        let refusal = Service::new("DID", &format!("did:{text}"), "").refusal;
+        assert_eq!(refusal, in_endpoint, "endpoint {c:?}");
         assert_eq!(Service::new(&text, "https://a.example", "").refusal, code, "name {c:?}");
         assert_eq!(Service::new("x", "https://a.example", &text).refusal, code, "version {c:?}");
         assert_eq!(is_image(&format!("ipfs://{text}")), code.is_none(), "image {c:?}");
@@ -133,12 +135,65 @@ fn ens_did_and_email_have_their_own_grammars_and_exact_names() {
 }
 
 #[test]
+fn an_endpoint_with_a_placeholder_is_refused() {
+    let refused = [
+        ("MCP", "https://a.example/agents/{agentId}"),
+        ("MCP", "https://a.example/agents/{"),
+        ("MCP", "https://a.example/agents/}"),
+        ("MCP", "https://a.example/<id>"),
+        ("MCP", "https://a.example/a>"),
+        ("MCP", "https://a.example/%7BagentId%7d"),
+        ("MCP", "https://a.example/?q=%7b"),
+        ("MCP", "https://a.example/%3cid"),
+        ("MCP", "https://a.example/#%3E"),
+        ("MCP", "https://$HOST/mcp"),
+        ("MCP", "https://a.example/$id"),
+        ("MCP", "https://a.example/${id}"),
+        ("MCP", "https://a.example/$(id)"),
+        ("MCP", "https://a.example/$$A"),
+        ("MCP", "https://a.example/:id"),
+        ("MCP", "https://a.example/x/:Id/y"),
+        ("MCP", "http://a.example/{id}"),
+        ("MCP", "https://a<b.example/"),
+        ("MCP", "https:///a.example/:id"),
+        ("MCP", "/agents/{id}"),
+        ("ENS", "<name>.eth"),
+        ("DID", "did:web:{host}"),
+        ("email", "$USER@a.example"),
+    ];
+    for_each_row(refused, |(name, endpoint)| {
+        assert_eq!(Service::new(name, endpoint, "").refusal, Some(Placeholder), "{endpoint}");
+    });
+    let published = [
+        ("MCP", "https://a.example/a$"),
+        ("MCP", "https://a.example/$5"),
+        ("MCP", "https://a.example/$1a"),
+        ("MCP", "https://a.example/%24id"),
+        ("MCP", "https://a.example/%257Bid"),
+        ("MCP", "https://a.example/a:id"),
+        ("MCP", "https://a.example/:8"),
+        ("MCP", "https://a.example/:"),
+        ("MCP", "https://a.example:443/"),
+        ("MCP", "https://a.example/?x=/:id"),
+        ("MCP", "https://a.example/#/:id"),
+        ("MCP", "https://a.example:443/%3A/[id]"),
+        ("DID", "did:web:a.example:8443"),
+    ];
+    for_each_row(published, |(name, endpoint)| {
+        assert_eq!(Service::new(name, endpoint, "").refusal, None, "{endpoint}");
+    });
+    assert!(!is_image("https://a.example/{id}.png"));
+    assert!(is_image("data:image/svg+xml,<svg/>"));
+}
+
+#[test]
 fn codes_are_printed_by_name_in_the_order_in_which_they_apply() {
     let names = [
         "BlankName",
         "BlankEndpoint",
         "TooLong",
         "ControlCharacter",
+        "Placeholder",
         "InvalidEns",
         "InvalidDid",
         "InvalidEmail",
@@ -146,6 +201,7 @@ fn codes_are_printed_by_name_in_the_order_in_which_they_apply() {
         "UserInfo",
         "NotPublicHost",
         "NameNotListed",
+        "NotOnHost",
     ];
     assert_eq!(EntryCode::ALL.map(EntryCode::as_str), names);
     for_each_row(EntryCode::ALL, |code| {
@@ -179,9 +235,9 @@ fn a_rejected_entry_is_dropped_and_the_offer_is_published() {
     let dropped = json!(explanation(&projection, "llm/chat").dropped_services);
     let expected = json!([
         { "index": 1, "name": "MCP", "endpoint": "https://chat.llm.svc:8080", "code": "NotPublicHost",
-          "message": NotPublicHost.message() },
+          "message": NotPublicHost.message(), "documents": ["aggregate"] },
         { "index": 2, "name": "", "endpoint": "https://a.example", "code": "BlankName",
-          "message": BlankName.message() },
+          "message": BlankName.message(), "documents": ["aggregate"] },
     ]);
     assert_eq!(dropped, expected);
 }

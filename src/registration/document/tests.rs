@@ -2,9 +2,12 @@
 //! too large.
 
 use crate::{
-    registration::{Identity, OfferState, Projection, Reason, Rules, encode, project},
+    registration::{
+        Identity, OfferState, Projection, Reason, Rules, SizeLimits, chains::KnownRegistries,
+        encode, project,
+    },
     testing::{
-        Resource, at, explanation, for_each_row, ids_of, listed, offer, offers, projected,
+        Resource, at, explanation, for_each_row, ids_of, json_of, listed, offer, offers, projected,
         public_url, published, rules, state_and_reason,
     },
 };
@@ -19,12 +22,16 @@ fn keys_stand_in_one_order_and_nothing_between_them() {
         .set("/spec/registration", json!({
             "domains": ["ai"], "skills": ["text"], "enabled": true, "name": "Chat", "description": "Chats.",
             "metadata": { "z": "2", "a": "1" }, "supportedTrust": ["reputation"], "image": "ipfs://i",
-            "services": [{ "version": "0.2.1", "endpoint": "https://chat.example/a2a", "name": "A2A" }],
+            "services": [{
+                "a2aSkills": ["s"], "mcpTools": ["t"], "version": "0.2.1",
+                "endpoint": "https://chat.example/a2a", "name": "A2A",
+            }],
         }))
         .set("/spec/provenance", json!({ "framework": "x" }))
         .draining("2026-02-01T00:00:00Z", "1h");
     let identity = Identity::parse(
         &json!({ "status": { "registrations": [{ "chain": "base", "agentId": "42" }] } }),
+        &KnownRegistries::default(),
     );
     let projection = project(
         &offers([&chat]),
@@ -41,6 +48,7 @@ fn keys_stand_in_one_order_and_nothing_between_them() {
             r#"{"name":"OASF","endpoint":"https://github.com/agntcy/oasf/","version":"0.8.0","#,
             r#""skills":["text"],"domains":["ai"]},"#,
             r#"{"name":"A2A","endpoint":"https://chat.example/a2a","version":"0.2.1","#,
+            r#""mcpTools":["t"],"a2aSkills":["s"],"#,
             r#""available":false,"drainEndsAt":"2026-02-01T01:00:00Z"}],"#,
             r#""x402Support":true,"active":true,"#,
             r#""registrations":[{"agentId":42,"#,
@@ -85,12 +93,14 @@ fn what_could_end_a_script_is_escaped_and_nothing_else_is() {
             "metadata": { hostile: hostile }, "supportedTrust": [hostile],
         }))
         .set("/spec/provenance", json!({ hostile: hostile }))
-        .service(hostile, "https://a.example/<b>");
+        .set("/spec/registration/services", json!([
+            { "name": hostile, "endpoint": "https://a.example/b", "mcpTools": [hostile], "a2aSkills": ["<b>"] },
+        ]));
     let rendered = projected([&chat], &rules(), NOW).default.render();
     let text = String::from_utf8(rendered).unwrap();
     assert!(!text.contains('<') && !text.contains('\u{2028}'), "{text}");
-    assert_eq!(text.matches("\\u003c/script>\\u2028x").count(), 10);
-    assert_eq!(text.matches("https://a.example/\\u003cb>").count(), 1);
+    assert_eq!(text.matches("\\u003c/script>\\u2028x").count(), 11);
+    assert_eq!(text.matches("\\u003cb>").count(), 1);
     assert!(text.starts_with('{') && text.ends_with('}'));
 }
 
@@ -104,8 +114,9 @@ fn five() -> [Resource; 5] {
     })
 }
 
-fn limited(resources: &[Resource], max_document_bytes: usize) -> Projection {
-    projected(resources, &Rules { max_document_bytes, ..rules() }, NOW)
+fn limited(resources: &[Resource], document: usize) -> Projection {
+    let limits = SizeLimits { document, ..rules().limits };
+    projected(resources, &Rules { limits, ..rules() }, NOW)
 }
 
 #[test]
@@ -182,10 +193,98 @@ fn an_offer_whose_entries_are_all_left_out_costs_no_comma() {
         entries.map(|(name, url)| (name.to_owned(), url.to_owned()))
     );
     assert!(projection.default.active && published(&projection).len() == 5);
-    let exact = Rules { max_document_bytes: rendered.len(), ..rules.clone() };
+    let limited =
+        |document| Rules { limits: SizeLimits { document, ..rules.limits }, ..rules.clone() };
+    let exact = limited(rendered.len());
     assert_eq!(projected(&resources, &exact, NOW), projection, "at its own size it is whole");
-    let short = Rules { max_document_bytes: rendered.len() - 1, ..rules };
+    let short = limited(rendered.len() - 1);
     let cut = projected(&resources, &short, NOW);
     assert_eq!(state_and_reason(&cut, "c/c").1, Reason::Published);
     assert_eq!(state_and_reason(&cut, "d/d").1, Reason::DocumentFull);
+}
+
+/// An offer with entries of at least `bytes` bytes.
+fn sized(id: &str, day: u8, bytes: usize) -> Resource {
+    let endpoint = format!("https://a.example/{}", "x".repeat(bytes / 4));
+    let resource = offer(id).created(&format!("2026-01-0{day}T00:00:00Z"));
+    (0..4).fold(resource, |resource, _| resource.service("A2A", &endpoint))
+}
+
+#[test]
+fn large_offers_leave_a_full_document_first_newest_first_and_only_as_many_as_needed() {
+    let all = [
+        sized("a/a", 1, 2_000),
+        sized("b/b", 2, 0),
+        sized("c/c", 3, 2_000),
+        sized("d/d", 4, 0),
+        sized("e/e", 5, 2_000),
+        sized("f/f", 6, 0),
+    ];
+    let size = |kept: &[usize]| {
+        let kept: Vec<_> = kept.iter().map(|at| &all[*at]).collect();
+        projected(kept, &rules(), NOW).default.render().len()
+    };
+    let [none, large, full] = [Reason::Published, Reason::OfferTooLarge, Reason::DocumentFull];
+    let rows = [
+        ("everything fits", size(&[0, 1, 2, 3, 4, 5]), [none; 6]),
+        ("one byte too many", size(&[0, 1, 2, 3, 4, 5]) - 1, [none, none, none, none, large, none]),
+        ("room for two large ones", size(&[0, 1, 2, 3, 5]), [none, none, none, none, large, none]),
+        ("for one", size(&[0, 1, 3, 5]), [none, none, large, none, large, none]),
+        ("for none", size(&[1, 3, 5]), [large, none, large, none, large, none]),
+        ("for two small ones", size(&[1, 3]), [large, none, large, none, large, full]),
+        ("for one", size(&[1]), [large, none, large, full, large, full]),
+        ("for nothing", 1, [large, none, large, full, large, full]),
+    ];
+    for_each_row(rows, |(case, document, expected)| {
+        let rules = Rules { limits: SizeLimits { document, offer: 2_000 }, ..rules() };
+        let projection = projected(&all, &rules, NOW);
+        let reasons: Vec<_> = projection.published.iter().map(|offer| offer.reason).collect();
+        assert_eq!(reasons, expected, "{case}");
+        let kept: Vec<_> = (0..6).filter(|at| expected[*at] == none).collect();
+        // The profile is that of the oldest published offer, listed or not.
+        let profile = &projected(&all, &self::rules(), NOW).default.profile;
+        assert_eq!(projection.default.profile, *profile, "{case}");
+        assert_eq!(projection.default.services.len(), kept.len(), "{case}");
+        for (at, own) in projection.published.iter().enumerate() {
+            let alone = &projected([&all[at]], &self::rules(), NOW).published[0].document;
+            assert_eq!(&own.document, alone, "{case}: its own document is complete");
+            let state = state_and_reason(&projection, &own.id.to_string()).0;
+            assert_eq!(state, OfferState::Published, "{case}");
+        }
+    });
+    let only = Rules { limits: SizeLimits { document: 1, offer: 1 }, ..rules() };
+    assert_eq!(published(&projected(&all[..1], &only, NOW)), ["a/a"]);
+    assert_eq!(listed(&projected(&all[..1], &only, NOW).default).len(), 5, "the last one stays");
+}
+
+#[test]
+fn x402_support_is_claimed_only_while_an_offer_takes_x402() {
+    let card = |id: &str| offer(id).set("/spec/payment/method", "card").host(&id.replace('/', "."));
+    let crypto = |id: &str| offer(id).set("/spec/payment/method", "crypto");
+    let supports = |resources: &[Resource], now| {
+        let document = json_of(&projected(resources, &rules(), now).default);
+        (document["active"].as_bool().unwrap(), document["x402Support"].as_bool().unwrap())
+    };
+    let rows = [
+        ("nothing", vec![], (false, false)),
+        ("a card", vec![card("a/a")], (true, false)),
+        ("no method", vec![offer("a/a")], (true, true)),
+        ("crypto", vec![crypto("a/a")], (true, true)),
+        ("another method", vec![offer("a/a").set("/spec/payment/method", "Card")], (true, true)),
+        ("an unreadable method", vec![offer("a/a").set("/spec/payment/method", 5)], (true, true)),
+        ("an unreadable payment", vec![offer("a/a").set("/spec/payment", "card")], (true, true)),
+        ("a card and crypto", vec![card("a/a"), crypto("b/b")], (true, true)),
+        ("disabled crypto", vec![card("a/a"), crypto("b/b").disabled()], (true, false)),
+        ("draining crypto", vec![card("a/a"), crypto("b/b").draining(NOW, "1h")], (true, true)),
+        ("drained crypto", vec![card("a/a"), crypto("b/b").draining(NOW, "0s")], (true, false)),
+    ];
+    for_each_row(rows, |(case, resources, expected)| {
+        assert_eq!(supports(&resources, NOW), expected, "{case}");
+    });
+    let projection = projected(&[card("a/a"), crypto("b/b")], &rules(), NOW);
+    let host = projection.hosts.values().next().unwrap();
+    let support = |document| json_of(document)["x402Support"].clone();
+    assert_eq!(support(&host.document), false, "of the host's own offer");
+    let own: Vec<_> = projection.published.iter().map(|offer| support(&offer.document)).collect();
+    assert_eq!(own, [false, true], "of each offer");
 }

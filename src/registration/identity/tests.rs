@@ -3,7 +3,10 @@
 
 use crate::{
     registration::{
-        AgentId, AgentRegistry, Identity, chains, encode, entries, identity::IdentityProblem,
+        AgentId, AgentRegistry, Identity,
+        chains::{self, KnownRegistries},
+        encode, entries,
+        identity::IdentityProblem,
         project,
     },
     testing::{at, for_each_row, ids_of, json_of, offer, offers, public_url, rules},
@@ -19,7 +22,7 @@ const TOO_LARGE: &str =
     "115792089237316195423570985008687907853269984665640564039457584007913129639936";
 
 fn identity(entries: Value) -> Identity {
-    Identity::parse(&json!({ "status": { "registrations": entries } }))
+    Identity::parse(&json!({ "status": { "registrations": entries } }), &KnownRegistries::default())
 }
 
 /// One entry's chain and id, as printed; or why there is none.
@@ -261,10 +264,14 @@ fn a_bad_entry_or_a_bad_list_costs_only_itself() {
     let nothing =
         [json!({}), json!({ "status": null }), json!({ "status": { "registrations": null } })];
     for object in nothing {
-        assert_eq!(Identity::parse(&object), Identity::default(), "{object}");
+        assert_eq!(
+            Identity::parse(&object, &KnownRegistries::default()),
+            Identity::default(),
+            "{object}"
+        );
     }
     for object in [json!({ "status": "x" }), json!({ "status": { "registrations": {} } })] {
-        let read = Identity::parse(&object);
+        let read = Identity::parse(&object, &KnownRegistries::default());
         assert_eq!(
             read.problems.iter().map(IdentityProblem::code).collect::<Vec<_>>(),
             ["IdentityUndecodable"]
@@ -324,4 +331,36 @@ fn of_two_registries_on_one_chain_the_lower_address_comes_first() {
     let printed = entries(&registrations.into());
     let printed = serde_json::to_value(printed).unwrap();
     assert_eq!([&printed[0]["agentId"], &printed[1]["agentId"]], [2, 1]);
+}
+
+#[test]
+fn a_registry_outside_the_table_is_known_by_its_ids_and_the_table_keeps_its_own() {
+    let own = "0x1111111111111111111111111111111111111111";
+    let registry = |chain_id| AgentRegistry { chain_id, address: own.parse().unwrap() };
+    let known = KnownRegistries::with([registry(777_777), registry(8_453)]);
+    let read = |chain: &str, known: &KnownRegistries| {
+        let entries = json!([{ "chain": chain, "agentId": "7" }]);
+        let identity = Identity::parse(&json!({ "status": { "registrations": entries } }), known);
+        let registries: Vec<_> = identity.registrations.keys().map(ToString::to_string).collect();
+        (registries.join(" "), identity.problems.iter().map(IdentityProblem::code).next())
+    };
+    let added = format!("eip155:777777:{own}");
+    let base = format!("eip155:8453:{MAINNETS}");
+    let rows = [
+        ("eip155:777777", added.as_str()),
+        ("777777", &added),
+        (" EIP155:777777 ", &added),
+        ("base", &base),
+        ("8453", &base),
+        ("eip155:8453", &base),
+        ("eip155:777778", ""),
+        ("seven", ""),
+    ];
+    for_each_row(rows, |(chain, expected)| {
+        let problem = expected.is_empty().then_some("UnknownChain");
+        assert_eq!(read(chain, &known), (expected.to_owned(), problem), "{chain}");
+        let without = if expected == added { "" } else { expected };
+        let problem = without.is_empty().then_some("UnknownChain");
+        assert_eq!(read(chain, &KnownRegistries::default()), (without.to_owned(), problem));
+    });
 }

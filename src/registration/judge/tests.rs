@@ -1,10 +1,11 @@
-//! The state and reason of an offer: each of the fifteen reasons, their order, and both ends of a
+//! The state and reason of an offer: each of the seventeen reasons, their order, and both ends of a
 //! drain.
 
 use std::collections::BTreeSet;
 
 use crate::{
-    registration::{OfferState, Projection, Reason, Rules},
+    offer::Grants,
+    registration::{OfferState, Projection, Reason, Rules, SizeLimits},
     testing::{
         Resource, explanation, for_each_row, offer, projected, published, rules, state_and_reason,
     },
@@ -21,27 +22,40 @@ fn situation(reason: Reason, target: Resource, rules: Rules) -> (Resource, Rules
         Reason::InvalidPath => (target.path("no-slash"), rules),
         Reason::InvalidHostname => (target.host("nodot"), rules),
         Reason::ReservedPath => (target.path("/offers/x"), rules),
-        Reason::ReservedHost => (target.host("seller.example"), rules),
+        Reason::NotGranted => (target, Rules { grants: Some(grants(&["taken.example"])), ..rules }),
         Reason::HostConflict => (target.host("taken.example"), rules),
         Reason::PathConflict => (target.path("/taken"), rules),
         Reason::InvalidDrain => (target.draining(NOW, "1 hour"), rules),
         Reason::Disabled => (target.disabled(), rules),
         Reason::Drained => (target.draining("2026-01-31T00:00:00Z", "1h"), rules),
         Reason::ConditionMissing => (target.ready(&["Ready"]), rules),
-        Reason::DocumentFull => (target, Rules { max_document_bytes: 1, ..rules }),
+        Reason::Paused => (target.set("/spec/paused", true), rules),
+        Reason::OfferTooLarge => {
+            (target, Rules { limits: SizeLimits { document: 1, offer: 1 }, ..rules })
+        }
+        Reason::DocumentFull => {
+            (target, Rules { limits: SizeLimits { document: 1, ..rules.limits }, ..rules })
+        }
         Reason::Draining => (target.draining("2026-01-31T00:00:00Z", "48h"), rules),
         Reason::Published => (target, rules),
     }
+}
+
+/// Grants for the older offers only.
+fn grants(hosts: &[&str]) -> Grants {
+    let all = |hosts: &[&str]| json!({ "hosts": hosts, "paths": ["/"] });
+    Grants::parse(&json!({ "a": all(hosts), "b": all(&[]) })).unwrap()
 }
 
 /// The field that makes a reason apply. Two reasons with the same field exclude each other.
 fn field(reason: Reason) -> &'static str {
     match reason {
         Reason::InvalidPath | Reason::ReservedPath | Reason::PathConflict => "path",
-        Reason::InvalidHostname | Reason::ReservedHost | Reason::HostConflict => "host",
+        Reason::InvalidHostname | Reason::HostConflict => "host",
         Reason::InvalidDrain | Reason::Drained | Reason::Draining => "drain",
         Reason::Deleting | Reason::Undecodable | Reason::Disabled => reason.as_str(),
-        Reason::ConditionMissing | Reason::DocumentFull | Reason::Published => reason.as_str(),
+        Reason::Paused | Reason::NotGranted | Reason::ConditionMissing => reason.as_str(),
+        Reason::OfferTooLarge | Reason::DocumentFull | Reason::Published => reason.as_str(),
     }
 }
 
@@ -67,7 +81,9 @@ fn judged(reasons: &[Reason], drop_unready_drains: bool) -> (OfferState, Reason)
 fn each_situation_has_its_state_and_reason() {
     for_each_row(Reason::ALL, |reason| {
         let state = match reason {
-            Reason::Published | Reason::DocumentFull => OfferState::Published,
+            Reason::Published | Reason::DocumentFull | Reason::OfferTooLarge => {
+                OfferState::Published
+            }
             Reason::Draining => OfferState::Draining,
             Reason::Drained => OfferState::Drained,
             Reason::Deleting
@@ -75,11 +91,12 @@ fn each_situation_has_its_state_and_reason() {
             | Reason::InvalidPath
             | Reason::InvalidHostname
             | Reason::ReservedPath
-            | Reason::ReservedHost
+            | Reason::NotGranted
             | Reason::HostConflict
             | Reason::PathConflict
             | Reason::InvalidDrain
             | Reason::Disabled
+            | Reason::Paused
             | Reason::ConditionMissing => OfferState::Unpublished,
         };
         assert_eq!(judged(&[reason], false), (state, reason));
@@ -104,7 +121,7 @@ fn of_two_reasons_the_earlier_is_reported_but_a_drain_outlives_readiness() {
             assert_eq!(strict, first, "{first} and {second} with --drop-unready-drains");
         }
     }
-    assert_eq!(pairs, 105 - 9);
+    assert_eq!(pairs, 136 - 7);
 }
 
 #[test]
@@ -121,13 +138,15 @@ fn reasons_and_states_are_closed_lists_in_order_and_print_as_documented() {
         "InvalidPath",
         "InvalidHostname",
         "ReservedPath",
-        "ReservedHost",
+        "NotGranted",
         "HostConflict",
         "PathConflict",
         "InvalidDrain",
         "Disabled",
+        "Paused",
         "Drained",
         "ConditionMissing",
+        "OfferTooLarge",
         "DocumentFull",
         "Draining",
         "Published",
@@ -238,7 +257,7 @@ fn the_next_change_is_the_earliest_end_that_the_clock_will_reach() {
     for_each_row(idle, |(case, resource)| {
         assert_eq!(end(&at(&resource, "2026-05-24T14:00:00Z")), None, "{case}");
     });
-    let full = Rules { max_document_bytes: 1, ..rules() };
+    let full = Rules { limits: SizeLimits { document: 1, ..rules().limits }, ..rules() };
     let cut = projected([&early, &late], &full, "2026-05-24T14:00:00Z");
     assert_eq!(state_and_reason(&cut, "a/early"), (OfferState::Draining, Reason::DocumentFull));
     assert_eq!(end(&cut).as_deref(), Some("2026-05-24T14:30:00Z"));

@@ -119,6 +119,15 @@ fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
 }
 
 #[test]
+fn an_anchored_host_that_became_the_public_urls_own_serves_the_default_agent() {
+    let facts = facts(&[(host("seller.example"), 1, OnChainId::Own(id(3)))]);
+    let catalog = catalog(&[offer("llm/chat").host("seller.example")], &named(&[]), &facts);
+    let page = catalog.document_at(Some(&hostname("seller.example")));
+    assert_eq!(page.identity.body, catalog.default.identity.body);
+    assert!(catalog.hosts.is_empty());
+}
+
+#[test]
 fn rows_of_agents_say_how_each_stands_on_chain() {
     let mut facts = facts(&[
         (AgentName::Default, 1, OnChainId::Own(id(0))),

@@ -78,7 +78,7 @@ fn name_description_and_image_fall_back_as_in_the_original() {
 }
 
 #[test]
-fn lists_and_maps_are_shown_as_given_and_absent_when_empty() {
+fn lists_and_maps_are_shown_without_blanks_and_repeats_and_absent_when_empty() {
     let full = offer("llm/chat")
         .set(
             "/spec/registration/supportedTrust",
@@ -87,10 +87,7 @@ fn lists_and_maps_are_shown_as_given_and_absent_when_empty() {
         .set("/spec/registration/metadata", json!({ "z": "1", " a ": " 2 ", "blank": " " }))
         .set("/spec/provenance", json!({ "framework": "autoresearch" }));
     let document = own(&full);
-    assert_eq!(
-        document["supportedTrust"],
-        json!(["reputation", "", "tee-attestation", "reputation"])
-    );
+    assert_eq!(document["supportedTrust"], json!(["reputation", "tee-attestation"]));
     assert_eq!(document["metadata"], json!({ "a": "2", "z": "1" }));
     assert_eq!(document["provenance"], json!({ "framework": "autoresearch" }));
     let empty = offer("llm/chat")
@@ -208,7 +205,7 @@ fn an_offer_lists_web_then_oasf_then_its_own_entries() {
     let expected = json!([
         { "name": "web", "endpoint": "https://seller.example/chat/" },
         { "name": "OASF", "endpoint": "https://github.com/agntcy/oasf/", "version": "0.8.0",
-          "skills": ["text", ""], "domains": ["ai"] },
+          "skills": ["text"], "domains": ["ai"] },
         { "name": "A2A", "endpoint": "https://a.example/a2a" },
         { "name": "web", "endpoint": "https://a.example" },
     ]);

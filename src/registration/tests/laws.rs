@@ -9,7 +9,10 @@ use crate::{
     catalog::{Catalog, Representation},
     offer::{Offers, Timestamp},
     registration::tests::reference::{parsed_once, rendered_without_drains},
-    registration::{Identity, Ids, OnChainFacts, Projection, Registrations, Rules, project},
+    registration::{
+        Document, Identity, Ids, OnChainFacts, Projection, Reason, Registrations, Rules,
+        SizeLimits, chains::KnownRegistries, project,
+    },
     testing::{Resource, at, ids_of, law, offer, offers, public_url, rules},
 };
 use proptest::{prelude::*, sample::select};
@@ -35,18 +38,25 @@ fn resource(drains: bool) -> impl Strategy<Value = Resource> {
     let grace = select(&["", "0s", "500ms", "30m", "1h", "-1m", "1 hour"][..]);
     let kind = select(vec![json!("http"), json!("http"), json!("inference"), json!(5)]);
     let entries = select(&["", "https://h.example/a2a", "/a2a", "http://h.example", "h.eth"][..]);
-    let flags =
-        (prop::bool::weighted(0.8), prop::bool::weighted(0.1), any::<bool>(), any::<bool>());
+    let flags = (
+        prop::bool::weighted(0.8),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+        any::<bool>(),
+        prop::bool::weighted(0.1),
+        any::<bool>(),
+    );
     (id, created, path, host, drain, grace, kind, entries, flags).prop_map(
         move |((namespace, name), created, path, host, drain, grace, kind, entry, flags)| {
-            let (enabled, deleting, ready, skilled) = flags;
+            let (enabled, deleting, ready, skilled, paused, card) = flags;
             let mut made = offer(&format!("{namespace}/{name}"))
                 .set("/metadata/creationTimestamp", created.map(|at: usize| INSTANTS[at]))
                 .path(path)
                 .host(host)
                 .set("/spec/type", kind)
                 .set("/spec/model/name", "m")
-                .set("/spec/registration/enabled", enabled);
+                .set("/spec/registration/enabled", enabled)
+                .set("/spec/paused", paused);
             if !entry.is_empty() {
                 made = made.service(if entry.ends_with(".eth") { "ENS" } else { "A2A" }, entry);
             }
@@ -55,6 +65,9 @@ fn resource(drains: bool) -> impl Strategy<Value = Resource> {
             }
             if ready {
                 made = made.ready(&["ModelReady"]);
+            }
+            if card {
+                made = made.set("/spec/payment/method", "card");
             }
             if skilled {
                 made = made.set("/spec/registration/skills", json!(["s"]));
@@ -80,13 +93,13 @@ fn resources(drains: bool) -> impl Strategy<Value = Vec<Resource>> {
 }
 
 fn any_rules() -> impl Strategy<Value = Rules> {
-    let limits = select(vec![1_048_576, 1_048_576, 700, 500, 1]);
+    let limits = (select(vec![1_048_576, 1_048_576, 700, 500, 1]), select(vec![65_536, 150, 0]));
     (any::<bool>(), any::<bool>(), limits, any::<bool>()).prop_map(
-        |(strict, drop, max_document_bytes, named)| Rules {
+        |(strict, drop, (document, offer), named)| Rules {
             required_conditions: strict.then(|| "ModelReady".to_owned()).into_iter().collect(),
             drop_unready_drains: drop,
             service_names: named.then(|| ["A2A".to_owned(), "OASF".to_owned()].into()),
-            max_document_bytes,
+            limits: SizeLimits { document, offer },
             ..rules()
         },
     )
@@ -102,7 +115,8 @@ fn ids() -> Registrations {
     let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let entries =
         json!([{ "chain": "base", "agentId": "0" }, { "chain": "sepolia", "agentId": largest }]);
-    Identity::parse(&json!({ "status": { "registrations": entries } })).registrations
+    let identity = json!({ "status": { "registrations": entries } });
+    Identity::parse(&identity, &KnownRegistries::default()).registrations
 }
 
 fn projected(offers: &Offers, rules: &Rules, now: Timestamp) -> Projection {
@@ -225,6 +239,38 @@ proptest! {
         for host in projection.hosts.values() {
             let is_published = projection.published.iter().any(|offer| Some(&offer.id) == host.holder.as_ref());
             prop_assert_eq!(host.document.active, is_published);
+        }
+    }
+
+    #[test]
+    fn a_cut_removes_large_offers_first_then_the_newest_and_no_more_than_needed(
+        made in resources(true), rules in any_rules(), now in instant(),
+    ) {
+        let whole = Rules { limits: SizeLimits { document: usize::MAX, offer: 0 }, ..rules.clone() };
+        let whole = projected(&offers(&made), &whole, now);
+        let cut = projected(&offers(&made), &rules, now);
+        prop_assert_eq!((&cut.default.profile, &cut.hosts), (&whole.default.profile, &whole.hosts));
+        let size = |kept: &[usize]| {
+            let services = kept.iter().map(|at| whole.default.services[*at].clone()).collect();
+            Document { services, ..whole.default.clone() }.render().len()
+        };
+        // Removes one at a time, and measures what is left.
+        let mut kept: Vec<usize> = (0..whole.default.services.len()).collect();
+        let is_large = |at: &&usize| whole.default.services[**at].len() > rules.limits.offer;
+        while kept.len() > 1 && size(&kept) > rules.limits.document {
+            let removed = kept.iter().rev().find(is_large).or(kept.last()).copied();
+            kept.retain(|at| Some(*at) != removed);
+        }
+        prop_assert_eq!(cut.default.services.len(), kept.len());
+        prop_assert_eq!(cut.default.render().len(), size(&kept));
+        for (at, (before, after)) in whole.published.iter().zip(&cut.published).enumerate() {
+            prop_assert_eq!(&before.document, &after.document);
+            let expected = match (kept.contains(&at), is_large(&&at)) {
+                (true, _) => before.reason,
+                (false, true) => Reason::OfferTooLarge,
+                (false, false) => Reason::DocumentFull,
+            };
+            prop_assert_eq!(after.reason, expected);
         }
     }
 

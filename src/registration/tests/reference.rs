@@ -28,6 +28,7 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
     let (mut paths, mut hosts) = (BTreeSet::new(), BTreeSet::new());
     let mut name = None;
     let mut services = Vec::new();
+    let mut x402 = false;
     for resource in by_age {
         if resource.0.pointer("/metadata/deletionTimestamp").is_some() {
             continue;
@@ -37,9 +38,9 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
         let path = if path.is_empty() { format!("/services/{own}") } else { path };
         let host = field(resource, "/spec/hostname").to_lowercase();
         let path_fits = path.starts_with('/') && path != "/api";
-        let host_fits = host.is_empty() || (host.contains('.') && host != "seller.example");
+        let host_fits = host.is_empty() || host.contains('.');
         let key = path.trim_end_matches('/').to_owned();
-        let claimed_host = !host.is_empty() && host_fits;
+        let claimed_host = !host.is_empty() && host_fits && host != "seller.example";
         if (path_fits && paths.contains(&key)) || (claimed_host && hosts.contains(&host)) {
             continue;
         }
@@ -51,10 +52,12 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
         }
         let decodes = resource.0["spec"]["type"].is_string();
         let enabled = resource.0["spec"]["registration"]["enabled"] == json!(true);
+        let paused = resource.0["spec"]["paused"] == json!(true);
         let ready = required.is_none() || resource.0["status"]["conditions"].is_array();
-        if !(path_fits && host_fits && decodes && enabled && ready) {
+        if !(path_fits && host_fits && decodes && enabled && !paused && ready) {
             continue;
         }
+        x402 |= resource.0.pointer("/spec/payment/method") != Some(&json!("card"));
         name.get_or_insert((own, field(resource, "/spec/type")));
         services.push(format!(r#"{{"name":"web","endpoint":"https://seller.example{path}"}}"#));
         if resource.0["spec"]["registration"]["skills"].is_array() {
@@ -83,7 +86,7 @@ pub(crate) fn rendered_without_drains(resources: &[Resource], required: Option<&
         &description,
         r#"","image":"https://seller.example/agent-icon.png","services":["#,
         &services.join(","),
-        &format!(r#"],"x402Support":{active},"active":{active}}}"#),
+        &format!(r#"],"x402Support":{x402},"active":{active}}}"#),
     ]
     .concat()
 }

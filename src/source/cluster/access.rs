@@ -252,7 +252,8 @@ pub(crate) async fn read_identity(
         about: format!("AgentIdentity {id}"),
         why: describe_error(&error, "AgentIdentity"),
     })?;
-    Ok(list.items.first().map(|object| Identity::parse(object.value())).unwrap_or_default())
+    let parse = |object: &RawObject| Identity::parse(object.value(), &scope.registries);
+    Ok(list.items.first().map(parse).unwrap_or_default())
 }
 
 /// Reads the public URL from the tunnel ConfigMap; `None` if it cannot be read or has no valid URL.

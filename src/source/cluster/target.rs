@@ -82,13 +82,13 @@ impl WatchTarget {
         }
     }
 
-    pub(super) fn parse(&self, event: Event<RawObject>) -> WatchUpdate {
+    pub(super) fn parse(&self, event: Event<RawObject>, scope: &Scope) -> WatchUpdate {
         match self {
             Self::Offers(_) => WatchUpdate::Offer(map(event, |id, object| {
                 Arc::new(ParsedOffer::parse(id, object.value()))
             })),
             Self::Identity => WatchUpdate::Identity(map(event, |_, object| {
-                Arc::new(Identity::parse(object.value()))
+                Arc::new(Identity::parse(object.value(), &scope.registries))
             })),
             Self::Tunnel => WatchUpdate::Tunnel(map(event, |_, object| tunnel_of(object.value()))),
         }

@@ -105,7 +105,7 @@ impl WatchTask {
         self.retries.reset_refusals();
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => self.report(self.target.parse(event)).await?,
+                Ok(event) => self.report(self.target.parse(event, &self.scope)).await?,
                 Err(error) => {
                     self.interrupted(&error).await?;
                     let relist = self.should_relist(&error);

@@ -384,7 +384,12 @@ fn the_agent_identity_is_the_one_that_was_named_wherever_it_lives() {
         // Namespaces and selectors choose offers, never the identity.
         let selector = Some(parse_selector("tier=gold").unwrap());
         let observed = chosen(
-            Scope { namespaces: ["llm".to_owned()].into(), selector, identity: named },
+            Scope {
+                namespaces: ["llm".to_owned()].into(),
+                selector,
+                identity: named,
+                ..Scope::default()
+            },
             &folder,
         );
         let registrations = &observed.world.as_ref().unwrap().identity.registrations;
