@@ -48,7 +48,7 @@ pub(super) async fn start_pipeline(
         OfferSource::Files { root, public_url } => {
             let public_url = public_url.context("--public-url is required with --offers")?;
             let mut manifests = Manifests::new(&root, offers.scope, public_url);
-            manifests.read()?;
+            manifests.read(tokio::time::Instant::now())?;
             let watched = files::watch(manifests, observed_sender, health.clone());
             let watched = watched.map(|()| "the file watch ended".to_owned());
             tasks.spawn(supervised("source", watched));
