@@ -13,7 +13,8 @@ use crate::{
 pub(super) async fn run(args: RenderArgs) -> anyhow::Result<ExitCode> {
     let (config, agent, at) = args.resolve();
     let source = read_once(&config, ReadIds::Yes).await?;
-    let projection = project_at(&source.world, &config, at.unwrap_or_else(|| Clock::system().now()));
+    let projection =
+        project_at(&source.world, &config, at.unwrap_or_else(|| Clock::system().now()));
     match document(&projection, &agent) {
         Err(Absent::Offer(id)) => {
             let absence = source.absence_of(&id, &config.scope).await;

@@ -22,7 +22,9 @@ use self::{
     walk::{FileId, Stamp, Tree, walk},
 };
 use super::{
-    Observation, Scope, SourceProblem, World, identity_problems,
+    Observation, Scope, SourceProblem, World,
+    brake::{Reading, ShrinkBrake},
+    identity_problems,
     manifest::{ManifestDocument, SyntaxError, read_json, read_yaml},
 };
 use crate::{
@@ -53,6 +55,9 @@ pub(crate) struct Manifests {
     folders: BTreeMap<PathBuf, FileId>,
     /// What is known of `files`, unless one of them changed.
     observed: Option<Observation>,
+    /// The offers of all files as they are, even while the brake retains others.
+    offers: Arc<Offers>,
+    brake: ShrinkBrake,
     world: Option<World>,
 }
 
@@ -88,6 +93,8 @@ impl Manifests {
             unreadable: BTreeMap::new(),
             folders: BTreeMap::new(),
             observed: None,
+            offers: Arc::default(),
+            brake: ShrinkBrake::default(),
             world: None,
         }
     }
@@ -116,8 +123,8 @@ impl Manifests {
             };
         }
         match &self.observed {
-            Some(observed) if !changed => Ok(observed.clone()),
-            Some(_) | None => Ok(self.observe()),
+            Some(observed) if !changed && self.brake.retained() == 0 => Ok(observed.clone()),
+            Some(_) | None => Ok(self.observe(now)),
         }
     }
 
@@ -148,6 +155,11 @@ impl Manifests {
     fn is_current(&self) -> bool {
         let in_use = |file: &ManifestFile| matches!(file.condition, Condition::InUse);
         self.unreadable.is_empty() && self.files.values().all(in_use)
+    }
+
+    /// When time alone may change what is published.
+    fn next_change(&self) -> Option<Instant> {
+        self.settles_at().into_iter().chain(self.brake.confirmable_at()).min()
     }
 
     /// When the next half-written file may be taken as it is.
@@ -182,37 +194,33 @@ impl Manifests {
         format!("Looked at {files} {word} (*.yaml, *.yml and *.json) in {}", self.root.display())
     }
 
-    fn observe(&mut self) -> Observation {
+    fn observe(&mut self, now: Instant) -> Observation {
         let mut merged = Merged::default();
         self.objects().for_each(|(path, object)| merged.add(path, object));
         let Merged { offers, identity, mut problems, .. } = merged;
         problems.extend(identity_problems(&self.scope, &identity));
         problems.extend(self.contents().filter_map(foreign_objects));
-        let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
-        problems.extend(self.files.iter().filter_map(|(path, file)| half_written(path, file)));
+        problems.extend(self.files.iter().filter_map(half_written));
         problems.extend(self.unreadable.iter().map(unreadable_path));
         let complete = self.files.values().all(|file| file.content.is_some());
         if complete && offers.is_empty() {
             problems.push(self.nothing_found());
         }
         if complete || self.world.is_some() {
-            self.world = Some(self.world_of(offers, identity));
+            // The same pointer while the content is the same, so that comparing it costs nothing.
+            if *self.offers != offers {
+                self.offers = Arc::new(offers);
+            }
+            let (offers, _) = self.brake.observe(&self.offers, Reading::Complete, now);
+            self.world = Some(World { offers, identity, public_url: self.public_url.clone() });
         }
+        problems.extend(self.brake.problem(&self.root.display().to_string()));
+        let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
         let missing = if self.world.is_some() { Vec::new() } else { broken.clone() };
         problems.extend(broken);
         let observed = Observation { world: self.world.clone(), missing, problems };
         self.observed = Some(observed.clone());
         observed
-    }
-
-    /// The same pointers as before, where the content is the same: comparing them is then free.
-    fn world_of(&self, offers: Offers, identity: Arc<Identity>) -> World {
-        let last = self.world.as_ref();
-        let offers = match last.filter(|last| *last.offers == offers) {
-            Some(last) => Arc::clone(&last.offers),
-            None => Arc::new(offers),
-        };
-        World { offers, identity, public_url: self.public_url.clone() }
     }
 
     fn nothing_found(&self) -> SourceProblem {
@@ -271,7 +279,8 @@ impl ManifestFile {
         let bytes = match read_bytes(path, &self.stamp) {
             Ok(bytes) => bytes,
             Err(error) => {
-                self.digest = None;
+                // The next attempt may succeed although the file did not change.
+                (self.digest, self.confirmed) = (None, false);
                 return self.is_broken(error);
             }
         };
@@ -313,7 +322,7 @@ fn broken_file((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem>
     Some(SourceProblem::new("BrokenFile", path.display(), format!("{error}.{kept}")))
 }
 
-fn half_written(path: &Path, file: &ManifestFile) -> Option<SourceProblem> {
+fn half_written((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem> {
     let new = match &file.condition {
         Condition::HalfWritten { content, .. } => content.objects.len(),
         Condition::InUse | Condition::Broken(_) => return None,

@@ -204,11 +204,13 @@ impl ContentReader<'_> {
         let items = match items {
             None => return,
             Some(Value::Array(items)) => items,
-            Some(_) => return self.refuse(lines, format!("the items of a {} are not a list", shortened(kind))),
+            Some(_) => {
+                return self
+                    .refuse(lines, format!("the items of a {} are not a list", shortened(kind)));
+            }
         };
         if lists == MAX_LISTS {
-            let what =
-                format!("a list is inside more than {MAX_LISTS} others, which is not read");
+            let what = format!("a list is inside more than {MAX_LISTS} others, which is not read");
             return self.refuse(lines, what);
         }
         let inherited = match kind.strip_suffix("List").filter(|kind| !kind.is_empty()) {
@@ -232,7 +234,9 @@ impl ContentReader<'_> {
         }
         let id = match name_of(value) {
             Ok(id) => id,
-            Err(what) => return self.refuse(lines, format!("{kind} {}: {what}", rough_name(value))),
+            Err(what) => {
+                return self.refuse(lines, format!("{kind} {}: {what}", rough_name(value)));
+            }
         };
         let hidden = |by| (FileObject::Hidden(id.clone(), by), WhyPassedOver::Hidden(by));
         if kind == "AgentIdentity" {
@@ -257,7 +261,11 @@ impl ContentReader<'_> {
 
     fn pass_over(&mut self, why: WhyPassedOver, version: &str, kind: &str, name: String) {
         let of = if version.is_empty() { "no apiVersion" } else { version };
-        self.content.passed_over.add(why, format!("{} of {}", shortened(kind), shortened(of)), name);
+        self.content.passed_over.add(
+            why,
+            format!("{} of {}", shortened(kind), shortened(of)),
+            name,
+        );
     }
 
     fn refuse(&mut self, lines: &Lines, what: impl fmt::Display) {
@@ -296,7 +304,7 @@ fn rough_name(value: &Value) -> String {
     let part = |key: &str| {
         let part = value.get("metadata").and_then(|metadata| metadata.get(key))?;
         let text = part.as_str().map_or_else(|| part.to_string(), str::to_owned);
-        Some(shortened(&text))
+        Some(shortened(&text)).filter(|text| !text.is_empty())
     };
     match (part("namespace"), part("name")) {
         (Some(namespace), Some(name)) => format!("{namespace}/{name}"),

@@ -48,7 +48,8 @@ pub(crate) async fn watch(
         };
         publish(&sender, observation);
         let check = began + if is_complete { SLOW } else { FAST };
-        let next = manifests.settles_at().map_or(check, |settles| check.min(settles));
+        let next =
+            manifests.next_change().map_or(check, |change| change.clamp(began + FAST, check));
         tokio::select! {
             () = sender.closed() => return,
             () = sleep_until(next) => {}
@@ -139,3 +140,6 @@ fn is_change(kind: EventKind) -> bool {
         | EventKind::Other => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -102,7 +102,9 @@ fn after(place: Place, c: char, next: Option<char>) -> Place {
             '"' => Place::Double,
             '&' | '*' | '!' => Place::Property,
             '#' if before.is_whitespace() => Place::Comment,
-            _ if c.is_whitespace() || (c == ':' && matches!(before, '"' | '\'')) => Place::Between(c),
+            _ if c.is_whitespace() || (c == ':' && matches!(before, '"' | '\'')) => {
+                Place::Between(c)
+            }
             _ => Place::Plain,
         },
     }

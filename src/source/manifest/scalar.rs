@@ -72,4 +72,3 @@ fn float(text: &str) -> Option<Number> {
     let number: f64 = shaped.then(|| text.replace('_', "").parse().ok())??;
     Number::from_f64(number)
 }
-

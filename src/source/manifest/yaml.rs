@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 use serde_json::{Map, Value};
 
-use super::{
-    Lines, ManifestDocument, SyntaxError,
-    scalar::scalar,
-};
+use super::{Lines, ManifestDocument, SyntaxError, scalar::scalar};
 use crate::source::lossless_json::{DEPTH_LIMIT, too_deep};
 
 /// What anchors and aliases of one file may add to its size.
@@ -22,7 +19,10 @@ const FLOW_LIMIT: &str = "recursion limit exceeded";
 /// Why a text could not be read.
 pub(super) enum ReadFailure {
     /// More flow collections within one another than the scanner can count begin at this character.
-    FlowTooDeep { index: usize, line: usize },
+    FlowTooDeep {
+        index: usize,
+        line: usize,
+    },
     Syntax(SyntaxError),
 }
 
