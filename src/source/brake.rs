@@ -26,6 +26,7 @@ pub(crate) enum Reading {
     /// Everything was read: a list of the cluster, or all manifests.
     Complete,
     /// Single changes were applied to what was known.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the cluster source reads single changes"))]
     Changes,
 }
 

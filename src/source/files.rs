@@ -128,6 +128,12 @@ impl Manifests {
         }
     }
 
+    /// Accepts a loss that the brake holds back. Returns whether there was one.
+    fn release_brake(&mut self) -> bool {
+        self.observed = None;
+        self.brake.release_now().is_some()
+    }
+
     /// The setting that excludes an offer, if it was found and excluded.
     pub(crate) fn hidden(&self, id: &OfferId) -> Option<HiddenBy> {
         self.objects().find_map(|(_, object)| match object {
@@ -218,7 +224,8 @@ impl Manifests {
         let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
         let missing = if self.world.is_some() { Vec::new() } else { broken.clone() };
         problems.extend(broken);
-        let observed = Observation { world: self.world.clone(), missing, problems };
+        let held_offers = self.brake.retained();
+        let observed = Observation { world: self.world.clone(), missing, problems, held_offers };
         self.observed = Some(observed.clone());
         observed
     }
@@ -238,7 +245,8 @@ impl Manifests {
         let message = format!("{}. The last complete content stays published.", error.source);
         let problem = SourceProblem::new("UnreadablePath", &error.path, message);
         let missing = if self.world.is_some() { Vec::new() } else { vec![problem.clone()] };
-        Observation { world: self.world.clone(), missing, problems: vec![problem] }
+        let (problems, held_offers) = (vec![problem], self.brake.retained());
+        Observation { world: self.world.clone(), missing, problems, held_offers }
     }
 }
 

@@ -4,7 +4,9 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
     offer::OfferId,
-    source::{Observation, Scope, SourceHealth, files, files::Manifests, parse_selector},
+    source::{
+        BrakeRelease, Observation, Scope, SourceHealth, files, files::Manifests, parse_selector,
+    },
     testing::{for_each_row, public_url},
 };
 use tempfile::TempDir;
@@ -307,7 +309,12 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     fs::rename(&root, &aside).unwrap();
     let (sender, mut observed) = watch::channel(Observation::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(files::watch(manifests(&root), sender, SourceHealth::default()));
+    tasks.spawn(files::watch(
+        manifests(&root),
+        sender,
+        SourceHealth::default(),
+        BrakeRelease::default(),
+    ));
     let mut next = async || {
         observed.changed().await.unwrap();
         observed.borrow_and_update().clone()
@@ -332,6 +339,45 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     );
     drop(observed);
     assert!(tasks.join_next().await.unwrap().is_ok(), "it ends when nobody listens");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_releases_the_brake_of_a_sudden_loss() {
+    let folder = folder([]);
+    for index in 0..30 {
+        put(&folder, &format!("{index}.yaml"), &manifest("llm", &format!("o{index}")));
+    }
+    let (sender, mut observed) = watch::channel(Observation::default());
+    let release = BrakeRelease::default();
+    let mut tasks = JoinSet::new();
+    let files = manifests(folder.path());
+    tasks.spawn(files::watch(files, sender, SourceHealth::default(), release.clone()));
+    let mut next = async || {
+        observed.changed().await.unwrap();
+        observed.borrow_and_update().clone()
+    };
+    assert_eq!(ids(&next().await).len(), 30);
+    for index in 0..30 {
+        fs::write(folder.path().join(format!("{index}.yaml")), "").unwrap();
+        fs::remove_file(folder.path().join(format!("{index}.yaml"))).unwrap();
+    }
+    let held = loop {
+        let seen = next().await;
+        if seen.held_offers > 0 {
+            break seen;
+        }
+    };
+    assert!(ids(&held).len() > 10 && codes(&held).contains(&"ShrinkBrake"));
+    let held_at = Instant::now();
+    release.order();
+    let released = loop {
+        let seen = next().await;
+        if seen.held_offers == 0 {
+            break seen;
+        }
+    };
+    assert!(ids(&released).is_empty());
+    assert!(held_at.elapsed().as_secs() < 10, "before a second reading confirms it");
 }
 
 #[test]

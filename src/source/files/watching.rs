@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{FileId, Manifests};
-use crate::source::{Observation, SourceHealth};
+use crate::source::{BrakeRelease, Observation, SourceHealth};
 
 /// How often files are checked where changes are reported. A network mount reports those of other
 /// hosts late or never.
@@ -24,6 +24,7 @@ pub(crate) async fn watch(
     mut manifests: Manifests,
     sender: watch::Sender<Observation>,
     health: SourceHealth,
+    release: BrakeRelease,
 ) {
     let mut reports = ChangeReports::new();
     while !sender.is_closed() {
@@ -53,6 +54,11 @@ pub(crate) async fn watch(
         tokio::select! {
             () = sender.closed() => return,
             () = sleep_until(next) => {}
+            () = release.ordered() => {
+                if manifests.release_brake() {
+                    tracing::warn!("An operator released the shrink brake");
+                }
+            }
             () = reports.changed.notified() => tokio::time::sleep(BURST).await,
         }
     }
