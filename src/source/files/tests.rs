@@ -341,45 +341,6 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     assert!(tasks.join_next().await.unwrap().is_ok(), "it ends when nobody listens");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_operator_releases_the_brake_of_a_sudden_loss() {
-    let folder = folder([]);
-    for index in 0..30 {
-        put(&folder, &format!("{index}.yaml"), &manifest("llm", &format!("o{index}")));
-    }
-    let (sender, mut observed) = watch::channel(Observation::default());
-    let release = BrakeRelease::default();
-    let mut tasks = JoinSet::new();
-    let files = manifests(folder.path());
-    tasks.spawn(files::watch(files, sender, SourceHealth::default(), release.clone()));
-    let mut next = async || {
-        observed.changed().await.unwrap();
-        observed.borrow_and_update().clone()
-    };
-    assert_eq!(ids(&next().await).len(), 30);
-    for index in 0..30 {
-        fs::write(folder.path().join(format!("{index}.yaml")), "").unwrap();
-        fs::remove_file(folder.path().join(format!("{index}.yaml"))).unwrap();
-    }
-    let held = loop {
-        let seen = next().await;
-        if seen.held_offers > 0 {
-            break seen;
-        }
-    };
-    assert!(ids(&held).len() > 10 && codes(&held).contains(&"ShrinkBrake"));
-    let held_at = Instant::now();
-    release.order();
-    let released = loop {
-        let seen = next().await;
-        if seen.held_offers == 0 {
-            break seen;
-        }
-    };
-    assert!(ids(&released).is_empty());
-    assert!(held_at.elapsed().as_secs() < 10, "before a second reading confirms it");
-}
-
 #[test]
 fn a_mounted_config_map_changes_by_a_swap_of_links() {
     let folder = folder([

@@ -8,12 +8,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{codes, folder, ids, manifest, manifests, put, read};
 use crate::{
     offer::{OfferId, Rejection},
-    source::{Observation, Scope, files::Manifests, parse_selector},
+    source::{
+        BrakeRelease, Observation, Scope, SourceHealth,
+        files::{self, Manifests},
+        parse_selector,
+    },
     testing::{for_each_row, public_url},
 };
 
@@ -112,7 +116,7 @@ fn an_unreadable_folder_is_named_and_keeps_what_was_below_it() {
     let start = Instant::now();
     at(&mut manifests, start);
     let below = folder.path().join("sub");
-    fs::set_permissions(&below, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&below, Permissions::from_mode(0o0)).unwrap();
     let is_root = fs::read_dir(&below).is_ok();
     let observed = manifests.read(start).unwrap();
     fs::set_permissions(&below, Permissions::from_mode(0o755)).unwrap();
@@ -289,4 +293,43 @@ fn finding_nothing_says_what_was_looked_at_and_passed_over() {
     let said = manifests.passed_over().unwrap();
     assert!(said.contains("llm/old") && !said.contains("ConfigMap"), "{said}");
     assert_eq!(manifests.hidden(&OfferId::new("llm", "a")), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_releases_the_brake_of_a_sudden_loss() {
+    let folder = folder([]);
+    for index in 0..30 {
+        put(&folder, &format!("{index}.yaml"), &manifest("llm", &format!("o{index}")));
+    }
+    let (sender, mut observed) = watch::channel(Observation::default());
+    let release = BrakeRelease::default();
+    let mut tasks = JoinSet::new();
+    let files = manifests(folder.path());
+    tasks.spawn(files::watch(files, sender, SourceHealth::default(), release.clone()));
+    let mut next = async || {
+        observed.changed().await.unwrap();
+        observed.borrow_and_update().clone()
+    };
+    assert_eq!(ids(&next().await).len(), 30);
+    for index in 0..30 {
+        fs::write(folder.path().join(format!("{index}.yaml")), "").unwrap();
+        fs::remove_file(folder.path().join(format!("{index}.yaml"))).unwrap();
+    }
+    let held = loop {
+        let seen = next().await;
+        if seen.held_offers > 0 {
+            break seen;
+        }
+    };
+    assert!(ids(&held).len() > 10 && codes(&held).contains(&"ShrinkBrake"));
+    let held_at = Instant::now();
+    release.order();
+    let released = loop {
+        let seen = next().await;
+        if seen.held_offers == 0 {
+            break seen;
+        }
+    };
+    assert!(ids(&released).is_empty());
+    assert!(held_at.elapsed().as_secs() < 10, "before a second reading confirms it");
 }
