@@ -13,15 +13,17 @@ use std::{io::Write, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use clap::CommandFactory;
+use kube::Client;
+use tokio::time::Instant;
 
 use crate::{
     cli::{Cli, Command, OfferConfig, OfferSource},
-    offer::{Origin, Timestamp},
+    offer::{OfferId, Origin, Timestamp},
     registration::{OnChainFacts, Projection, project},
     source::{
         Scope, World,
         cluster::{self, Access},
-        files::Manifests,
+        files::{HiddenBy, Manifests},
     },
 };
 
@@ -65,9 +67,46 @@ enum ReadIds {
     No,
 }
 
+/// The world as it was read once, and where an offer that is not in it may be.
+struct SourceReading {
+    world: World,
+    origin: ReadFrom,
+}
+
+enum ReadFrom {
+    Files(Box<Manifests>),
+    Cluster(Client),
+}
+
+impl SourceReading {
+    /// Whether the source has objects that are not valid and belong to no offer.
+    fn has_refused(&self) -> bool {
+        match &self.origin {
+            ReadFrom::Files(manifests) => manifests.has_refused(),
+            ReadFrom::Cluster(_) => false,
+        }
+    }
+
+    /// Says that there is no offer `id`, or which setting excludes it.
+    async fn absence_of(&self, id: &OfferId, scope: &Scope) -> String {
+        let hidden = match &self.origin {
+            ReadFrom::Files(manifests) => manifests.hidden(id),
+            ReadFrom::Cluster(client) => {
+                let api = cluster::offers_api(client.clone(), Some(&id.namespace));
+                let found = api.get_opt(&id.name).await;
+                found.ok().flatten().map(|_| HiddenBy::of_excluded(scope, id))
+            }
+        };
+        match hidden {
+            Some(by) => format!("offer {id} exists but is not read, because {by}"),
+            None => format!("there is no offer {id}"),
+        }
+    }
+}
+
 /// Reads the world once. A source that is incomplete is an error; other problems are printed on
-/// stderr.
-async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> {
+/// stderr, and so is what was passed over.
+async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<SourceReading> {
     match &config.source {
         OfferSource::Files { root, public_url } => {
             read_files(root, &config.scope, public_url.as_ref())
@@ -78,11 +117,24 @@ async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> 
     }
 }
 
-fn read_files(root: &Path, scope: &Scope, public_url: Option<&Origin>) -> anyhow::Result<World> {
+fn read_files(
+    root: &Path,
+    scope: &Scope,
+    public_url: Option<&Origin>,
+) -> anyhow::Result<SourceReading> {
     let public_url = public_url.cloned().unwrap_or_else(placeholder_public_url);
-    let observed = Manifests::new(root, scope.clone(), public_url).read()?;
+    let mut manifests = Manifests::new(root, scope.clone(), public_url);
+    let observed = manifests.read(Instant::now())?;
     observed.problems.iter().for_each(|problem| eprintln!("registrar: {problem}"));
-    observed.world.context("the manifests are incomplete; fix the problems reported above")
+    let world =
+        observed.world.context("the manifests are incomplete; fix the problems reported above")?;
+    // Where nothing was found, a problem says so and what was passed over.
+    if !world.offers.is_empty()
+        && let Some(passed_over) = manifests.passed_over()
+    {
+        eprintln!("registrar: {passed_over}.");
+    }
+    Ok(SourceReading { world, origin: ReadFrom::Files(Box::new(manifests)) })
 }
 
 async fn read_cluster(
@@ -90,9 +142,12 @@ async fn read_cluster(
     scope: &Scope,
     public_url: Option<&Origin>,
     ids: ReadIds,
-) -> anyhow::Result<World> {
+) -> anyhow::Result<SourceReading> {
     let client = cluster::connect(access).await?;
     let offers = cluster::read_offers(&client, scope).await?;
+    if offers.is_empty() {
+        eprintln!("registrar: {}", nothing_found_in_cluster(scope));
+    }
     let public_url = match public_url {
         Some(origin) => Some(origin.clone()),
         None => cluster::read_tunnel(&client).await,
@@ -102,7 +157,26 @@ async fn read_cluster(
         ReadIds::Yes => cluster::read_identity(&client, scope).await?,
         ReadIds::No => Default::default(),
     };
-    Ok(World { offers: offers.into(), identity: identity.into(), public_url })
+    let world = World { offers: offers.into(), identity: identity.into(), public_url };
+    Ok(SourceReading { world, origin: ReadFrom::Cluster(client) })
+}
+
+fn nothing_found_in_cluster(scope: &Scope) -> String {
+    let namespaces = match scope.namespaces.is_empty() {
+        true => "all namespaces".to_owned(),
+        false => {
+            let names: Vec<_> = scope.namespaces.iter().map(String::as_str).collect();
+            format!("the namespaces {}", names.join(", "))
+        }
+    };
+    let selected = match &scope.selector {
+        Some(selector) => format!(" with the labels {selector}"),
+        None => String::new(),
+    };
+    format!(
+        "NothingFound: there is no ServiceOffer of obol.org/v1alpha1. Looked at {namespaces} of \
+         the cluster{selected}."
+    )
 }
 
 fn placeholder_public_url() -> Origin {

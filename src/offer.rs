@@ -51,7 +51,7 @@ pub(crate) type Offers = BTreeMap<OfferId, Arc<ParsedOffer>>;
 
 /// What could be read of one ServiceOffer. Even a rejected offer keeps the claims that could be
 /// read.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ParsedOffer {
     /// `metadata.creationTimestamp`, if it is a valid time.
     pub(crate) created: Option<Timestamp>,
@@ -71,7 +71,7 @@ pub(crate) struct Claims {
 }
 
 /// A valid offer. Whether it is published also depends on its claims, its drain and the rules.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// Its path on the public URL.
     pub(crate) path: ServicePath,

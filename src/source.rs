@@ -1,5 +1,6 @@
 //! Sources of offers, agent ids and the public URL: a cluster or manifest files.
 
+pub(crate) mod brake;
 pub(crate) mod cluster;
 pub(crate) mod files;
 mod lossless_json;
@@ -15,7 +16,7 @@ use std::{
 
 use kube::core::Selector;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use self::{manifest::parse_yaml, selector::parse_selector};
 use crate::{
@@ -24,7 +25,8 @@ use crate::{
 };
 
 /// The complete input of documents, except for the time.
-#[derive(Clone, Debug, PartialEq)]
+// `Eq` of everything in it makes comparing two `Arc`s of the same value free.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct World {
     pub(crate) offers: Arc<Offers>,
     pub(crate) identity: Arc<Identity>,
@@ -32,7 +34,7 @@ pub(crate) struct World {
 }
 
 /// What a source knows at one moment.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Observation {
     /// The last complete world; `None` until everything has been read once.
     pub(crate) world: Option<World>,
@@ -40,6 +42,8 @@ pub(crate) struct Observation {
     pub(crate) missing: Vec<SourceProblem>,
     /// Everything that is wrong with the source. The last complete world remains published.
     pub(crate) problems: Vec<SourceProblem>,
+    /// How many lost offers the shrink brake keeps published; 0 unless it is engaged.
+    pub(crate) held_offers: usize,
 }
 
 /// Something wrong with a source that does not belong to one offer.
@@ -74,6 +78,23 @@ pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
 struct Times {
     responded: Option<Instant>,
     complete: Option<Instant>,
+}
+
+/// An operator's order to release the shrink brake of a running source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BrakeRelease(Arc<Notify>);
+
+impl BrakeRelease {
+    #[cfg_attr(not(test), expect(dead_code, reason = "the admin listener gives the order"))]
+    pub(crate) fn order(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for the next order. A source waits at all times, so that no order is left over for a
+    /// later loss.
+    pub(crate) async fn ordered(&self) {
+        self.0.notified().await;
+    }
 }
 
 impl SourceHealth {

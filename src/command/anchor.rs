@@ -206,7 +206,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
 
 /// Reads the world once, and what anchoring needs to know of it.
 async fn published_once(offers: &OfferConfig) -> anyhow::Result<PublishedAgents> {
-    let world = read_once(offers, ReadIds::Yes).await?;
+    let world = read_once(offers, ReadIds::Yes).await?.world;
     let projection = project_at(&world, offers, Clock::system().now());
     let identity = &world.identity.registrations;
     Ok(PublishedAgents::new(&projection, &world.public_url, identity))

@@ -14,22 +14,25 @@ use crate::{
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (config, only, at, json) = args.resolve();
-    let world = read_once(&config, ReadIds::No).await?;
+    let source = read_once(&config, ReadIds::No).await?;
     let at = at.unwrap_or_else(|| Clock::system().now());
-    let mut explanations = project_at(&world, &config, at).explanations;
+    let mut explanations = project_at(&source.world, &config, at).explanations;
     if let Some(id) = only {
         explanations.retain(|explanation| explanation.id == id);
         if explanations.is_empty() {
-            bail!("there is no offer {id}; run explain without a name to list all offers");
+            let absence = source.absence_of(&id, &config.scope).await;
+            bail!("{absence}; run explain without a name to list all offers");
         }
     }
-    if json {
+    let text = if json {
         let mut bytes = encode(&explanations);
         bytes.push(b'\n');
-        return print(&bytes);
-    }
-    let texts: Vec<_> = explanations.iter().map(describe).collect();
-    print(texts.join("\n").as_bytes())
+        bytes
+    } else {
+        explanations.iter().map(describe).collect::<Vec<_>>().join("\n").into_bytes()
+    };
+    let printed = print(&text)?;
+    Ok(if source.has_refused() { ExitCode::FAILURE } else { printed })
 }
 
 fn describe(explanation: &Explanation) -> String {

@@ -14,7 +14,7 @@ use crate::{
     publish,
     registration::{OnChainFacts, PublishedAgents},
     source::{
-        Observation, SourceHealth, cluster,
+        BrakeRelease, Observation, SourceHealth, cluster,
         files::{self, Manifests},
     },
     telemetry::Metrics,
@@ -44,12 +44,13 @@ pub(super) async fn start_pipeline(
     let (agents_sender, agents) = watch::channel(None);
     let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
     let (metrics, health, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
+    let release = BrakeRelease::default();
     match offers.source {
         OfferSource::Files { root, public_url } => {
             let public_url = public_url.context("--public-url is required with --offers")?;
             let mut manifests = Manifests::new(&root, offers.scope, public_url);
-            manifests.read()?;
-            let watched = files::watch(manifests, observed_sender, health.clone());
+            manifests.read(tokio::time::Instant::now())?;
+            let watched = files::watch(manifests, observed_sender, health.clone(), release);
             let watched = watched.map(|()| "the file watch ended".to_owned());
             tasks.spawn(supervised("source", watched));
         }

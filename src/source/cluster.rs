@@ -212,7 +212,7 @@ impl ClusterState {
         if self.world.is_some() {
             missing.clear();
         }
-        Observation { world: self.world.clone(), missing, problems }
+        Observation { world: self.world.clone(), missing, problems, held_offers: 0 }
     }
 
     /// The public URL, if known, and what is wrong with a tunnel ConfigMap that was listed.

@@ -1,31 +1,39 @@
 //! Reads manifest files: the same kinds as in a cluster, read again when they change. A file that
 //! breaks keeps its last valid content.
 
+mod content;
+mod settling;
+mod walk;
+mod watching;
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs, io,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
-use serde_json::Value;
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
+pub(crate) use self::{content::HiddenBy, watching::watch};
+use self::{
+    content::{Content, FileObject, PassedOver},
+    settling::{SETTLED_AFTER, is_settled, may_be_half_written},
+    walk::{FileId, Stamp, Tree, walk},
+};
 use super::{
-    Observation, Scope, SourceHealth, SourceProblem, World, identity_problems,
-    manifest::{SyntaxError, parse_json, parse_yaml},
-    selector::selects,
+    Observation, Scope, SourceProblem, World,
+    brake::{Reading, ShrinkBrake},
+    identity_problems,
+    manifest::{ManifestDocument, SyntaxError, read_json, read_yaml},
 };
 use crate::{
-    offer::{Fields, OfferId, Offers, Origin, ParsedOffer},
+    offer::{OfferId, Offers, Origin},
     registration::Identity,
 };
 
-/// How often files are checked. A mounted ConfigMap changes by a swap of links, which file
-/// notifications do not report reliably.
-const INTERVAL: Duration = Duration::from_millis(500);
+/// A larger file is not a manifest.
+const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The manifests cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -43,125 +51,331 @@ pub(crate) struct Manifests {
     scope: Scope,
     public_url: Origin,
     files: BTreeMap<PathBuf, ManifestFile>,
+    unreadable: BTreeMap<PathBuf, String>,
+    folders: BTreeMap<PathBuf, FileId>,
+    /// What is known of `files`, unless one of them changed.
+    observed: Option<Observation>,
+    /// The offers of all files as they are, even while the brake retains others.
+    offers: Arc<Offers>,
+    brake: ShrinkBrake,
     world: Option<World>,
 }
 
-#[derive(Debug, Default)]
-struct ManifestFile {
-    stamp: Option<Stamp>,
-    /// The last valid content, if there was one.
-    objects: Option<Arc<Vec<Object>>>,
-    /// Why the current content is not valid.
-    broken: Option<String>,
-}
-
-/// Detects a changed file without reading it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    /// Changes if another file is renamed onto the path, even within one tick of the file system's
-    /// clock.
-    inode: u64,
-    changed: (i64, i64),
-    modified: Option<SystemTime>,
-    length: u64,
-    target: PathBuf,
-}
-
 #[derive(Debug)]
-enum Object {
-    Offer(OfferId, Arc<ParsedOffer>),
-    Identity(OfferId, Identity),
-    /// Not a valid object, for this reason.
-    Refused(String),
+struct ManifestFile {
+    stamp: Stamp,
+    /// Of the bytes that were last read, if they could be.
+    digest: Option<blake3::Hash>,
+    /// Whether the file was read again after the read that first saw this stamp: two changes within
+    /// one tick of the file system's clock have the same stamp.
+    confirmed: bool,
+    /// The last valid content, if there was one.
+    content: Option<Arc<Content>>,
+    condition: Condition,
+}
+
+/// How the current bytes of a file relate to the content in use.
+#[derive(Debug)]
+enum Condition {
+    InUse,
+    Broken(String),
+    HalfWritten { content: Arc<Content>, since: Instant },
 }
 
 impl Manifests {
     /// Prepares to read `root`, a file or a folder.
     pub(crate) fn new(root: &Path, scope: Scope, public_url: Origin) -> Self {
-        Self { root: root.to_owned(), scope, public_url, files: BTreeMap::new(), world: None }
+        Self {
+            root: root.to_owned(),
+            scope,
+            public_url,
+            files: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            observed: None,
+            offers: Arc::default(),
+            brake: ShrinkBrake::default(),
+            world: None,
+        }
     }
 
     /// Reads the files that changed, and returns what is known of all.
-    pub(crate) fn read(&mut self) -> Result<Observation, ReadError> {
-        let mut found = BTreeMap::new();
-        walk(&self.root, &mut Vec::new(), &mut found)?;
-        self.files.retain(|path, _| found.contains_key(path));
-        for (path, stamp) in found {
-            let file = self.files.entry(path.clone()).or_default();
-            if file.stamp.as_ref() == Some(&stamp) && file.broken.is_none() {
-                continue;
-            }
-            match load(&path, &self.scope) {
-                Ok(objects) => {
-                    *file = ManifestFile {
-                        stamp: Some(stamp),
-                        objects: Some(Arc::new(objects)),
-                        broken: None,
-                    }
+    pub(crate) fn read(&mut self, now: Instant) -> Result<Observation, ReadError> {
+        let Tree { files, unreadable, folders } = walk(&self.root)?;
+        self.folders = folders;
+        let mut changed = self.unreadable != unreadable;
+        self.unreadable = unreadable;
+        let kept = |path: &Path| path.ancestors().any(|path| self.unreadable.contains_key(path));
+        let before = self.files.len();
+        self.files.retain(|path, _| files.contains_key(path) || kept(path));
+        changed |= self.files.len() != before;
+        for (path, stamp) in files {
+            changed |= match self.files.entry(path) {
+                Entry::Vacant(slot) => {
+                    let file = ManifestFile::first(slot.key(), stamp, &self.scope, now);
+                    slot.insert(file);
+                    true
                 }
-                Err(error) => file.broken = Some(error),
-            }
+                Entry::Occupied(mut slot) => {
+                    let path = slot.key().clone();
+                    slot.get_mut().update(&path, stamp, &self.scope, now)
+                }
+            };
         }
-        Ok(self.observe())
+        match &self.observed {
+            Some(observed) if !changed && self.brake.retained() == 0 => Ok(observed.clone()),
+            Some(_) | None => Ok(self.observe(now)),
+        }
     }
 
-    fn observe(&mut self) -> Observation {
-        let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
-        let mut contents = Contents::default();
-        for (path, file) in &self.files {
-            for object in file.objects.iter().flat_map(|objects| objects.iter()) {
-                contents.add(path, object);
-            }
-        }
-        let Contents { offers, identity, mut problems, .. } = contents;
+    /// Accepts a loss that the brake holds back. Returns whether there was one.
+    fn release_brake(&mut self) -> bool {
+        self.observed = None;
+        self.brake.release_now().is_some()
+    }
+
+    /// The setting that excludes an offer, if it was found and excluded.
+    pub(crate) fn hidden(&self, id: &OfferId) -> Option<HiddenBy> {
+        self.objects().find_map(|(_, object)| match object {
+            FileObject::Hidden(hidden, by) if hidden == id => Some(*by),
+            FileObject::Hidden(..)
+            | FileObject::Offer(..)
+            | FileObject::Identity(..)
+            | FileObject::Refused(_) => None,
+        })
+    }
+
+    /// Whether an object of any file is not valid.
+    pub(crate) fn has_refused(&self) -> bool {
+        self.contents().any(|(_, content)| content.has_refused())
+    }
+
+    /// What was looked at, and which objects that might have been meant for us were not used.
+    pub(crate) fn passed_over(&self) -> Option<String> {
+        let passed_over = self.all_passed_over().of_our_kinds();
+        (!passed_over.is_empty())
+            .then(|| format!("{}. Passed over: {passed_over}", self.looked_at()))
+    }
+
+    /// Whether the content in use is that of all files as they are.
+    fn is_current(&self) -> bool {
+        let in_use = |file: &ManifestFile| matches!(file.condition, Condition::InUse);
+        self.unreadable.is_empty() && self.files.values().all(in_use)
+    }
+
+    /// When time alone may change what is published.
+    fn next_change(&self) -> Option<Instant> {
+        self.settles_at().into_iter().chain(self.brake.confirmable_at()).min()
+    }
+
+    /// When the next half-written file may be taken as it is.
+    fn settles_at(&self) -> Option<Instant> {
+        let settles = |file: &ManifestFile| match file.condition {
+            Condition::HalfWritten { since, .. } => Some(since + SETTLED_AFTER),
+            Condition::InUse | Condition::Broken(_) => None,
+        };
+        self.files.values().filter_map(settles).min()
+    }
+
+    fn contents(&self) -> impl Iterator<Item = (&Path, &Content)> {
+        self.files.iter().filter_map(|(path, file)| {
+            file.content.as_deref().map(|content| (path.as_path(), content))
+        })
+    }
+
+    fn objects(&self) -> impl Iterator<Item = (&Path, &FileObject)> {
+        self.contents()
+            .flat_map(|(path, content)| content.objects.iter().map(move |object| (path, object)))
+    }
+
+    fn all_passed_over(&self) -> PassedOver {
+        let mut passed_over = PassedOver::default();
+        self.contents().for_each(|(_, content)| passed_over.extend(&content.passed_over));
+        passed_over
+    }
+
+    fn looked_at(&self) -> String {
+        let files = self.files.len();
+        let word = if files == 1 { "file" } else { "files" };
+        format!("Looked at {files} {word} (*.yaml, *.yml and *.json) in {}", self.root.display())
+    }
+
+    fn observe(&mut self, now: Instant) -> Observation {
+        let mut merged = Merged::default();
+        self.objects().for_each(|(path, object)| merged.add(path, object));
+        let Merged { offers, identity, mut problems, .. } = merged;
         problems.extend(identity_problems(&self.scope, &identity));
-        let complete = self.files.values().all(|file| file.objects.is_some());
+        problems.extend(self.contents().filter_map(foreign_objects));
+        problems.extend(self.files.iter().filter_map(half_written));
+        problems.extend(self.unreadable.iter().map(unreadable_path));
+        let complete = self.files.values().all(|file| file.content.is_some());
+        if complete && offers.is_empty() {
+            problems.push(self.nothing_found());
+        }
         if complete || self.world.is_some() {
-            let (offers, identity) = (Arc::new(offers), Arc::new(identity));
+            // The same pointer while the content is the same, so that comparing it costs nothing.
+            if *self.offers != offers {
+                self.offers = Arc::new(offers);
+            }
+            let (offers, _) = self.brake.observe(&self.offers, Reading::Complete, now);
             self.world = Some(World { offers, identity, public_url: self.public_url.clone() });
         }
+        problems.extend(self.brake.problem(&self.root.display().to_string()));
+        let broken: Vec<_> = self.files.iter().filter_map(broken_file).collect();
         let missing = if self.world.is_some() { Vec::new() } else { broken.clone() };
         problems.extend(broken);
-        Observation { world: self.world.clone(), missing, problems }
+        let held_offers = self.brake.retained();
+        let observed = Observation { world: self.world.clone(), missing, problems, held_offers };
+        self.observed = Some(observed.clone());
+        observed
+    }
+
+    fn nothing_found(&self) -> SourceProblem {
+        let passed_over = self.all_passed_over();
+        let passed_over = match passed_over.is_empty() {
+            true => String::new(),
+            false => format!(" Passed over: {passed_over}."),
+        };
+        let message = format!("there is no ServiceOffer. {}.{passed_over}", self.looked_at());
+        SourceProblem::new("NothingFound", self.root.display(), message)
     }
 
     /// What is known while `root` cannot be read.
-    fn unreadable(&self, error: &ReadError) -> Observation {
+    fn unreadable_root(&self, error: &ReadError) -> Observation {
         let message = format!("{}. The last complete content stays published.", error.source);
         let problem = SourceProblem::new("UnreadablePath", &error.path, message);
         let missing = if self.world.is_some() { Vec::new() } else { vec![problem.clone()] };
-        Observation { world: self.world.clone(), missing, problems: vec![problem] }
+        let (problems, held_offers) = (vec![problem], self.brake.retained());
+        Observation { world: self.world.clone(), missing, problems, held_offers }
+    }
+}
+
+impl ManifestFile {
+    fn first(path: &Path, stamp: Stamp, scope: &Scope, now: Instant) -> Self {
+        let mut file = Self {
+            stamp,
+            digest: None,
+            confirmed: false,
+            content: None,
+            condition: Condition::Broken(String::new()),
+        };
+        file.load(path, scope, now);
+        file
+    }
+
+    /// Reads the file if it may have changed. Returns whether what is known of it changed.
+    fn update(&mut self, path: &Path, stamp: Stamp, scope: &Scope, now: Instant) -> bool {
+        let same_stamp = self.stamp == stamp;
+        let mut changed = false;
+        if !same_stamp || !self.confirmed {
+            self.confirmed = same_stamp;
+            self.stamp = stamp;
+            changed = self.load(path, scope, now);
+        }
+        if let Condition::HalfWritten { content, since } = &self.condition
+            && is_settled(*since, now)
+        {
+            self.content = Some(Arc::clone(content));
+            self.condition = Condition::InUse;
+            return true;
+        }
+        changed
+    }
+
+    /// Reads the file, and parses it unless its bytes are those of the last time.
+    fn load(&mut self, path: &Path, scope: &Scope, now: Instant) -> bool {
+        let bytes = match read_bytes(path, &self.stamp) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                // The next attempt may succeed although the file did not change.
+                (self.digest, self.confirmed) = (None, false);
+                return self.is_broken(error);
+            }
+        };
+        let digest = Some(blake3::hash(&bytes));
+        if self.digest == digest {
+            return false;
+        }
+        self.digest = digest;
+        let content = match parse(path, bytes) {
+            Ok(documents) => Arc::new(Content::of(&documents, scope)),
+            Err(error) => return self.is_broken(error),
+        };
+        let kept = self.content.as_ref().map_or(0, |content| content.objects.len());
+        if may_be_half_written(kept, content.objects.len()) {
+            self.condition = Condition::HalfWritten { content, since: now };
+        } else {
+            self.content = Some(content);
+            self.condition = Condition::InUse;
+        }
+        true
+    }
+
+    fn is_broken(&mut self, error: String) -> bool {
+        let is_news = match &self.condition {
+            Condition::Broken(last) => *last != error,
+            Condition::InUse | Condition::HalfWritten { .. } => true,
+        };
+        self.condition = Condition::Broken(error);
+        is_news
     }
 }
 
 fn broken_file((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem> {
-    let error = file.broken.as_ref()?;
-    let kept = if file.objects.is_some() { " Its last valid content stays published." } else { "" };
+    let error = match &file.condition {
+        Condition::Broken(error) => error,
+        Condition::InUse | Condition::HalfWritten { .. } => return None,
+    };
+    let kept = if file.content.is_some() { " Its last valid content stays published." } else { "" };
     Some(SourceProblem::new("BrokenFile", path.display(), format!("{error}.{kept}")))
+}
+
+fn half_written((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem> {
+    let new = match &file.condition {
+        Condition::HalfWritten { content, .. } => content.objects.len(),
+        Condition::InUse | Condition::Broken(_) => return None,
+    };
+    let kept = file.content.as_ref().map_or(0, |content| content.objects.len());
+    let message = format!(
+        "the file has {new} of its {kept} objects, so it may be half written. Its last content          stays published until the file has been the same for {} s. To change a file at once,          write to a temporary file and rename it.",
+        SETTLED_AFTER.as_secs()
+    );
+    Some(SourceProblem::new("HalfWritten", path.display(), message))
+}
+
+fn unreadable_path((path, why): (&PathBuf, &String)) -> SourceProblem {
+    let message = format!("{why}. What was last read there stays published.");
+    SourceProblem::new("UnreadablePath", path.display(), message)
+}
+
+fn foreign_objects((path, content): (&Path, &Content)) -> Option<SourceProblem> {
+    let foreign = content.passed_over.of_other_versions();
+    let problem = || SourceProblem::new("PassedOver", path.display(), format!("{foreign}."));
+    (!foreign.is_empty()).then(problem)
 }
 
 /// The objects of all files, and what is wrong with them.
 #[derive(Default)]
-struct Contents<'a> {
+struct Merged<'a> {
     offers: Offers,
-    identity: Identity,
+    identity: Arc<Identity>,
     problems: Vec<SourceProblem>,
     /// The file that each object was taken from, for ServiceOffers (`true`) and AgentIdentities.
     origins: BTreeMap<(bool, OfferId), &'a Path>,
 }
 
-impl<'a> Contents<'a> {
+impl<'a> Merged<'a> {
     /// Adds an object. If another file already has it, that one is used.
-    fn add(&mut self, path: &'a Path, object: &Object) {
+    fn add(&mut self, path: &'a Path, object: &FileObject) {
         match object {
-            Object::Offer(id, parsed) if self.is_first(true, id, path) => {
+            FileObject::Offer(id, parsed) if self.is_first(true, id, path) => {
                 self.offers.insert(id.clone(), Arc::clone(parsed));
             }
-            Object::Identity(id, identity) if self.is_first(false, id, path) => {
-                self.identity = identity.clone();
+            FileObject::Identity(id, identity) if self.is_first(false, id, path) => {
+                self.identity = Arc::clone(identity);
             }
-            Object::Offer(..) | Object::Identity(..) => {}
-            Object::Refused(why) => {
+            FileObject::Offer(..) | FileObject::Identity(..) | FileObject::Hidden(..) => {}
+            FileObject::Refused(why) => {
                 let problem = SourceProblem::new("RefusedObject", path.display(), why.as_str());
                 self.problems.push(problem);
             }
@@ -184,152 +398,18 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// Reads the manifests again and again until the receiver is gone.
-pub(crate) async fn watch(
-    mut manifests: Manifests,
-    sender: watch::Sender<Observation>,
-    health: SourceHealth,
-) {
-    while !sender.is_closed() {
-        let began = Instant::now();
-        // The folder may be large, and reading it must not block the tasks that answer requests.
-        let read = tokio::task::spawn_blocking(move || {
-            let observed = manifests.read();
-            (manifests, observed)
-        });
-        let Ok((returned, observed)) = read.await else { return };
-        manifests = returned;
-        let observation = match observed {
-            Ok(observation) => {
-                health.responded();
-                if observation.problems.iter().all(|problem| problem.code != "BrokenFile") {
-                    health.complete_at(began);
-                }
-                observation
-            }
-            Err(error) => manifests.unreadable(&error),
-        };
-        sender.send_if_modified(|last| {
-            let changed = *last != observation;
-            if changed {
-                for problem in
-                    observation.problems.iter().filter(|problem| !last.problems.contains(problem))
-                {
-                    tracing::warn!(problem.code = problem.code, "{problem}");
-                }
-                *last = observation;
-            }
-            changed
-        });
-        tokio::time::sleep(INTERVAL).await;
+fn read_bytes(path: &Path, stamp: &Stamp) -> Result<Vec<u8>, String> {
+    if stamp.length > MAX_FILE_BYTES {
+        return Err(format!("the file is larger than {} MiB; split it", MAX_FILE_BYTES >> 20));
     }
+    fs::read(path).map_err(|error| error.to_string())
 }
 
-/// Collects manifest files with their stamps. Follows links, skips dot files, and walks a folder
-/// that links to itself once. `above` holds the folders on the way to `path`.
-fn walk(
-    path: &Path,
-    above: &mut Vec<PathBuf>,
-    found: &mut BTreeMap<PathBuf, Stamp>,
-) -> Result<(), ReadError> {
-    let failed = |source: io::Error| ReadError { path: path.display().to_string(), source };
-    let target = path.canonicalize().map_err(failed)?;
-    let about = fs::metadata(&target).map_err(failed)?;
-    if !about.is_dir() {
-        found.insert(
-            path.to_owned(),
-            Stamp {
-                inode: about.ino(),
-                changed: (about.ctime(), about.ctime_nsec()),
-                modified: about.modified().ok(),
-                length: about.len(),
-                target,
-            },
-        );
-        return Ok(());
-    }
-    if above.contains(&target) {
-        return Ok(());
-    }
-    above.push(target);
-    for entry in fs::read_dir(path).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let below = entry.path();
-        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
-        // While a mounted ConfigMap is swapped, its links are broken for a moment.
-        let Ok(about) = fs::metadata(&below) else { continue };
-        if !hidden && (about.is_dir() || is_manifest(&below)) {
-            walk(&below, above, found)?;
-        }
-    }
-    above.pop();
-    Ok(())
-}
-
-fn is_manifest(path: &Path) -> bool {
-    path.extension()
-        .and_then(|ending| ending.to_str())
-        .is_some_and(|ending| matches!(ending, "yaml" | "yml" | "json"))
-}
-
-fn load(path: &Path, scope: &Scope) -> Result<Vec<Object>, String> {
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+fn parse(path: &Path, bytes: Vec<u8>) -> Result<Vec<ManifestDocument>, String> {
     let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
     let is_json = path.extension().is_some_and(|ending| ending == "json");
-    let documents = if is_json { parse_json(&text) } else { parse_yaml(&text) };
-    let documents = documents.map_err(|error: SyntaxError| error.to_string())?;
-    let mut objects = Vec::new();
-    documents.iter().for_each(|document| unfold(document, scope, &mut objects));
-    Ok(objects)
-}
-
-fn unfold(document: &Value, scope: &Scope, objects: &mut Vec<Object>) {
-    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (version, kind) = (text("apiVersion"), text("kind"));
-    if kind.is_empty() {
-        objects.push(Object::Refused(
-            "a document is not a Kubernetes object: it has no kind".to_owned(),
-        ));
-    } else if kind == "List" {
-        let items = document.get("items").and_then(Value::as_array);
-        items.into_iter().flatten().for_each(|item| unfold(item, scope, objects));
-    } else if version == "obol.org/v1alpha1" && matches!(kind, "ServiceOffer" | "AgentIdentity") {
-        objects.extend(object(kind, document, scope));
-    }
-}
-
-/// Reads a ServiceOffer or an AgentIdentity; `None` if it is outside the scope.
-fn object(kind: &str, document: &Value, scope: &Scope) -> Option<Object> {
-    let metadata = match Fields::of(document.get("metadata"), "metadata") {
-        Ok(metadata) => metadata,
-        Err(wrong) => {
-            return Some(Object::Refused(format!("a {kind} has no valid name: {wrong}")));
-        }
-    };
-    let (name, namespace) = match (metadata.text("name"), metadata.text("namespace")) {
-        (Ok(Some(name)), Ok(namespace)) if !name.is_empty() => (name, namespace),
-        (Ok(_), Ok(_)) => return Some(Object::Refused(format!("a {kind} has no metadata.name"))),
-        (Err(wrong), _) | (_, Err(wrong)) => {
-            return Some(Object::Refused(format!("a {kind} has no valid name: {wrong}")));
-        }
-    };
-    let id = OfferId::new(
-        namespace.filter(|namespace| !namespace.is_empty()).unwrap_or("default"),
-        name,
-    );
-    if kind == "AgentIdentity" {
-        return (scope.identity.as_ref() == Some(&id))
-            .then(|| Object::Identity(id, Identity::parse(document, &scope.registries)));
-    }
-    let labels = metadata.raw("labels").and_then(Value::as_object).into_iter().flatten();
-    let labels =
-        labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
-    let in_namespace = scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace);
-    let selected = scope.selector.as_ref().is_none_or(|selector| selects(selector, &labels));
-    (in_namespace && selected).then(|| {
-        let parsed = Arc::new(ParsedOffer::parse(&id, document));
-        Object::Offer(id, parsed)
-    })
+    let documents = if is_json { read_json(&text) } else { read_yaml(&text) };
+    documents.map_err(|error: SyntaxError| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,26 +1,55 @@
-//! Reads JSON so that no key in it makes reading fail.
+//! Reads JSON so that no key in it and no depth of it makes reading fail.
 
 use std::{fmt, str::FromStr};
 
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Number, Value};
 
 /// The key with which `serde_json` passes on a number with all its digits.
 const NUMBER_KEY: &str = "$serde_json::private::Number";
 
-/// A JSON value of any content.
+/// How many levels of an object are read. No field that we read is nearly as deep.
+pub(super) const DEPTH_LIMIT: usize = 64;
+
+/// A JSON value of any content. Levels below [`DEPTH_LIMIT`] are skipped.
 ///
 /// `serde_json` reads an object with its private number key as a number and fails if it is not one,
-/// so that one hostile object would break the file or list that contains it.
+/// and it fails on a value that is nested more than 128 deep. One hostile object would break the
+/// file or list that contains it.
 pub(super) struct LosslessJson(pub(super) Value);
 
 impl<'de> Deserialize<'de> for LosslessJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue).map(Self)
+        AnyValue { depth: 0 }.deserialize(deserializer).map(Self)
     }
 }
 
-struct AnyValue;
+/// Stands for a value that is nested too deeply to be read. No field that we read may hold a list
+/// of lists, so an object with this value in such a field is refused.
+pub(super) fn too_deep() -> Value {
+    Value::Array(vec![Value::Array(Vec::new())])
+}
+
+#[derive(Clone, Copy)]
+struct AnyValue {
+    depth: usize,
+}
+
+impl AnyValue {
+    fn below(self) -> Self {
+        Self { depth: self.depth + 1 }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for AnyValue {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for AnyValue {
     type Value = Value;
@@ -54,17 +83,26 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<S: SeqAccess<'de>>(self, mut items: S) -> Result<Value, S::Error> {
+        if self.depth >= DEPTH_LIMIT {
+            // `serde_json` skips ignored values in a loop, whatever their depth.
+            while items.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(too_deep());
+        }
         let mut list = Vec::new();
-        while let Some(LosslessJson(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self.below())? {
             list.push(item);
         }
         Ok(Value::Array(list))
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut entries: M) -> Result<Value, M::Error> {
+        if self.depth >= DEPTH_LIMIT {
+            while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(too_deep());
+        }
         let mut members = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let LosslessJson(value) = entries.next_value()?;
+            let value = entries.next_value_seed(self.below())?;
             members.insert(key, value);
         }
         Ok(number(&members).map_or(Value::Object(members), Value::Number))
@@ -76,3 +114,6 @@ fn number(members: &Map<String, Value>) -> Option<Number> {
     let digits = members.get(NUMBER_KEY).filter(|_| members.len() == 1)?.as_str()?;
     Number::from_str(digits).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,6 @@
 
 mod anchor_settings;
 mod binary;
+mod manifests;
 mod offer_settings;
 mod secrets;

@@ -31,7 +31,9 @@ fn document<'a>(projection: &'a Projection, agent: &str) -> &'a Document {
 fn rendered(case: &Path) -> Vec<u8> {
     let identity = Some(OfferId::new("x402", "default"));
     let scope = Scope { identity, ..Scope::default() };
-    let observed = Manifests::new(&case.join("offers.yaml"), scope, public_url()).read().unwrap();
+    let observed = Manifests::new(&case.join("offers.yaml"), scope, public_url())
+        .read(tokio::time::Instant::now())
+        .unwrap();
     assert_eq!(observed.problems, [], "{}", case.display());
     let world = observed.world.unwrap();
     let now = at(fs::read_to_string(case.join("now")).unwrap().trim());

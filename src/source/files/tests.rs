@@ -4,11 +4,15 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
     offer::OfferId,
-    source::{Observation, Scope, SourceHealth, files, files::Manifests, parse_selector},
+    source::{
+        BrakeRelease, Observation, Scope, SourceHealth, files, files::Manifests, parse_selector,
+    },
     testing::{for_each_row, public_url},
 };
 use tempfile::TempDir;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+
+mod changes;
 
 fn manifest(namespace: &str, name: &str) -> String {
     format!(
@@ -36,7 +40,7 @@ fn manifests(root: &Path) -> Manifests {
 }
 
 fn read(folder: &TempDir) -> Observation {
-    manifests(folder.path()).read().unwrap()
+    manifests(folder.path()).read(Instant::now()).unwrap()
 }
 
 fn ids(observed: &Observation) -> Vec<String> {
@@ -76,7 +80,7 @@ fn a_folder_is_read_with_all_below_it_and_by_the_endings_of_manifests() {
 fn a_single_file_is_read_whatever_its_name() {
     let folder =
         folder([("offers", &manifest("llm", "chat")), ("other.yaml", &manifest("llm", "other"))]);
-    let observed = manifests(&folder.path().join("offers")).read().unwrap();
+    let observed = manifests(&folder.path().join("offers")).read(Instant::now()).unwrap();
     assert_eq!(ids(&observed), ["llm/chat"]);
 }
 
@@ -98,7 +102,7 @@ fn lists_are_unfolded_and_other_kinds_ignored() {
         ---\n{kind: List}\n---\n{apiVersion: v1, kind: ConfigMap}\n";
     let observed = read(&folder([("list.yaml", list)]));
     assert_eq!(ids(&observed), ["a/one", "default/two"]);
-    assert!(codes(&observed).is_empty());
+    assert_eq!(codes(&observed), ["PassedOver"], "five: {:?}", observed.problems);
 }
 
 #[test]
@@ -113,7 +117,11 @@ fn a_bad_object_costs_only_itself_and_is_reported() {
     let observed = read(&folder([("a.yaml", &format!("{bad}{}", manifest("llm", "good")))]));
     assert_eq!(ids(&observed), ["default/typo", "llm/good"]);
     assert_eq!(codes(&observed), ["RefusedObject"; 8]);
-    assert!(observed.problems[3].message.contains("no metadata.name"), "{}", observed.problems[3]);
+    assert!(
+        observed.problems[3].message.contains("line 7: ServiceOffer without a name"),
+        "{}",
+        observed.problems[3]
+    );
     let offers = observed.world.unwrap().offers;
     assert!(offers[&OfferId::new("default", "typo")].verdict.is_err());
     assert!(offers[&OfferId::new("llm", "good")].verdict.is_ok());
@@ -194,7 +202,7 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
         let folder = folder([("good.yaml", &manifest("llm", "chat"))]);
         fs::write(folder.path().join(name), bytes).unwrap();
         let mut manifests = manifests(folder.path());
-        let observed = manifests.read().unwrap();
+        let observed = manifests.read(Instant::now()).unwrap();
         assert_eq!(observed.world, None, "{name}");
         assert_eq!(observed.missing, observed.problems, "{name}");
         let problem = &observed.missing[0];
@@ -204,7 +212,7 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
             "{problem}"
         );
         fs::write(folder.path().join(name), "").unwrap();
-        let fixed = manifests.read().unwrap();
+        let fixed = manifests.read(Instant::now()).unwrap();
         assert_eq!(
             (ids(&fixed), fixed.missing.len(), fixed.problems.len()),
             (vec!["llm/chat".into()], 0, 0)
@@ -216,10 +224,10 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
 fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
     let folder = folder([("a.yaml", &manifest("llm", "old")), ("b.yaml", &manifest("llm", "b"))]);
     let mut manifests = manifests(folder.path());
-    assert_eq!(ids(&manifests.read().unwrap()), ["llm/b", "llm/old"]);
+    assert_eq!(ids(&manifests.read(Instant::now()).unwrap()), ["llm/b", "llm/old"]);
     put(&folder, "a.yaml", "kind: [\n");
     put(&folder, "b.yaml", &manifest("llm", "changed"));
-    let broken = manifests.read().unwrap();
+    let broken = manifests.read(Instant::now()).unwrap();
     assert_eq!(ids(&broken), ["llm/changed", "llm/old"]);
     assert_eq!((codes(&broken), broken.missing.len()), (vec!["BrokenFile"], 0));
     let problem = &broken.problems[0];
@@ -227,10 +235,14 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
         problem.message.contains("line 2") && problem.message.contains("last valid content stays"),
         "{problem}"
     );
-    assert_eq!(manifests.read().unwrap(), broken, "reported for as long as it is broken");
+    assert_eq!(
+        manifests.read(Instant::now()).unwrap(),
+        broken,
+        "reported for as long as it is broken"
+    );
     put(&folder, "c.yaml", "{");
     put(&folder, "b.yaml", &manifest("llm", "changed-again"));
-    let more = manifests.read().unwrap();
+    let more = manifests.read(Instant::now()).unwrap();
     assert_eq!(
         (ids(&more), codes(&more)),
         (vec!["llm/changed-again".into(), "llm/old".into()], vec!["BrokenFile"; 2])
@@ -242,7 +254,7 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
     );
     put(&folder, "a.yaml", &manifest("llm", "fixed"));
     fs::remove_file(folder.path().join("c.yaml")).unwrap();
-    let fixed = manifests.read().unwrap();
+    let fixed = manifests.read(Instant::now()).unwrap();
     assert_eq!(
         (ids(&fixed), codes(&fixed)),
         (vec!["llm/changed-again".into(), "llm/fixed".into()], vec![])
@@ -253,27 +265,27 @@ fn a_file_that_breaks_later_keeps_its_last_good_content_and_is_reported() {
 fn a_file_that_is_restored_is_not_broken() {
     let folder = folder([("a.yaml", &manifest("llm", "a"))]);
     let mut manifests = manifests(folder.path());
-    let before = manifests.read().unwrap();
+    let before = manifests.read(Instant::now()).unwrap();
     let (path, aside) = (folder.path().join("a.yaml"), folder.path().join("aside"));
     fs::rename(&path, &aside).unwrap();
     put(&folder, "a.yaml", "{");
-    assert_eq!(codes(&manifests.read().unwrap()), ["BrokenFile"]);
+    assert_eq!(codes(&manifests.read(Instant::now()).unwrap()), ["BrokenFile"]);
     fs::rename(&aside, &path).unwrap();
-    assert_eq!(manifests.read().unwrap(), before);
+    assert_eq!(manifests.read(Instant::now()).unwrap(), before);
 }
 
 #[test]
 fn a_removed_file_takes_its_offers_with_it_even_when_it_was_broken() {
     let folder = folder([("a.yaml", &manifest("llm", "a")), ("b.yaml", &manifest("llm", "b"))]);
     let mut manifests = manifests(folder.path());
-    manifests.read().unwrap();
+    manifests.read(Instant::now()).unwrap();
     put(&folder, "b.yaml", "{");
-    assert_eq!(ids(&manifests.read().unwrap()), ["llm/a", "llm/b"]);
+    assert_eq!(ids(&manifests.read(Instant::now()).unwrap()), ["llm/a", "llm/b"]);
     fs::remove_file(folder.path().join("b.yaml")).unwrap();
-    let observed = manifests.read().unwrap();
+    let observed = manifests.read(Instant::now()).unwrap();
     assert_eq!((ids(&observed), codes(&observed)), (vec!["llm/a".into()], vec![]));
     fs::remove_file(folder.path().join("a.yaml")).unwrap();
-    assert!(ids(&manifests.read().unwrap()).is_empty());
+    assert!(ids(&manifests.read(Instant::now()).unwrap()).is_empty());
 }
 
 #[test]
@@ -281,13 +293,13 @@ fn a_missing_path_is_an_error_that_names_it_and_keeps_what_was_known() {
     let folder = folder([("offers/a.yaml", &manifest("llm", "a"))]);
     let root = folder.path().join("offers");
     let mut manifests = manifests(&root);
-    let before = manifests.read().unwrap();
+    let before = manifests.read(Instant::now()).unwrap();
     fs::rename(&root, folder.path().join("elsewhere")).unwrap();
-    let error = manifests.read().unwrap_err();
+    let error = manifests.read(Instant::now()).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read {}", root.display()));
     assert_eq!(error.source.kind(), std::io::ErrorKind::NotFound);
     fs::rename(folder.path().join("elsewhere"), &root).unwrap();
-    assert_eq!(manifests.read().unwrap(), before);
+    assert_eq!(manifests.read(Instant::now()).unwrap(), before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -297,7 +309,12 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     fs::rename(&root, &aside).unwrap();
     let (sender, mut observed) = watch::channel(Observation::default());
     let mut tasks = JoinSet::new();
-    tasks.spawn(files::watch(manifests(&root), sender, SourceHealth::default()));
+    tasks.spawn(files::watch(
+        manifests(&root),
+        sender,
+        SourceHealth::default(),
+        BrakeRelease::default(),
+    ));
     let mut next = async || {
         observed.changed().await.unwrap();
         observed.borrow_and_update().clone()
@@ -333,19 +350,19 @@ fn a_mounted_config_map_changes_by_a_swap_of_links() {
     symlink("..2026_01", folder.path().join("..data")).unwrap();
     symlink("..data/offers.yaml", folder.path().join("offers.yaml")).unwrap();
     let mut manifests = manifests(folder.path());
-    let observed = manifests.read().unwrap();
+    let observed = manifests.read(Instant::now()).unwrap();
     assert_eq!((ids(&observed), codes(&observed)), (vec!["llm/old".into()], vec![]));
     symlink("..2026_02", folder.path().join("..next")).unwrap();
     fs::rename(folder.path().join("..next"), folder.path().join("..data")).unwrap();
     assert_eq!(
-        ids(&manifests.read().unwrap()),
+        ids(&manifests.read(Instant::now()).unwrap()),
         ["llm/new"],
         "same length, same times, another target"
     );
 }
 
 #[test]
-fn links_are_followed_loops_are_walked_once_and_dangling_ones_skipped() {
+fn links_are_followed_loops_are_walked_once_and_dangling_ones_named() {
     let outside = folder([
         ("shared.yaml", &manifest("llm", "shared")),
         ("deep/d.yaml", &manifest("llm", "deep")),
@@ -359,12 +376,16 @@ fn links_are_followed_loops_are_walked_once_and_dangling_ones_skipped() {
     let observed = read(&folder);
     assert_eq!(
         (ids(&observed), codes(&observed)),
-        (vec!["llm/a".into(), "llm/deep".into(), "llm/shared".into()], vec![])
+        (vec!["llm/a".into(), "llm/deep".into(), "llm/shared".into()], vec!["UnreadablePath"; 2])
     );
+    let names: Vec<_> = observed.problems.iter().map(|problem| problem.about.clone()).collect();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    assert_eq!(names, ["dangling.yaml", "self.yaml"].map(path));
+    assert!(observed.missing.is_empty(), "they hold back nothing");
 }
 
 fn chosen(scope: Scope, folder: &TempDir) -> Observation {
-    Manifests::new(folder.path(), scope, public_url()).read().unwrap()
+    Manifests::new(folder.path(), scope, public_url()).read(Instant::now()).unwrap()
 }
 
 #[test]
@@ -396,7 +417,10 @@ fn the_agent_identity_is_the_one_that_was_named_wherever_it_lives() {
         (registrations.values().map(ToString::to_string).collect::<Vec<_>>(), codes(&observed))
     };
     let (read, problems) = ids(Some(OfferId::new("x402", "default")));
-    assert_eq!((read, problems), (vec!["42".to_owned()], vec!["DuplicateObject", "UnknownChain"]));
-    assert_eq!(ids(Some(OfferId::new("x402", "missing"))), (vec![], vec![]));
-    assert_eq!(ids(None), (vec![], vec![]));
+    assert_eq!(
+        (read, problems),
+        (vec!["42".to_owned()], vec!["DuplicateObject", "UnknownChain", "NothingFound"])
+    );
+    assert_eq!(ids(Some(OfferId::new("x402", "missing"))), (vec![], vec!["NothingFound"]));
+    assert_eq!(ids(None), (vec![], vec!["NothingFound"]));
 }

@@ -1,7 +1,11 @@
 //! YAML as kubectl reads it, and errors that name their line.
 
+use super::{Lines, ManifestDocument, read_json, read_yaml};
 use crate::{
-    source::parse_yaml,
+    source::{
+        lossless_json::{DEPTH_LIMIT, too_deep},
+        parse_yaml,
+    },
     testing::{for_each_row, law},
 };
 use proptest::{prelude::*, sample};
@@ -207,7 +211,6 @@ fn a_text_holds_any_number_of_documents() {
 
 #[test]
 fn a_syntax_error_names_its_line() {
-    let deep = format!("a: 1\nb: {}{}", "[".repeat(200), "]".repeat(200));
     let cases = [
         ("a tab as indentation", "a:\n\tb: 1", 2),
         ("an open bracket", "a: 1\nb: [1, 2\n", 3),
@@ -220,7 +223,6 @@ fn a_syntax_error_names_its_line() {
         ("a key twice after a second document began", "a: 1\n---\nb: 1\nb: 2\n", 4),
         ("an unknown alias", "a: 1\nb: *x\n", 2),
         ("a tag that does not fit", "a: 1\nb: !!int x\n", 2),
-        ("nested too deeply", &deep, 2),
     ];
     for_each_row(cases, |(case, text, line)| {
         let error = parse_yaml(text).unwrap_err();
@@ -229,27 +231,115 @@ fn a_syntax_error_names_its_line() {
     });
 }
 
-#[test]
-fn nesting_is_bounded_without_refusing_what_people_write() {
-    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-    assert!(parse_yaml(&nested(100)).is_ok());
-    assert!(parse_yaml(&nested(1_000)).is_err());
-    let block: String = (0..1_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-    assert!(parse_yaml(&block).is_err());
+/// How many collections are within one another.
+fn height(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(height).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(height).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 #[test]
-fn aliases_that_multiply_are_refused_before_they_are_expanded() {
-    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+fn what_is_nested_too_deeply_is_skipped_and_its_neighbours_are_read() {
+    let flow =
+        |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+    let maps = |depth: usize| format!("{}x{}", "{\"k\": ".repeat(depth), "}".repeat(depth));
+    let dashes = |depth: usize| format!("\n  {}x", "- ".repeat(depth));
+    let block = |depth: usize| -> String {
+        (1..=depth).map(|depth| format!("\n{}a:", " ".repeat(depth))).collect()
+    };
+    let quoted = r#""]]\"}" , ']]''}' , it's, a "b , {"k":"[[", 'l':'{'} # ]]]]"#;
+    let cases = [
+        ("flow, as deep as is read", flow(60, "x")),
+        ("flow", flow(100, "x")),
+        ("flow, more than the scanner counts", flow(1_000, "x")),
+        ("flow, a million", flow(1_000_000, "")),
+        ("brackets in quotes and comments", flow(300, &format!("{quoted}\n "))),
+        ("siblings", flow(254, &vec!["[[1]], {a: [b]}"; 50].join(", "))),
+        ("an anchor before", flow(300, "&a \"[\", !t '{', *a")),
+        ("flow mappings", maps(1_000)),
+        ("sequences in one line", dashes(3_000)),
+        ("block mappings", block(1_000)),
+    ];
+    for_each_row(cases, |(case, deep)| {
+        let text = format!("before: 1\ndeep: {deep}\nafter: 2\n---\nsecond: 3\n");
+        let documents = read_yaml(&text).unwrap_or_else(|error| panic!("{case}: {error}"));
+        let [first, second] = &documents[..] else { panic!("{case}: {documents:?}") };
+        assert_eq!(
+            (&first.value["before"], &first.value["after"]),
+            (&json!(1), &json!(2)),
+            "{case}"
+        );
+        assert_eq!(second.value, json!({ "second": 3 }), "{case}");
+        assert!(height(&first.value) <= DEPTH_LIMIT + 2, "{case}: {}", height(&first.value));
+        let lines = text.lines().position(|line| line == "second: 3").unwrap() + 1;
+        assert_eq!(second.lines.line, lines, "{case}");
+    });
+    let json = |deep: &str| format!(r#"{{"before":1,"deep":{deep},"after":2}} {{"second":3}}"#);
+    let pairs = format!("{}1{}", r#"{"k":"#.repeat(100_000), "}".repeat(100_000));
+    for_each_row([flow(60, ""), flow(100_000, ""), pairs], |deep| {
+        let documents = read_json(&json(&deep)).unwrap();
+        assert_eq!((documents.len(), &documents[0].value["after"]), (2, &json!(2)));
+        assert!(height(&documents[0].value) <= DEPTH_LIMIT + 2);
+    });
+}
+
+#[test]
+fn aliases_do_not_nest_more_deeply_than_is_read() {
+    let deep = format!("{}x{}", "[".repeat(40), "]".repeat(40));
+    let mut chain = format!("a0: &a0 {deep}\n");
+    for link in 1..400 {
+        chain += &format!("a{link}: &a{link} {}\n", deep.replace('x', &format!("*a{}", link - 1)));
+    }
+    assert!(height(&one(&chain)) <= DEPTH_LIMIT + 2);
+    let skipped = format!("a: {}&x y{}\nb: *x", "[".repeat(100), "]".repeat(100));
+    assert_eq!(one(&skipped)["b"], too_deep(), "never a value that was not read");
+}
+
+#[test]
+fn expansion_is_bounded_and_its_error_names_the_line() {
+    let mut powers = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let below = vec![format!("*a{}", level - 1); 10].join(", ");
-        bomb += &format!("a{level}: &a{level} [{below}]\n");
+        powers += &format!("a{level}: &a{level} [{below}]\n");
     }
-    let error = parse_yaml(&bomb).unwrap_err();
-    assert_eq!(error.what, "aliases expand to too many nodes");
-    let merges =
-        format!("a: &a {{{}}}\nb: [{}]", "k: {<<: {<<: {}}}", vec!["{<<: *a}"; 50].join(", "));
-    assert!(parse_yaml(&merges).is_ok(), "a few are fine");
+    let anchors =
+        |count: usize| -> String { (0..count).map(|index| format!("- &a{index} x\n")).collect() };
+    let scalar =
+        |aliases: usize| format!("a: &a {}\nb:\n{}", "x".repeat(1 << 20), "- *a\n".repeat(aliases));
+    let nested = format!("a: {}{}{}", "&a [".repeat(60), "x, ".repeat(30_000), "]".repeat(60));
+    let cases = [
+        ("powers of ten", powers, Some(6)),
+        ("10,000 anchors", anchors(10_000), None),
+        ("160,000 anchors", anchors(160_000), Some(10_001)),
+        ("anchors of two documents", format!("{0}---\n{0}", anchors(6_000)), Some(10_002)),
+        ("30 MiB", scalar(30), None),
+        ("20,000 aliases of 1 MiB", scalar(20_000), Some(33)),
+        ("anchors within anchors", nested, Some(1)),
+        ("a large file without aliases", format!("a: {}", "x".repeat(40 << 20)), None),
+        ("a few merges", format!("a: &a {{k: 1}}\nb: [{}]", "{<<: *a}, ".repeat(50)), None),
+    ];
+    for_each_row(cases, |(case, text, line)| {
+        let error = parse_yaml(&text).err();
+        assert_eq!(error.as_ref().map(|error| error.line), line, "{case}: {error:?}");
+    });
+}
+
+#[test]
+fn documents_and_the_items_of_lists_have_lines() {
+    let yaml =
+        "# x\nkind: List\nitems:\n- a: 1\n  items: [{b: 2},\n    {c: 3}]\n-\n  d: 4\n---\n\ne: 5\n";
+    let json = "\n{\"items\": [\n{\"items\": [{},\n{}]},\n{}]}\n\n{}";
+    let lines = |documents: Vec<ManifestDocument>| -> Vec<_> {
+        fn all(lines: &Lines) -> Vec<usize> {
+            [lines.line].into_iter().chain(lines.items.iter().flat_map(all)).collect()
+        }
+        documents.iter().map(|document| all(&document.lines)).collect()
+    };
+    assert_eq!(lines(read_yaml(yaml).unwrap()), [vec![2, 4, 5, 6, 8], vec![11]]);
+    assert_eq!(lines(read_json(json).unwrap()), [vec![2, 3, 3, 4, 5], vec![7]]);
+    assert_eq!(read_json("{}\n{\n\"a\" 1}").unwrap_err().line, 3);
 }
 
 proptest! {

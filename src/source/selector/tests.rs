@@ -8,7 +8,9 @@ use tempfile::TempDir;
 
 /// The names of the offers that a scope chooses.
 fn chosen(scope: Scope, folder: &TempDir) -> Vec<String> {
-    let observed = Manifests::new(folder.path(), scope, public_url()).read().unwrap();
+    let observed = Manifests::new(folder.path(), scope, public_url())
+        .read(tokio::time::Instant::now())
+        .unwrap();
     observed.world.unwrap().offers.keys().map(|id| id.name.to_string()).collect()
 }
 

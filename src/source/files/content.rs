@@ -1,0 +1,323 @@
+//! Takes the objects of our kinds from the documents of one file, and notes what it passes over.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{
+    offer::{Fields, OfferId, ParsedOffer, WrongTypeError},
+    registration::Identity,
+    source::{
+        Scope,
+        manifest::{Lines, ManifestDocument},
+        selector::selects,
+    },
+};
+
+const VERSION: &str = "obol.org/v1alpha1";
+/// How many lists may be within one another, so that what they contain is read in its full depth.
+const MAX_LISTS: usize = 8;
+
+/// What one file contains.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) objects: Vec<FileObject>,
+    pub(super) passed_over: PassedOver,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum FileObject {
+    Offer(OfferId, Arc<ParsedOffer>),
+    Identity(OfferId, Arc<Identity>),
+    /// An offer that the settings exclude.
+    Hidden(OfferId, HiddenBy),
+    /// Not a valid object, for this reason, which names it and its line.
+    Refused(String),
+}
+
+/// The setting that excludes an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum HiddenBy {
+    Namespace,
+    Selector,
+}
+
+impl HiddenBy {
+    /// Which setting excludes an offer that is excluded.
+    pub(crate) fn of_excluded(scope: &Scope, id: &OfferId) -> Self {
+        match scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace) {
+            true => Self::Selector,
+            false => Self::Namespace,
+        }
+    }
+}
+
+impl fmt::Display for HiddenBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Namespace => "--namespace does not name its namespace",
+            Self::Selector => "--selector does not match its labels",
+        })
+    }
+}
+
+/// Why an object is not used although nothing is wrong with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum WhyPassedOver {
+    /// One of our kinds in a group or version that is not ours.
+    OtherVersion,
+    Hidden(HiddenBy),
+    /// An AgentIdentity other than that of `--identity`.
+    OtherIdentity,
+    OtherKind,
+}
+
+impl fmt::Display for WhyPassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherVersion => write!(f, "only {VERSION} is read"),
+            Self::Hidden(by) => write!(f, "{by}"),
+            Self::OtherIdentity => f.write_str("--identity does not name it"),
+            Self::OtherKind => f.write_str("its kind is not read"),
+        }
+    }
+}
+
+/// How many objects of which kinds were not used, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PassedOver(BTreeMap<(WhyPassedOver, String), Group>);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Group {
+    count: usize,
+    /// The first few.
+    names: Vec<String>,
+}
+
+impl PassedOver {
+    /// How many names are given of each kind.
+    const NAMES: usize = 5;
+    /// How many kinds are given.
+    const KINDS: usize = 20;
+
+    fn add(&mut self, why: WhyPassedOver, what: String, name: String) {
+        let group = self.0.entry((why, what)).or_default();
+        group.count += 1;
+        if group.names.len() < Self::NAMES {
+            group.names.push(name);
+        }
+    }
+
+    pub(super) fn extend(&mut self, other: &Self) {
+        for (key, Group { count, names }) in &other.0 {
+            let group = self.0.entry(key.clone()).or_default();
+            group.count += count;
+            let free = Self::NAMES.saturating_sub(group.names.len());
+            group.names.extend(names.iter().take(free).cloned());
+        }
+    }
+
+    /// Only what might have been meant for us, so not the objects of other kinds.
+    pub(super) fn of_our_kinds(&self) -> Self {
+        let ours = |why: &WhyPassedOver| match why {
+            WhyPassedOver::OtherVersion
+            | WhyPassedOver::Hidden(_)
+            | WhyPassedOver::OtherIdentity => true,
+            WhyPassedOver::OtherKind => false,
+        };
+        self.filtered(ours)
+    }
+
+    pub(super) fn of_other_versions(&self) -> Self {
+        self.filtered(|why| *why == WhyPassedOver::OtherVersion)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn filtered(&self, keep: impl Fn(&WhyPassedOver) -> bool) -> Self {
+        let kept = self.0.iter().filter(|((why, _), _)| keep(why));
+        Self(kept.map(|(key, group)| (key.clone(), group.clone())).collect())
+    }
+}
+
+/// `2 ServiceOffer of obol.network/v1alpha1 (llm/a, llm/b), because only … is read; 1 …`.
+impl fmt::Display for PassedOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, ((why, what), Group { count, names })) in self.0.iter().enumerate() {
+            if index == Self::KINDS {
+                return write!(f, "; and {} other kinds", self.0.len() - index);
+            }
+            let separator = if index == 0 { "" } else { "; " };
+            let more = if *count > names.len() { ", …" } else { "" };
+            write!(f, "{separator}{count} {what} ({}{more}), because {why}", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Content {
+    pub(super) fn of(documents: &[ManifestDocument], scope: &Scope) -> Self {
+        let mut reader = ContentReader { scope, content: Self::default() };
+        for ManifestDocument { value, lines } in documents {
+            reader.unfold(value, lines, Inherited::default(), 0);
+        }
+        reader.content
+    }
+
+    /// Whether an object is not valid.
+    pub(super) fn has_refused(&self) -> bool {
+        self.objects.iter().any(|object| matches!(object, FileObject::Refused(_)))
+    }
+}
+
+/// What a typed list says of items that do not say it themselves.
+#[derive(Clone, Copy, Default)]
+struct Inherited<'a> {
+    version: &'a str,
+    kind: &'a str,
+}
+
+struct ContentReader<'a> {
+    scope: &'a Scope,
+    content: Content,
+}
+
+impl ContentReader<'_> {
+    /// Takes an object, or the items of a list. `lists` is the number of lists around it.
+    fn unfold(&mut self, value: &Value, lines: &Lines, inherited: Inherited<'_>, lists: usize) {
+        let text = |key: &str, default| match value.get(key) {
+            None | Some(Value::Null) => default,
+            Some(text) => text.as_str().unwrap_or_default(),
+        };
+        let (version, kind) = (text("apiVersion", inherited.version), text("kind", inherited.kind));
+        if kind.is_empty() {
+            return self.refuse(lines, "a document has no kind, so it is not a Kubernetes object");
+        }
+        let items = value.get("items").filter(|items| !items.is_null());
+        let is_list = matches!(kind, "List" | "ServiceOfferList" | "AgentIdentityList")
+            || (kind.ends_with("List") && items.is_some_and(Value::is_array));
+        if !is_list {
+            return self.object(version, kind, value, lines);
+        }
+        let items = match items {
+            None => return,
+            Some(Value::Array(items)) => items,
+            Some(_) => {
+                return self
+                    .refuse(lines, format!("the items of a {} are not a list", shortened(kind)));
+            }
+        };
+        if lists == MAX_LISTS {
+            let what = format!("a list is inside more than {MAX_LISTS} others, which is not read");
+            return self.refuse(lines, what);
+        }
+        let inherited = match kind.strip_suffix("List").filter(|kind| !kind.is_empty()) {
+            Some(kind) => Inherited { version, kind },
+            None => Inherited::default(),
+        };
+        let own_line = Lines { line: lines.line, items: Vec::new() };
+        for (index, item) in items.iter().enumerate() {
+            self.unfold(item, lines.items.get(index).unwrap_or(&own_line), inherited, lists + 1);
+        }
+    }
+
+    fn object(&mut self, version: &str, kind: &str, value: &Value, lines: &Lines) {
+        let is_ours = matches!(kind, "ServiceOffer" | "AgentIdentity");
+        if !is_ours || version != VERSION {
+            let why = match is_ours {
+                true => WhyPassedOver::OtherVersion,
+                false => WhyPassedOver::OtherKind,
+            };
+            return self.pass_over(why, version, kind, rough_name(value));
+        }
+        let id = match name_of(value) {
+            Ok(id) => id,
+            Err(what) => {
+                return self.refuse(lines, format!("{kind} {}: {what}", rough_name(value)));
+            }
+        };
+        let hidden = |by| (FileObject::Hidden(id.clone(), by), WhyPassedOver::Hidden(by));
+        if kind == "AgentIdentity" {
+            if self.scope.identity.as_ref() == Some(&id) {
+                let identity = Arc::new(Identity::parse(value));
+                self.content.objects.push(FileObject::Identity(id, identity));
+            } else {
+                self.pass_over(WhyPassedOver::OtherIdentity, version, kind, id.to_string());
+            }
+            return;
+        }
+        let (object, why) = match hidden_by(self.scope, &id, value) {
+            None => {
+                let parsed = Arc::new(ParsedOffer::parse(&id, value));
+                return self.content.objects.push(FileObject::Offer(id, parsed));
+            }
+            Some(by) => hidden(by),
+        };
+        self.content.objects.push(object);
+        self.pass_over(why, version, kind, id.to_string());
+    }
+
+    fn pass_over(&mut self, why: WhyPassedOver, version: &str, kind: &str, name: String) {
+        let of = if version.is_empty() { "no apiVersion" } else { version };
+        self.content.passed_over.add(
+            why,
+            format!("{} of {}", shortened(kind), shortened(of)),
+            name,
+        );
+    }
+
+    fn refuse(&mut self, lines: &Lines, what: impl fmt::Display) {
+        self.content.objects.push(FileObject::Refused(format!("line {}: {what}", lines.line)));
+    }
+}
+
+/// The setting that excludes an offer, if one does.
+fn hidden_by(scope: &Scope, id: &OfferId, value: &Value) -> Option<HiddenBy> {
+    if HiddenBy::of_excluded(scope, id) == HiddenBy::Namespace {
+        return Some(HiddenBy::Namespace);
+    }
+    let selector = scope.selector.as_ref()?;
+    let labels = value.get("metadata").and_then(|metadata| metadata.get("labels"));
+    let labels = labels.and_then(Value::as_object).into_iter().flatten();
+    let labels =
+        labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
+    (!selects(selector, &labels)).then_some(HiddenBy::Selector)
+}
+
+fn name_of(value: &Value) -> Result<OfferId, String> {
+    let explain = |wrong: WrongTypeError| match wrong.found {
+        "a boolean" | "a number" => format!("{wrong}. Put the value in quotes"),
+        _ => wrong.to_string(),
+    };
+    let metadata = Fields::of(value.get("metadata"), "metadata").map_err(explain)?;
+    let name = metadata.text("name").map_err(explain)?;
+    let namespace = metadata.text("namespace").map_err(explain)?;
+    let name = name.filter(|name| !name.is_empty()).ok_or("metadata.name is not set")?;
+    let namespace = namespace.filter(|namespace| !namespace.is_empty());
+    Ok(OfferId::new(namespace.unwrap_or("default"), name))
+}
+
+/// Namespace and name as far as they can be read, to point at an object that is not used.
+fn rough_name(value: &Value) -> String {
+    let part = |key: &str| {
+        let part = value.get("metadata").and_then(|metadata| metadata.get(key))?;
+        let text = part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+        Some(shortened(&text)).filter(|text| !text.is_empty())
+    };
+    match (part("namespace"), part("name")) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name}"),
+        (None, Some(name)) => name,
+        (Some(namespace), None) => format!("without a name in {namespace}"),
+        (None, None) => "without a name".to_owned(),
+    }
+}
+
+/// The beginning of a text that may have any length.
+fn shortened(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+#[cfg(test)]
+mod tests;

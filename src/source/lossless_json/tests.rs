@@ -1,0 +1,46 @@
+//! Objects of any depth in the lists and watch events of a cluster.
+
+use kube::core::{ObjectList, WatchEvent};
+
+use crate::{
+    offer::{OfferId, ParsedOffer, Rejection},
+    source::cluster::RawObject,
+    testing::for_each_row,
+};
+
+/// A ServiceOffer with these members in its `spec`.
+fn offer(spec: &str) -> String {
+    format!(
+        r#"{{"apiVersion":"obol.org/v1alpha1","kind":"ServiceOffer",
+            "metadata":{{"name":"a","namespace":"llm"}},
+            "spec":{{{spec}"registration":{{"enabled":true}}}}}}"#
+    )
+}
+
+fn parsed(object: &RawObject) -> ParsedOffer {
+    ParsedOffer::parse(&OfferId::new("llm", "a"), object.value())
+}
+
+#[test]
+fn an_object_of_any_depth_costs_only_itself_in_lists_and_events() {
+    let lists = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let maps = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    for_each_row([lists(50), lists(200), maps(200), lists(200_000), maps(200_000)], |deep| {
+        let unread = offer(&format!(r#""future":{deep},"#));
+        let read = offer(&format!(r#""path":{deep},"#));
+        let list = format!(
+            r#"{{"kind":"ServiceOfferList","apiVersion":"obol.org/v1alpha1","metadata":{{}},
+                "items":[{unread},{read},{}]}}"#,
+            offer("")
+        );
+        let list: ObjectList<RawObject> = serde_json::from_str(&list).unwrap();
+        let verdicts: Vec<_> = list.items.iter().map(|object| parsed(object).verdict).collect();
+        assert!(verdicts[0].is_ok(), "a field that is not read refuses nothing");
+        assert!(matches!(verdicts[1], Err(Rejection::Undecodable(_))), "{:?}", verdicts[1]);
+        assert!(verdicts[2].is_ok());
+        let event = format!(r#"{{"type":"MODIFIED","object":{read}}}"#);
+        let event: WatchEvent<RawObject> = serde_json::from_str(&event).unwrap();
+        let WatchEvent::Modified(object) = event else { panic!("another event") };
+        assert!(parsed(&object).verdict.is_err() && parsed(&object).enabled);
+    });
+}
