@@ -1,5 +1,6 @@
 //! Sources of offers, agent ids and the public URL: a cluster or manifest files.
 
+pub(crate) mod brake;
 pub(crate) mod cluster;
 pub(crate) mod files;
 mod lossless_json;
