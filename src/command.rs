@@ -72,7 +72,7 @@ async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<World> 
         OfferSource::Files { root, public_url } => {
             read_files(root, &config.scope, public_url.as_ref())
         }
-        OfferSource::Cluster { access, public_url } => {
+        OfferSource::Cluster { access, public_url, resync: _ } => {
             read_cluster(access, &config.scope, public_url.as_ref(), ids).await
         }
     }
@@ -95,7 +95,7 @@ async fn read_cluster(
     let offers = cluster::read_offers(&client, scope).await?;
     let public_url = match public_url {
         Some(origin) => Some(origin.clone()),
-        None => cluster::read_tunnel(&client).await,
+        None => cluster::read_tunnel(&client).await?,
     };
     let public_url = public_url.unwrap_or_else(placeholder_public_url);
     let identity = match ids {

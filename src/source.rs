@@ -8,7 +8,7 @@ mod manifest;
 mod selector;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -16,7 +16,7 @@ use std::{
 
 use kube::core::Selector;
 use serde::Serialize;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 pub(crate) use self::{manifest::parse_yaml, selector::parse_selector};
 use crate::{
@@ -41,6 +41,8 @@ pub(crate) struct Observation {
     pub(crate) missing: Vec<SourceProblem>,
     /// Everything that is wrong with the source. The last complete world remains published.
     pub(crate) problems: Vec<SourceProblem>,
+    /// How many lost offers the shrink brake keeps published; 0 unless it is engaged.
+    pub(crate) held_offers: usize,
 }
 
 /// Something wrong with a source that does not belong to one offer.
@@ -65,6 +67,9 @@ pub(crate) struct Scope {
     pub(crate) identity: Option<OfferId>,
 }
 
+/// A dead watch is detected within this time. Facts that are older are reported as stale.
+pub(crate) const FRESH_LIMIT: Duration = Duration::from_secs(35);
+
 /// When a source last responded and when it was last read completely, for readiness and metrics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
@@ -73,6 +78,24 @@ pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
 struct Times {
     responded: Option<Instant>,
     complete: Option<Instant>,
+    /// When each part of the source last confirmed what is known of it.
+    parts: BTreeMap<String, Instant>,
+}
+
+/// An operator's order to release the shrink brake of a running source.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BrakeRelease(Arc<Notify>);
+
+impl BrakeRelease {
+    pub(crate) fn order(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits for the next order. A source waits at all times, so that no order is left over for a
+    /// later loss.
+    pub(crate) async fn ordered(&self) {
+        self.0.notified().await;
+    }
 }
 
 impl SourceHealth {
@@ -84,6 +107,31 @@ impl SourceHealth {
     /// Records that everything known is at least as recent as `instant`.
     pub(crate) fn complete_at(&self, instant: Instant) {
         self.times(|times| times.complete = times.complete.max(Some(instant)));
+    }
+
+    /// Records that what is known of one part of the source was confirmed at `instant`.
+    pub(crate) fn confirmed(&self, part: impl fmt::Display, instant: Instant) {
+        self.times(|times| {
+            times.responded = times.responded.max(Some(instant));
+            times.parts.insert(part.to_string(), instant);
+        });
+    }
+
+    /// One problem for each part of the source that was not confirmed for longer than
+    /// [`FRESH_LIMIT`].
+    pub(crate) fn stale_parts(&self) -> Vec<SourceProblem> {
+        let parts = self.times(|times| times.parts.clone());
+        let aged = parts.into_iter().map(|(part, at)| (part, at.elapsed()));
+        aged.filter(|(_, age)| *age > FRESH_LIMIT)
+            .map(|(part, age)| {
+                let message = format!(
+                    "What is published was last confirmed {} s ago. Check the connection to the \
+                     source and its access rights.",
+                    age.as_secs()
+                );
+                SourceProblem::new("StaleSource", part, message)
+            })
+            .collect()
     }
 
     pub(crate) fn since_response(&self) -> Option<Duration> {

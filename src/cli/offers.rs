@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use clap::{Args, builder::BoolishValueParser, error::ErrorKind};
 use kube::core::Selector;
 
-use super::refuse;
+use super::{refuse, seconds};
 use crate::{
     offer::{Fields, OfferId, Origin, is_dns_name, is_image},
     registration::{ProfileOverrides, Rules},
@@ -64,6 +65,10 @@ pub(crate) struct OfferArgs {
         default_value_t = 1_048_576
     )]
     max_document_bytes: usize,
+    /// How often everything is listed again to check what the watch delivered, about; a Go duration
+    /// of whole seconds
+    #[arg(long, value_name = "DURATION", env = "REGISTRAR_RESYNC", default_value = "10m", value_parser = resync)]
+    resync: Duration,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -90,6 +95,8 @@ pub(crate) enum OfferSource {
         access: Access,
         /// `None` to take the URL from the tunnel's ConfigMap.
         public_url: Option<Origin>,
+        /// How often a list checks what the watch delivered.
+        resync: Duration,
     },
 }
 
@@ -127,6 +134,7 @@ impl OfferArgs {
             drop_unready_drains,
             service_names,
             max_document_bytes,
+            resync,
             access,
         } = self;
         let IdentityArg(identity) = identity;
@@ -136,7 +144,7 @@ impl OfferArgs {
             || default_conditions.iter().map(|&condition| condition.to_owned()).collect();
         let source = match offers {
             Some(root) => OfferSource::Files { root, public_url },
-            None => OfferSource::Cluster { access: access.resolve(), public_url },
+            None => OfferSource::Cluster { access: access.resolve(), public_url, resync },
         };
         OfferConfig {
             source,
@@ -199,6 +207,11 @@ fn listed_name(text: &str) -> Result<String, &'static str> {
 
 fn namespace(text: &str) -> Result<String, &'static str> {
     is_dns_name(text).then(|| text.to_owned()).ok_or("is not a valid namespace name")
+}
+
+fn resync(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    (!interval.is_zero()).then_some(interval).ok_or_else(|| "must be at least 1s".to_owned())
 }
 
 fn origin(text: &str) -> Result<Origin, String> {

@@ -122,7 +122,7 @@ impl Manifests {
         }
         let missing = if self.world.is_some() { Vec::new() } else { broken.clone() };
         problems.extend(broken);
-        Observation { world: self.world.clone(), missing, problems }
+        Observation { world: self.world.clone(), missing, problems, held_offers: 0 }
     }
 
     /// What is known while `root` cannot be read.
@@ -130,7 +130,8 @@ impl Manifests {
         let message = format!("{}. The last complete content stays published.", error.source);
         let problem = SourceProblem::new("UnreadablePath", &error.path, message);
         let missing = if self.world.is_some() { Vec::new() } else { vec![problem.clone()] };
-        Observation { world: self.world.clone(), missing, problems: vec![problem] }
+        let problems = vec![problem];
+        Observation { world: self.world.clone(), missing, problems, held_offers: 0 }
     }
 }
 
