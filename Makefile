@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden gas-table crash-test image tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden gas-table crash-test soak image tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -53,6 +53,13 @@ crash-test: tools ## Kill the anchoring process in random histories (HISTORIES=3
 FUZZ ?= 60
 fuzz: ## Fuzz the readers of hostile text (FUZZ=60 seconds each)
 	scripts/fuzz $(FUZZ)
+
+# STEPS steps of a random history; the test prints its seed.
+STEPS ?= 10000
+SOAK_SEED ?= $(shell date +%s)
+soak: ## Random faults between the process and its API server (STEPS=10000 SOAK_SEED=now)
+	REGISTRAR_SOAK_STEPS=$(STEPS) REGISTRAR_SOAK_SEED=$(SOAK_SEED) \
+		cargo test --locked --test it cluster::history -- --nocapture
 
 image: ## Build the container image with docker or buildah
 	scripts/build-image

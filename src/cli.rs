@@ -16,7 +16,7 @@ pub(crate) use self::{
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
 use crate::{
-    offer::{GracePeriod, Hostname, OfferId, Timestamp, parse_timestamp},
+    offer::{GracePeriod, Hostname, OfferId, Timestamp, is_dns_name, parse_timestamp},
     source::cluster::Access,
     telemetry::LogFormat,
 };
@@ -137,6 +137,10 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:9004"
     )]
     admin_listen: SocketAddr,
+    /// A host name by which the admin listener is reached, besides IP addresses and localhost;
+    /// repeatable
+    #[arg(long = "admin-host", value_name = "NAME", env = "REGISTRAR_ADMIN_HOST", value_delimiter = ',', value_parser = admin_host)]
+    admin_hosts: Vec<String>,
     /// The longest time that a response may be cached; shorter when a drain ends sooner
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_MAX_AGE", default_value = "5s", value_parser = seconds)]
     max_age: Duration,
@@ -233,6 +237,7 @@ pub(crate) struct ServeConfig {
     pub(crate) anchoring: AnchorConfig,
     pub(crate) listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
+    pub(crate) admin_hosts: Vec<String>,
     pub(crate) max_age: Duration,
     pub(crate) shutdown_delay: Duration,
     pub(crate) log_format: LogFormat,
@@ -241,12 +246,29 @@ pub(crate) struct ServeConfig {
 impl ServeArgs {
     /// Checks the settings. Exits the process with code 2 if they contradict each other.
     pub(crate) fn resolve(self) -> ServeConfig {
-        let Self { offers, anchoring, listen, admin_listen, max_age, shutdown_delay, log_format } =
-            self;
+        let Self {
+            offers,
+            anchoring,
+            listen,
+            admin_listen,
+            admin_hosts,
+            max_age,
+            shutdown_delay,
+            log_format,
+        } = self;
         let offers = offers.resolve();
         require_public_url(&offers.source);
         let anchoring = anchoring.resolve(&offers);
-        ServeConfig { offers, anchoring, listen, admin_listen, max_age, shutdown_delay, log_format }
+        ServeConfig {
+            offers,
+            anchoring,
+            listen,
+            admin_listen,
+            admin_hosts,
+            max_age,
+            shutdown_delay,
+            log_format,
+        }
     }
 }
 
@@ -338,6 +360,10 @@ fn agent(text: &str) -> Result<RenderTarget, &'static str> {
 
 fn grace(text: &str) -> Result<String, String> {
     GracePeriod::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn admin_host(text: &str) -> Result<String, &'static str> {
+    is_dns_name(text).then(|| text.to_owned()).ok_or("must be a host name without a port")
 }
 
 /// Parses whole seconds, at most a day, from a number or a Go duration.

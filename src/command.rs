@@ -111,7 +111,7 @@ async fn read_once(config: &OfferConfig, ids: ReadIds) -> anyhow::Result<SourceR
         OfferSource::Files { root, public_url } => {
             read_files(root, &config.scope, public_url.as_ref())
         }
-        OfferSource::Cluster { access, public_url } => {
+        OfferSource::Cluster { access, public_url, resync: _ } => {
             read_cluster(access, &config.scope, public_url.as_ref(), ids).await
         }
     }
@@ -150,7 +150,7 @@ async fn read_cluster(
     }
     let public_url = match public_url {
         Some(origin) => Some(origin.clone()),
-        None => cluster::read_tunnel(&client).await,
+        None => cluster::read_tunnel(&client).await?,
     };
     let public_url = public_url.unwrap_or_else(placeholder_public_url);
     let identity = match ids {

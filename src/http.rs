@@ -34,7 +34,7 @@ use crate::{
     clock::Clock,
     offer::Timestamp,
     registration::WELL_KNOWN_PATH,
-    source::Observation,
+    source::{FRESH_LIMIT, Observation, SourceHealth},
     telemetry::Metrics,
 };
 
@@ -49,6 +49,7 @@ pub(crate) struct CatalogReader {
     pub(crate) catalog: watch::Receiver<Shared>,
     /// The state of the source; it lists what is missing before the first catalog.
     pub(crate) observed: watch::Receiver<Observation>,
+    pub(crate) health: SourceHealth,
     /// Decides whether the catalog is still valid.
     pub(crate) clock: Clock,
     /// The upper bound of `max-age` in responses.
@@ -85,6 +86,12 @@ impl CatalogReader {
         waited.await.unwrap_or_else(|_| Err(ProblemDetails::stale()))
     }
 
+    /// The age of the facts in seconds, once it is more than a healthy source can have.
+    fn stale_seconds(&self) -> Option<u64> {
+        let age = self.health.since_complete()?;
+        (age > FRESH_LIMIT).then_some(age.as_secs())
+    }
+
     fn incomplete(&self) -> ProblemDetails {
         let observed = self.observed.borrow();
         let missing: Vec<String> = observed.missing.iter().map(ToString::to_string).collect();
@@ -108,6 +115,8 @@ pub(crate) fn router(reader: CatalogReader) -> Router {
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(common_layers())
+        .layer(cors())
+        .layer(from_fn(allow_header))
         .layer(from_fn_with_state(metrics, count_unrouted));
     // Document paths have no layers: the stock stack costs a third of their throughput.
     document_routes()
@@ -155,7 +164,7 @@ fn assemble<S: Clone + Send + Sync + 'static>(
     })
 }
 
-/// The layers of every route except the document paths.
+/// The layers of every route of both listeners except the document paths.
 fn common_layers() -> impl tower::Layer<
     axum::routing::Route,
     Service: tower::Service<
@@ -171,20 +180,22 @@ fn common_layers() -> impl tower::Layer<
 + Send
 + Sync
 + 'static {
-    let cors = CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
-        .allow_headers(Any)
-        .expose_headers([header::ETAG])
-        .vary([]);
     ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(TraceLayer::new_for_http())
         .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(from_fn(allow_header))
-        .layer(cors)
         .layer(map_response(problem::explain_bare_errors))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
+}
+
+/// Lets scripts of any origin read what is public.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
+        .allow_headers(Any)
+        .expose_headers([header::ETAG])
+        .vary([])
 }
 
 /// Adds `Allow` to responses to OPTIONS, which the CORS layer answers instead of the route.

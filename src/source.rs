@@ -8,7 +8,7 @@ mod manifest;
 mod selector;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -70,6 +70,9 @@ pub(crate) struct Scope {
     pub(crate) registries: KnownRegistries,
 }
 
+/// A dead watch is detected within this time. Facts that are older are reported as stale.
+pub(crate) const FRESH_LIMIT: Duration = Duration::from_secs(35);
+
 /// When a source last responded and when it was last read completely, for readiness and metrics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
@@ -78,6 +81,8 @@ pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
 struct Times {
     responded: Option<Instant>,
     complete: Option<Instant>,
+    /// When each part of the source last confirmed what is known of it.
+    parts: BTreeMap<String, Instant>,
 }
 
 /// An operator's order to release the shrink brake of a running source.
@@ -85,7 +90,6 @@ struct Times {
 pub(crate) struct BrakeRelease(Arc<Notify>);
 
 impl BrakeRelease {
-    #[cfg_attr(not(test), expect(dead_code, reason = "the admin listener gives the order"))]
     pub(crate) fn order(&self) {
         self.0.notify_one();
     }
@@ -106,6 +110,31 @@ impl SourceHealth {
     /// Records that everything known is at least as recent as `instant`.
     pub(crate) fn complete_at(&self, instant: Instant) {
         self.times(|times| times.complete = times.complete.max(Some(instant)));
+    }
+
+    /// Records that what is known of one part of the source was confirmed at `instant`.
+    pub(crate) fn confirmed(&self, part: impl fmt::Display, instant: Instant) {
+        self.times(|times| {
+            times.responded = times.responded.max(Some(instant));
+            times.parts.insert(part.to_string(), instant);
+        });
+    }
+
+    /// One problem for each part of the source that was not confirmed for longer than
+    /// [`FRESH_LIMIT`].
+    pub(crate) fn stale_parts(&self) -> Vec<SourceProblem> {
+        let parts = self.times(|times| times.parts.clone());
+        let aged = parts.into_iter().map(|(part, at)| (part, at.elapsed()));
+        aged.filter(|(_, age)| *age > FRESH_LIMIT)
+            .map(|(part, age)| {
+                let message = format!(
+                    "What is published was last confirmed {} s ago. Check the connection to the \
+                     source and its access rights.",
+                    age.as_secs()
+                );
+                SourceProblem::new("StaleSource", part, message)
+            })
+            .collect()
     }
 
     pub(crate) fn since_response(&self) -> Option<Duration> {

@@ -1,6 +1,6 @@
 //! Settings of every verb that reads offers: their source, and the rules for publishing them.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use clap::{Args, builder::BoolishValueParser, error::ErrorKind};
 use kube::core::Selector;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     anchoring::{ForChain, RegistryPlace},
-    refuse,
+    refuse, seconds,
 };
 use crate::{
     offer::{Fields, Grants, OfferId, Origin, PublishedFields, is_dns_name, is_image},
@@ -83,6 +83,10 @@ pub(crate) struct OfferArgs {
         value_delimiter = ','
     )]
     registries: Vec<ForChain<RegistryPlace>>,
+    /// How often everything is listed again to check what the watch delivered, about; a Go duration
+    /// of whole seconds
+    #[arg(long, value_name = "DURATION", env = "REGISTRAR_RESYNC", default_value = "10m", value_parser = resync)]
+    resync: Duration,
     #[command(flatten)]
     access: AccessArgs,
 }
@@ -109,6 +113,8 @@ pub(crate) enum OfferSource {
         access: Access,
         /// `None` to take the URL from the tunnel's ConfigMap.
         public_url: Option<Origin>,
+        /// How often a list checks what the watch delivered.
+        resync: Duration,
     },
 }
 
@@ -151,6 +157,7 @@ impl OfferArgs {
             max_offer_bytes,
             grants,
             registries,
+            resync,
             access,
         } = self;
         let IdentityArg(identity) = identity;
@@ -160,7 +167,7 @@ impl OfferArgs {
             || default_conditions.iter().map(|&condition| condition.to_owned()).collect();
         let source = match offers {
             Some(root) => OfferSource::Files { root, public_url },
-            None => OfferSource::Cluster { access: access.resolve(), public_url },
+            None => OfferSource::Cluster { access: access.resolve(), public_url, resync },
         };
         OfferConfig {
             source,
@@ -233,6 +240,11 @@ fn listed_name(text: &str) -> Result<String, &'static str> {
 
 fn namespace(text: &str) -> Result<String, &'static str> {
     is_dns_name(text).then(|| text.to_owned()).ok_or("is not a valid namespace name")
+}
+
+fn resync(text: &str) -> Result<Duration, String> {
+    let interval = seconds(text)?;
+    (!interval.is_zero()).then_some(interval).ok_or_else(|| "must be at least 1s".to_owned())
 }
 
 fn origin(text: &str) -> Result<Origin, String> {

@@ -14,7 +14,8 @@ use crate::{
     publish,
     registration::{OnChainFacts, PublishedAgents},
     source::{
-        BrakeRelease, Observation, SourceHealth, cluster,
+        BrakeRelease, Observation, SourceHealth,
+        cluster::{self, ClusterSettings, SourceOutputs},
         files::{self, Manifests},
     },
     telemetry::Metrics,
@@ -27,6 +28,7 @@ pub(super) struct Pipeline {
     pub(super) agents: watch::Receiver<Option<Arc<PublishedAgents>>>,
     pub(super) on_chain: watch::Sender<OnChainFacts>,
     pub(super) health: SourceHealth,
+    pub(super) release: BrakeRelease,
     pub(super) metrics: Metrics,
     pub(super) clock: Clock,
 }
@@ -50,14 +52,20 @@ pub(super) async fn start_pipeline(
             let public_url = public_url.context("--public-url is required with --offers")?;
             let mut manifests = Manifests::new(&root, offers.scope, public_url);
             manifests.read(tokio::time::Instant::now())?;
-            let watched = files::watch(manifests, observed_sender, health.clone(), release);
+            let watched = files::watch(manifests, observed_sender, health.clone(), release.clone());
             let watched = watched.map(|()| "the file watch ended".to_owned());
             tasks.spawn(supervised("source", watched));
         }
-        OfferSource::Cluster { access, public_url } => {
+        OfferSource::Cluster { access, public_url, resync } => {
             cluster::connect(&access).await?;
-            let watched =
-                cluster::watch(access, offers.scope, public_url, observed_sender, health.clone());
+            let settings = ClusterSettings { access, scope: offers.scope, public_url, resync };
+            let outputs = SourceOutputs {
+                observed: observed_sender,
+                health: health.clone(),
+                metrics: metrics.clone(),
+                release: release.clone(),
+            };
+            let watched = cluster::watch(settings, outputs);
             tasks.spawn(supervised("source", watched));
         }
     }
@@ -70,5 +78,5 @@ pub(super) async fn start_pipeline(
         metrics.clone(),
     );
     tasks.spawn(supervised("publisher", published.map(|()| "the source ended".to_owned())));
-    Ok(Pipeline { catalog, observed, agents, on_chain, health, metrics, clock })
+    Ok(Pipeline { catalog, observed, agents, on_chain, health, release, metrics, clock })
 }

@@ -23,7 +23,10 @@ use super::{
 };
 use crate::{
     cli::ServeConfig,
-    http::{self, CatalogReader, admin::Admin},
+    http::{
+        self, CatalogReader,
+        admin::{Admin, AdminHosts},
+    },
     registration::OnChainFacts,
     telemetry::log_to_stderr,
 };
@@ -37,6 +40,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         anchoring,
         listen,
         admin_listen,
+        admin_hosts,
         max_age,
         shutdown_delay,
         log_format,
@@ -51,7 +55,8 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let public = bind(listen).await?;
     let admin = bind(admin_listen).await?;
     announce(&public, &admin)?;
-    let mut listeners = Listeners::start(public, admin, pipeline, max_age);
+    let mut listeners =
+        Listeners::start(public, admin, pipeline, AdminHosts::new(admin_hosts), max_age);
     let signal = tokio::select! {
         error = first_to_end(&mut tasks) => return Err(error),
         error = first_to_end(&mut listeners.tasks) => return Err(error),
@@ -86,15 +91,18 @@ impl Listeners {
         public: TcpListener,
         admin: TcpListener,
         pipeline: Pipeline,
+        hosts: AdminHosts,
         max_age: Duration,
     ) -> Self {
-        let Pipeline { catalog, observed, agents: _, on_chain, health, metrics, clock } = pipeline;
+        let Pipeline { catalog, observed, agents: _, on_chain, health, release, metrics, clock } =
+            pipeline;
         let (close, closed) = watch::channel(false);
         let stopping = Arc::new(AtomicBool::new(false));
-        let reader = CatalogReader { catalog, observed, clock, max_age, metrics };
+        let reader = CatalogReader { catalog, observed, health, clock, max_age, metrics };
         let admin_router = http::admin::router(Admin {
             reader: reader.clone(),
-            health,
+            release,
+            hosts,
             stopping: Arc::clone(&stopping),
         });
         let public = listen_on(public, http::router(reader), closed.clone());

@@ -1,6 +1,7 @@
 //! The admin listener's router: health, metrics, and every offer with its reason.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,10 +11,11 @@ use std::{
 
 use axum::{
     Router,
-    extract::{RawQuery, State},
-    http::{HeaderValue, header},
+    extract::{RawQuery, Request, State},
+    http::{HeaderValue, header, uri::Authority},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use serde::Serialize;
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -26,7 +28,7 @@ use crate::{
     catalog::ListedAgent,
     offer::print_seconds,
     registration::{AgentName, Explanation, OfferState, Reason, encode},
-    source::{self, SourceHealth},
+    source::{self, BrakeRelease},
     telemetry::ScrapeValues,
 };
 
@@ -39,19 +41,45 @@ const HEARTBEAT_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Clone, Debug)]
 pub(crate) struct Admin {
     pub(crate) reader: CatalogReader,
-    pub(crate) health: SourceHealth,
+    pub(crate) release: BrakeRelease,
+    pub(crate) hosts: AdminHosts,
     /// Set when shutdown begins.
     pub(crate) stopping: Arc<AtomicBool>,
+}
+
+/// The host names by which the admin listener is reached.
+///
+/// A web page can have a browser send requests to a private address under a name of its own, but
+/// not under the address itself or under `localhost`.
+#[derive(Clone, Debug)]
+pub(crate) struct AdminHosts(Arc<[String]>);
+
+impl AdminHosts {
+    /// `named` are the names besides IP addresses and `localhost`.
+    pub(crate) fn new(named: Vec<String>) -> Self {
+        Self(named.into())
+    }
+
+    /// Whether requests for an authority, a host with or without a port, are answered.
+    fn allow(&self, authority: &str) -> bool {
+        let Ok(authority) = authority.parse::<Authority>() else { return false };
+        let host = authority.host();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        bare.parse::<IpAddr>().is_ok()
+            || host.eq_ignore_ascii_case("localhost")
+            || self.0.iter().any(|named| host.eq_ignore_ascii_case(named))
+    }
 }
 
 pub(crate) fn router(admin: Admin) -> Router {
     let metrics = admin.reader.metrics.clone();
     assemble(routes(), &metrics)
         .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
+        .method_not_allowed_fallback(problem::admin_method_not_allowed)
+        .layer(from_fn_with_state(admin.hosts.clone(), check_host))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
         .layer(common_layers())
-        .layer(axum::middleware::from_fn_with_state(metrics, count_unrouted))
+        .layer(from_fn_with_state(metrics, count_unrouted))
         .with_state(admin)
 }
 
@@ -68,7 +96,20 @@ fn routes() -> Vec<Route<Admin>> {
         ("/startupz", get(startupz)),
         ("/metrics", get(scrape)),
         ("/debug/offers", get(debug_offers)),
+        (problem::RELEASE_BRAKE, post(release_brake)),
     ]
+}
+
+async fn check_host(
+    State(hosts): State<AdminHosts>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ProblemDetails> {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let mut fields = request.headers().get_all(header::HOST).iter();
+    let field = || fields.next().and_then(|host| host.to_str().ok());
+    let allowed = authority.or_else(field).is_some_and(|authority| hosts.allow(authority));
+    if allowed { Ok(next.run(request).await) } else { Err(ProblemDetails::wrong_host()) }
 }
 
 /// Fails when the publisher is stuck, so that the process is restarted.
@@ -93,6 +134,8 @@ struct ReadinessReport {
     problems: Vec<source::SourceProblem>,
     source_silence_seconds: Option<f64>,
     source_incomplete_seconds: Option<f64>,
+    /// How many lost offers the shrink brake keeps published.
+    held_offers: usize,
     public_url: Option<String>,
     next_change: Option<String>,
     document_changed_at: Option<String>,
@@ -130,10 +173,11 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     response
 }
 
-/// Problems that do not belong to one offer: those of the source, and documents that are too large
+/// Problems that do not belong to one offer: those of the source, its stale parts, and documents that are too large
 /// for some readers.
 fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     let mut problems = admin.reader.observed.borrow().problems.clone();
+    problems.extend(admin.reader.health.stale_parts());
     let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());
     problems.extend(large.into_iter().flatten().map(|(agent, bytes)| {
         let message = format!(
@@ -154,11 +198,17 @@ fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
         ready,
         missing: observed.missing,
         problems: problems(admin),
-        source_silence_seconds: admin.health.since_response().map(|silence| silence.as_secs_f64()),
+        source_silence_seconds: admin
+            .reader
+            .health
+            .since_response()
+            .map(|silence| silence.as_secs_f64()),
         source_incomplete_seconds: admin
+            .reader
             .health
             .since_complete()
             .map(|silence| silence.as_secs_f64()),
+        held_offers: observed.held_offers,
         public_url: observed.world.map(|world| world.public_url.to_string()),
         next_change: catalog.as_ref().and_then(|catalog| catalog.valid_until).map(print_seconds),
         document_changed_at: catalog.as_ref().map(|catalog| print_seconds(catalog.changed_at)),
@@ -213,8 +263,9 @@ async fn scrape(State(admin): State<Admin>) -> Response {
             explanation.reason
         }),
         problems: problems.into_iter().collect(),
-        since_response: admin.health.since_response(),
-        since_complete: admin.health.since_complete(),
+        since_response: admin.reader.health.since_response(),
+        since_complete: admin.reader.health.since_complete(),
+        brake_engaged: admin.reader.observed.borrow().held_offers > 0,
         document_age: catalog.as_ref().map(|catalog| seconds(now - catalog.changed_at)),
         next_change: catalog
             .as_ref()
@@ -236,6 +287,20 @@ async fn debug_offers(State(admin): State<Admin>) -> Result<Response, ProblemDet
     let current = admin.reader.current().await?;
     let offers = &current.catalog.explanations;
     Ok(json(&DebugReport { offers, problems: problems(&admin) }))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BrakeReport {
+    /// How many lost offers were still published and will not be any more.
+    released_offers: usize,
+}
+
+/// Releases the shrink brake. Harmless if it is not engaged.
+async fn release_brake(State(admin): State<Admin>) -> Response {
+    let released_offers = admin.reader.observed.borrow().held_offers;
+    admin.release.order();
+    json(&BrakeReport { released_offers })
 }
 
 fn json<T: Serialize>(value: &T) -> Response {

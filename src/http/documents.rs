@@ -3,7 +3,7 @@
 use axum::{
     extract::{FromRequestParts, Path, State},
     handler::Handler,
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
@@ -19,6 +19,9 @@ use crate::{
 };
 
 pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-registration.json";
+
+/// How many seconds ago the facts in a document were last confirmed. Absent while they are fresh.
+const SOURCE_AGE: HeaderName = HeaderName::from_static("registrar-source-age");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -45,7 +48,8 @@ pub(super) async fn well_known(
     let response = match reader.current().await {
         Ok(current) => {
             let page = current.catalog.document_at(host(&uri, &headers).as_ref());
-            conditional::page(page, &headers, JSON, current.cache_control(reader.max_age))
+            let cache = current.cache_control(reader.max_age);
+            with_age(&reader, conditional::page(page, &headers, JSON, cache))
         }
         Err(problem) => problem.into_response(),
     };
@@ -62,7 +66,8 @@ pub(super) async fn offer_document(
         Ok(current) => {
             let page = id.as_ref().and_then(|id| current.catalog.offers.get(id));
             let answer = |page: &Page| {
-                conditional::page(page, &headers, JSON, current.cache_control(reader.max_age))
+                let cache = current.cache_control(reader.max_age);
+                with_age(&reader, conditional::page(page, &headers, JSON, cache))
             };
             page.map(answer).ok_or_else(|| not_found(&current.catalog, id.as_ref()))
         }
@@ -104,6 +109,15 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
     Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
 }
 
+/// Marks a document whose facts are older than a healthy source's. Bytes and entity tag stay as they
+/// are: a document is not another one because its source is silent.
+fn with_age(reader: &CatalogReader, mut response: Response) -> Response {
+    if let Some(seconds) = reader.stale_seconds() {
+        response.headers_mut().insert(SOURCE_AGE, HeaderValue::from(seconds));
+    }
+    response
+}
+
 fn preflight() -> Response {
     let headers = [
         (header::ALLOW, METHODS),
@@ -122,6 +136,8 @@ fn finish(reader: &CatalogReader, route: &'static str, response: Response) -> Re
 fn with_cors(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("etag"));
+    let exposed =
+        if headers.contains_key(SOURCE_AGE) { "etag, registrar-source-age" } else { "etag" };
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
     response
 }

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem documents.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::{Serialize, Serializer};
@@ -10,7 +10,9 @@ use crate::registration::{Reason, encode};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The methods that every path supports.
+/// The only path that changes something.
+pub(super) const RELEASE_BRAKE: &str = "/debug/release-brake";
+/// The methods that every public path supports.
 pub(super) const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,OPTIONS");
 
 /// An RFC 9457 problem document.
@@ -35,6 +37,8 @@ pub(crate) enum Code {
     MethodNotAllowed,
     /// A query parameter is invalid.
     InvalidQuery,
+    /// The admin listener does not answer to the host of the request.
+    WrongHost,
     /// The source has not been complete yet.
     Incomplete,
     /// The catalog has expired and the next one is late.
@@ -52,10 +56,11 @@ pub(crate) enum Code {
 impl Code {
     /// All codes except the reasons of offers.
     #[cfg(test)]
-    pub(crate) const OWN: [Self; 8] = [
+    pub(crate) const OWN: [Self; 9] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InvalidQuery,
+        Self::WrongHost,
         Self::Incomplete,
         Self::Stale,
         Self::Stopping,
@@ -68,6 +73,7 @@ impl Code {
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::InvalidQuery => "InvalidQuery",
+            Self::WrongHost => "WrongHost",
             Self::Incomplete => "Incomplete",
             Self::Stale => "Stale",
             Self::Stopping => "Stopping",
@@ -159,6 +165,13 @@ impl ProblemDetails {
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
+    pub(crate) fn wrong_host() -> Self {
+        let fix = "Use an IP address or localhost, or have the operator add the name with \
+                   --admin-host.";
+        let detail = "The admin listener does not answer to this host.";
+        Self::new(StatusCode::MISDIRECTED_REQUEST, Code::WrongHost, detail, fix)
+    }
+
     /// Also used for disabled offers, whose existence is not public.
     pub(crate) fn no_such_offer() -> Self {
         let fix = "List the published offers with GET /offers.";
@@ -204,6 +217,18 @@ pub(super) async fn method_not_allowed() -> Response {
         fix,
     );
     ([(header::ALLOW, METHODS)], problem).into_response()
+}
+
+/// Admin paths have one method each and answer no preflights, so that no web page can use them.
+pub(super) async fn admin_method_not_allowed(uri: Uri) -> Response {
+    let is_action = uri.path() == RELEASE_BRAKE;
+    let (allowed, detail, fix) = match is_action {
+        true => ("POST", "This path is an action.", "Use POST."),
+        false => ("GET,HEAD", "This path is read-only.", "Use GET or HEAD."),
+    };
+    let problem =
+        ProblemDetails::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, detail, fix);
+    ([(header::ALLOW, HeaderValue::from_static(allowed))], problem).into_response()
 }
 
 /// Replaces the bodies of errors that layers produced by problem documents.

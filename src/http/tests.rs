@@ -1,5 +1,6 @@
 //! Both routers, without a socket, over catalogs that the tests publish.
 
+mod admin;
 mod caching;
 mod confidential;
 pub(crate) mod contract;

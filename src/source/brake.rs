@@ -26,7 +26,6 @@ pub(crate) enum Reading {
     /// Everything was read: a list of the cluster, or all manifests.
     Complete,
     /// Single changes were applied to what was known.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the cluster source reads single changes"))]
     Changes,
 }
 

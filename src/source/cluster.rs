@@ -3,30 +3,42 @@
 
 mod access;
 mod cache;
+mod failure;
+mod progress;
 mod target;
 mod watch_task;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 pub(crate) use self::access::{
     Access, RawObject, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
 };
 use self::{
-    cache::Cache,
-    target::{WatchTarget, WatchUpdate},
-    watch_task::WatchReport,
+    cache::{Cache, Change},
+    progress::{Cause, Request},
+    target::{TargetChange, WatchTarget},
+    watch_task::{WatchReport, WatchSettings, WatchUpdate},
 };
-use super::{Observation, Scope, SourceHealth, SourceProblem, World, identity_problems};
+use super::{
+    BrakeRelease, Observation, Scope, SourceHealth, SourceProblem, World,
+    brake::{BrakeChange, Reading, ShrinkBrake},
+    identity_problems,
+};
 use crate::{
     offer::{OfferId, Offers, Origin, ParsedOffer},
     registration::Identity,
+    telemetry::Metrics,
 };
 
 /// The namespace, ConfigMap and key in which the original system stores the URL of its tunnel.
@@ -36,6 +48,30 @@ pub(crate) const TUNNEL: (&str, &str, &str) = ("obol-frontend", "obol-stack-conf
 /// not publish once per event.
 const MAX_BATCH: usize = 4_096;
 
+/// While the shrink brake is engaged, everything is listed again this often.
+const CONFIRM_EVERY: Duration = Duration::from_secs(12);
+/// How many names of missed objects a log line has.
+const NAMES_LOGGED: usize = 5;
+
+/// Which cluster is read, and what of it.
+#[derive(Debug)]
+pub(crate) struct ClusterSettings {
+    pub(crate) access: Access,
+    pub(crate) scope: Scope,
+    /// The tunnel ConfigMap supplies the URL if `None`.
+    pub(crate) public_url: Option<Origin>,
+    pub(crate) resync: Duration,
+}
+
+/// Where a running source reports to, and what an operator orders.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceOutputs {
+    pub(crate) observed: watch::Sender<Observation>,
+    pub(crate) health: SourceHealth,
+    pub(crate) metrics: Metrics,
+    pub(crate) release: BrakeRelease,
+}
+
 /// What is known of one cluster.
 struct ClusterState {
     scope: Scope,
@@ -43,10 +79,20 @@ struct ClusterState {
     offers: BTreeMap<Option<String>, Cache<Arc<ParsedOffer>>>,
     identity: Option<Cache<Arc<Identity>>>,
     public_url: PublicUrl,
-    /// Why each interrupted watch failed, until its server responds.
-    interruptions: BTreeMap<WatchTarget, String>,
-    last_response: BTreeMap<WatchTarget, Instant>,
+    /// Why the last request of each interrupted target failed.
+    interruptions: BTreeMap<WatchTarget, Interrupted>,
+    /// When a list, an event or a bookmark last confirmed what is known of each target.
+    confirmed: BTreeMap<WatchTarget, Instant>,
+    brake: ShrinkBrake,
+    /// The targets that were listed again since a loss can be confirmed.
+    listed_again: BTreeSet<WatchTarget>,
     world: Option<World>,
+}
+
+struct Interrupted {
+    why: String,
+    /// Whether the server refuses to be watched: a list that succeeds does not end that.
+    is_watch_refused: bool,
 }
 
 enum PublicUrl {
@@ -59,32 +105,25 @@ enum PublicUrl {
 }
 
 /// Watches the cluster until a watch task ends. Returns which one and why.
-pub(crate) async fn watch(
-    access: Access,
-    scope: Scope,
-    public_url: Option<Origin>,
-    sender: watch::Sender<Observation>,
-    health: SourceHealth,
-) -> String {
-    let mut state = ClusterState::new(scope, public_url);
+pub(crate) async fn watch(settings: ClusterSettings, outputs: SourceOutputs) -> String {
+    let ClusterSettings { access, scope, public_url, resync } = settings;
+    let mut state = ClusterState::new(scope.clone(), public_url);
     let (reports, mut inbox) = mpsc::channel(256);
+    let (orders, list_orders) = watch::channel(0);
+    let settings = WatchSettings { access, scope, reports, list_orders, resync };
     let mut watches = JoinSet::new();
     for target in state.targets() {
-        watches.spawn(watch_task::watch(
-            access.clone(),
-            target,
-            state.scope.clone(),
-            reports.clone(),
-            health.clone(),
-        ));
+        watches.spawn(watch_task::watch(settings.clone(), target));
     }
+    let mut ordered_at = None;
     loop {
+        let confirm_at = state.confirm_at(ordered_at);
         tokio::select! {
             Some(report) = inbox.recv() => {
-                state.apply(report);
+                state.take(report, &outputs);
                 for _ in 0..MAX_BATCH {
                     match inbox.try_recv() {
-                        Ok(report) => state.apply(report),
+                        Ok(report) => state.take(report, &outputs),
                         Err(_) => break,
                     }
                 }
@@ -95,18 +134,17 @@ pub(crate) async fn watch(
                     Err(error) => format!("a watch failed: {error}"),
                 };
             }
-        }
-        if let Some(oldest) = state.complete_at() {
-            health.complete_at(oldest);
-        }
-        let observation = state.observe();
-        sender.send_if_modified(|last| {
-            let changed = *last != observation;
-            if changed {
-                *last = observation;
+            () = outputs.release.ordered() => {
+                if state.brake.release_now().is_some() {
+                    tracing::warn!("An operator released the shrink brake");
+                }
             }
-            changed
-        });
+            () = sleep_until(confirm_at.unwrap_or_else(Instant::now)), if confirm_at.is_some() => {
+                ordered_at = Some(Instant::now());
+                orders.send_modify(|order| *order += 1);
+            }
+        }
+        state.publish(&outputs);
     }
 }
 
@@ -125,7 +163,9 @@ impl ClusterState {
             },
             scope,
             interruptions: BTreeMap::new(),
-            last_response: BTreeMap::new(),
+            confirmed: BTreeMap::new(),
+            brake: ShrinkBrake::default(),
+            listed_again: BTreeSet::new(),
             world: None,
         }
     }
@@ -139,56 +179,127 @@ impl ClusterState {
         targets
     }
 
-    fn apply(&mut self, report: WatchReport) {
-        let WatchReport { target, at, update } = report;
-        match update {
-            WatchUpdate::Interrupted(why) => {
-                self.interruptions.insert(target, why);
-                return;
-            }
-            WatchUpdate::Responded => {}
-            WatchUpdate::Offer(event) => {
-                if let WatchTarget::Offers(namespace) = &target
-                    && let Some(cache) = self.offers.get_mut(namespace)
-                {
-                    cache.apply(event);
-                }
-            }
-            WatchUpdate::Identity(event) => {
-                if let Some(cache) = &mut self.identity {
-                    cache.apply(event);
-                }
-            }
-            WatchUpdate::Tunnel(event) => {
-                if let PublicUrl::Tunnel { cache, last } = &mut self.public_url {
-                    cache.apply(event);
-                    let current = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
-                    // A tunnel that restarts has no URL for a while, so the last one is kept.
-                    *last = current.or_else(|| last.take());
-                }
-            }
+    /// Applies a report, and counts what a watch had missed.
+    fn take(&mut self, report: WatchReport, outputs: &SourceOutputs) {
+        let target = report.target.clone();
+        let missed = self.apply(report);
+        if missed.is_empty() {
+            return;
         }
-        self.interruptions.remove(&target);
-        self.last_response.insert(target, at);
+        outputs.metrics.drifted(missed.len());
+        let first: Vec<String> = missed.iter().take(NAMES_LOGGED).map(OfferId::to_string).collect();
+        tracing::warn!(
+            watch.target = %target,
+            "The watch of {target} had missed changes of {} objects, among them {}; a full list \
+             corrected them",
+            missed.len(),
+            first.join(", ")
+        );
     }
 
-    /// The earliest of the last responses of all watches; `None` while a watch has not responded or
-    /// is interrupted.
+    /// Applies a report. Returns the objects whose changes a watch had missed.
+    fn apply(&mut self, report: WatchReport) -> Vec<OfferId> {
+        let WatchReport { target, at, update } = report;
+        let missed = match update {
+            WatchUpdate::Interrupted { why, request, cause } => {
+                let is_watch_refused = request == Request::Watch && cause == Cause::Refused;
+                self.interruptions.insert(target, Interrupted { why, is_watch_refused });
+                return Vec::new();
+            }
+            WatchUpdate::Unchanged => {
+                self.interruptions.remove(&target);
+                Vec::new()
+            }
+            WatchUpdate::Changed(change) => {
+                self.interruptions.remove(&target);
+                self.change(&target, change, false)
+            }
+            WatchUpdate::Listed { change, is_check } => {
+                if self.interruptions.get(&target).is_some_and(|last| !last.is_watch_refused) {
+                    self.interruptions.remove(&target);
+                }
+                if self.brake.confirmable_at().is_some_and(|confirmable| confirmable <= at) {
+                    self.listed_again.insert(target.clone());
+                }
+                self.change(&target, change, is_check)
+            }
+        };
+        self.confirmed.insert(target, at);
+        missed
+    }
+
+    fn change(
+        &mut self,
+        target: &WatchTarget,
+        change: TargetChange,
+        is_check: bool,
+    ) -> Vec<OfferId> {
+        match (change, target) {
+            (TargetChange::Offers(change), WatchTarget::Offers(namespace)) => {
+                let cache = self.offers.get_mut(namespace);
+                cache.map(|cache| apply_to(cache, change, is_check)).unwrap_or_default()
+            }
+            (TargetChange::Identity(change), _) => {
+                let cache = self.identity.as_mut();
+                cache.map(|cache| apply_to(cache, change, is_check)).unwrap_or_default()
+            }
+            (TargetChange::Tunnel(change), _) => {
+                let PublicUrl::Tunnel { cache, last } = &mut self.public_url else {
+                    return Vec::new();
+                };
+                let missed = apply_to(cache, change, is_check);
+                let current = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
+                // A tunnel that restarts has no URL for a while, so the last one is kept.
+                *last = current.or_else(|| last.take());
+                missed
+            }
+            (TargetChange::Offers(_), WatchTarget::Identity | WatchTarget::Tunnel) => Vec::new(),
+        }
+    }
+
+    /// When a list is to be ordered that can confirm a loss.
+    fn confirm_at(&self, ordered_at: Option<Instant>) -> Option<Instant> {
+        let confirmable = self.brake.confirmable_at()?;
+        Some(confirmable.max(ordered_at.map_or(confirmable, |at| at + CONFIRM_EVERY)))
+    }
+
+    /// The earliest time at which all targets were confirmed; `None` before the first world.
     fn complete_at(&self) -> Option<Instant> {
-        let complete = self.interruptions.is_empty() && self.world.is_some();
-        complete
-            .then(|| {
-                self.targets()
-                    .iter()
-                    .map(|target| self.last_response.get(target).copied())
-                    .min()
-                    .flatten()
-            })
-            .flatten()
+        self.world.as_ref()?;
+        self.targets().iter().map(|target| self.confirmed.get(target).copied()).min().flatten()
+    }
+
+    /// Publishes what is known, if it changed.
+    fn publish(&mut self, outputs: &SourceOutputs) {
+        for (target, at) in &self.confirmed {
+            outputs.health.confirmed(target, *at);
+        }
+        let (observation, change) = self.observe(Instant::now());
+        if let Some(oldest) = self.complete_at() {
+            outputs.health.complete_at(oldest);
+        }
+        match change {
+            BrakeChange::None => {}
+            BrakeChange::Engaged(retained) => tracing::warn!(
+                brake.retained = retained,
+                "{retained} offers disappeared at once. They stay published until a second list \
+                 confirms the loss, or until POST /debug/release-brake"
+            ),
+            BrakeChange::Released => {
+                tracing::warn!("The shrink brake was released: what the cluster holds is published")
+            }
+        }
+        outputs.observed.send_if_modified(|last| {
+            let changed = *last != observation;
+            if changed {
+                *last = observation;
+            }
+            changed
+        });
     }
 
     /// Updates the world if everything was listed, and returns what is known.
-    fn observe(&mut self) -> Observation {
+    fn observe(&mut self, now: Instant) -> (Observation, BrakeChange) {
         let (public_url, tunnel_problem) = self.public_url();
         let identity = self
             .identity
@@ -203,16 +314,31 @@ impl ClusterState {
         problems.extend(tunnel_problem);
         problems
             .extend(identity.iter().flat_map(|identity| identity_problems(&self.scope, identity)));
+        let mut change = BrakeChange::None;
         if missing.is_empty()
             && let Some(public_url) = public_url
         {
             let identity = identity.unwrap_or_default();
-            self.world = Some(World { offers: self.merged(), identity, public_url });
+            let offers;
+            (offers, change) = self.brake.observe(&self.merged(), self.reading(), now);
+            if self.reading() == Reading::Complete || self.brake.retained() == 0 {
+                self.listed_again.clear();
+            }
+            self.world = Some(World { offers, identity, public_url });
         }
+        problems.extend(self.brake.problem("ServiceOffers"));
         if self.world.is_some() {
             missing.clear();
         }
-        Observation { world: self.world.clone(), missing, problems, held_offers: 0 }
+        let held_offers = self.brake.retained();
+        (Observation { world: self.world.clone(), missing, problems, held_offers }, change)
+    }
+
+    /// Whether all offers were listed since a loss can be confirmed.
+    fn reading(&self) -> Reading {
+        let all = self.offers.keys().cloned().map(WatchTarget::Offers);
+        let is_complete = all.into_iter().all(|target| self.listed_again.contains(&target));
+        if is_complete { Reading::Complete } else { Reading::Changes }
     }
 
     /// The public URL, if known, and what is wrong with a tunnel ConfigMap that was listed.
@@ -225,8 +351,8 @@ impl ClusterState {
     }
 
     fn interruption_problems(&self) -> Vec<SourceProblem> {
-        let problem = |(target, why): (&WatchTarget, &String)| {
-            let message = format!("{why}. What was last read stays published.");
+        let problem = |(target, last): (&WatchTarget, &Interrupted)| {
+            let message = format!("{}. What was last read stays published.", last.why);
             SourceProblem::new("WatchInterrupted", target, message)
         };
         self.interruptions.iter().map(problem).collect()
@@ -247,7 +373,7 @@ impl ClusterState {
             },
         };
         let problem = |target: WatchTarget| {
-            let why = self.interruptions.get(&target).cloned();
+            let why = self.interruptions.get(&target).map(|last| last.why.clone());
             let why = why.unwrap_or_else(|| "not listed yet".to_owned());
             SourceProblem::new("NotListed", &target, why)
         };
@@ -266,6 +392,17 @@ impl ClusterState {
             (None, _) => Arc::default(),
         }
     }
+}
+
+/// Applies a change. Returns the objects in which a list that checks the watch differs.
+fn apply_to<T: Clone + PartialEq>(
+    cache: &mut Cache<T>,
+    change: Change<T>,
+    is_check: bool,
+) -> Vec<OfferId> {
+    let missed = if is_check { cache.differences(&change) } else { Vec::new() };
+    cache.apply(change);
+    missed
 }
 
 fn tunnel_text(cache: &Cache<Option<String>>) -> Option<&str> {

@@ -23,6 +23,8 @@ struct Inner {
     problems: Family<CodeLabel, Gauge>,
     silence: Seconds,
     incomplete: Seconds,
+    brake_engaged: Gauge,
+    drift: Counter,
     document_age: Seconds,
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
@@ -104,6 +106,8 @@ pub(crate) struct ScrapeValues {
     pub(crate) since_response: Option<Duration>,
     /// Time since the source was last complete; `None` before it first was.
     pub(crate) since_complete: Option<Duration>,
+    /// Whether the shrink brake keeps lost offers published.
+    pub(crate) brake_engaged: bool,
     /// Seconds since the default document changed; `None` before the first document.
     pub(crate) document_age: Option<f64>,
     /// Seconds until the clock alone changes a document, negative when overdue; `None` if it never
@@ -145,6 +149,16 @@ impl Metrics {
                 "source_incomplete_seconds",
                 "Seconds since the source was last complete; NaN before it first was",
             ),
+            brake_engaged: register(
+                to,
+                "source_brake_engaged",
+                "1 while the shrink brake keeps lost offers published, else 0",
+            ),
+            drift: register(
+                to,
+                "source_drift",
+                "Objects whose changes a watch had missed, corrected by a full list",
+            ),
             document_age: register(
                 to,
                 "document_age_seconds",
@@ -181,6 +195,11 @@ impl Metrics {
         metrics.endpoints.get_or_create(&chain).set(clamped(stats.endpoints));
     }
 
+    /// Counts objects whose changes a watch had missed.
+    pub(crate) fn drifted(&self, objects: usize) {
+        self.0.drift.inc_by(objects.try_into().unwrap_or(u64::MAX));
+    }
+
     /// Records that the publisher has completed an iteration.
     pub(crate) fn heartbeat(&self) {
         *self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -209,6 +228,7 @@ impl Metrics {
         };
         inner.silence.set(seconds(values.since_response));
         inner.incomplete.set(seconds(values.since_complete));
+        inner.brake_engaged.set(values.brake_engaged.into());
         inner.document_age.set(values.document_age.unwrap_or(f64::NAN));
         inner.next_change.set(values.next_change.unwrap_or(f64::NAN));
         let mut text = String::new();

@@ -7,10 +7,13 @@
 mod deploy;
 mod drains;
 mod faults;
+mod history;
 mod lifecycle;
 mod load;
 mod newer_offers;
+mod restore;
 mod scope;
+mod watching;
 
 use std::{
     path::{Path, PathBuf},
@@ -39,6 +42,8 @@ use crate::{
 pub struct Cluster {
     dir: PathBuf,
     users: &'static str,
+    /// Flags of the API server besides those that it always has.
+    flags: &'static [&'static str],
     /// `None` for the cluster of `REGISTRAR_TEST_KUBECONFIG`.
     server: Option<Running>,
 }
@@ -59,7 +64,7 @@ pub async fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let start = || match std::env::var_os("REGISTRAR_TEST_KUBECONFIG") {
-        Some(kubeconfig) => Cluster { dir: kubeconfig.into(), users: "", server: None },
+        Some(kubeconfig) => Cluster { dir: kubeconfig.into(), users: "", flags: &[], server: None },
         None => Cluster::start(""),
     };
     let cluster = tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.unwrap();
@@ -70,10 +75,15 @@ pub async fn shared() -> &'static Cluster {
 impl Cluster {
     /// Starts an instance of its own, without CRDs, with these users besides `admin`.
     pub fn start(users: &'static str) -> Self {
+        Self::start_with(users, &[])
+    }
+
+    /// The same, with these flags of the API server.
+    pub fn start_with(users: &'static str, flags: &'static [&'static str]) -> Self {
         let number = NAMES.fetch_add(1, Ordering::Relaxed);
         let dir =
             std::env::temp_dir().join(format!("registrar-kube-{}-{number}", std::process::id()));
-        let mut cluster = Self { dir, users, server: None };
+        let mut cluster = Self { dir, users, flags, server: None };
         cluster.run();
         cluster
     }
@@ -83,7 +93,8 @@ impl Cluster {
         let mut child = Command::new(binary())
             .arg("-dir")
             .arg(&self.dir)
-            .args(["-users", self.users, "-temporary"])
+            .args(["-users", self.users, "-temporary", "--"])
+            .args(self.flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -102,6 +113,19 @@ impl Cluster {
         let Running { _leash, mut child, stdin: _stdin } = self.server.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Copies what etcd holds, while the server is down.
+    pub fn snapshot(&self) -> PathBuf {
+        let copy = self.dir.join("snapshot");
+        copy_folder(&self.dir.join("etcd"), &copy);
+        copy
+    }
+
+    /// Puts a copy back, while the server is down.
+    pub fn restore(&self, snapshot: &Path) {
+        std::fs::remove_dir_all(self.dir.join("etcd")).unwrap();
+        copy_folder(snapshot, &self.dir.join("etcd"));
     }
 
     /// Stops the process in its tracks; its connections stay open and silent.
@@ -250,6 +274,10 @@ pub async fn client(kubeconfig: &Path) -> Client {
     let config =
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
 fn resource(group: &str, version: &str, kind: &str) -> ApiResource {

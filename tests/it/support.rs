@@ -1,6 +1,7 @@
 //! What the tests run against: the binary, an EVM node, and a faulty proxy between them.
 
 pub mod anchor_key;
+pub mod api_server;
 pub mod chain;
 pub mod leash;
 pub mod process;

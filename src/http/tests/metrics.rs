@@ -95,6 +95,21 @@ fn troubled() -> Site {
     site
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_shrink_brake_and_what_a_watch_missed_are_measured() {
+    let site = troubled();
+    let text = scrape(&site).await;
+    assert_eq!(value(&text, "registrar_source_brake_engaged"), Some("0"));
+    assert_eq!(value(&text, "registrar_source_drift_total"), Some("0"));
+    site.observed.send_modify(|observed| observed.held_offers = 12);
+    site.admin.reader.metrics.drifted(3);
+    let text = scrape(&site).await;
+    assert_eq!(value(&text, "registrar_source_brake_engaged"), Some("1"));
+    assert_eq!(value(&text, "registrar_source_drift_total"), Some("3"));
+    let report = site.get_admin("/readyz?verbose").await.json();
+    assert_eq!(report["heldOffers"], 12);
+}
+
 /// A chain on which one agent is anchored.
 fn anchored() -> ChainStats {
     let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
@@ -189,9 +204,9 @@ async fn ages_are_read_at_the_scrape_and_unknown_ones_are_nan() {
     let site = Site::empty(NOON);
     assert_eq!(ages(&scrape(&site).await), ["NaN"; 4]);
     site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
-    site.admin.health.complete_at(tokio::time::Instant::now());
+    site.admin.reader.health.complete_at(tokio::time::Instant::now());
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
-    site.admin.health.responded();
+    site.admin.reader.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(2)).await;
     assert_eq!(ages(&scrape(&site).await), ["2.0", "62.0", "62.0", "538.0"]);
     tokio::time::advance(std::time::Duration::from_secs(600)).await;
@@ -238,7 +253,8 @@ async fn every_answer_is_counted_once_under_its_route() {
         *expected.entry((route, status)).or_default() += 1;
     }
     for path in admin::paths() {
-        site.get_admin(path).await;
+        let method = if path == "/debug/release-brake" { "POST" } else { "GET" };
+        ask(site.admin(), request(method, path, &[("host", "localhost")])).await;
         *expected.entry((path, 200)).or_default() += 1;
     }
     let text = scrape(&site).await;
@@ -256,7 +272,7 @@ async fn every_answer_is_counted_once_under_its_route() {
 #[tokio::test(start_paused = true)]
 async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
     let site = troubled();
-    site.admin.health.responded();
+    site.admin.reader.health.responded();
     tokio::time::advance(std::time::Duration::from_secs(3)).await;
     let answer = site.get_admin("/readyz?verbose").await.json();
     let expected = serde_json::json!({
@@ -268,6 +284,7 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
         ],
         "sourceSilenceSeconds": 3.0,
         "sourceIncompleteSeconds": null,
+        "heldOffers": 0,
         "publicUrl": "https://seller.example",
         "nextChange": "2026-05-24T12:10:00Z",
         "documentChangedAt": NOON,

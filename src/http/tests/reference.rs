@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use axum::{
     body::to_bytes,
-    http::StatusCode,
+    http::{StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
 
 use crate::{
-    http::problem::{Code, ProblemDetails, explain_bare_errors, method_not_allowed, not_found},
+    http::problem::{
+        Code, ProblemDetails, RELEASE_BRAKE, admin_method_not_allowed, explain_bare_errors,
+        method_not_allowed, not_found,
+    },
     tests::docs::{check, code, plain, table},
 };
 
@@ -29,8 +32,11 @@ async fn generated_problem_codes_are_what_handlers_answer() {
         not_found().await.into_response(),
         ProblemDetails::no_such_offer().into_response(),
         method_not_allowed().await,
+        admin_method_not_allowed(Uri::from_static("/metrics")).await,
+        admin_method_not_allowed(Uri::from_static(RELEASE_BRAKE)).await,
         // The detail depends on the request.
         ProblemDetails::invalid_query("…").into_response(),
+        ProblemDetails::wrong_host().into_response(),
         ProblemDetails::incomplete(&[]).into_response(),
         ProblemDetails::stale().into_response(),
         ProblemDetails::stopping().into_response(),

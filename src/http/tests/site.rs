@@ -10,12 +10,15 @@ use crate::{
     anchor::AnchorReason,
     catalog::{Catalog, Shared},
     clock::Clock,
-    http::{self, CatalogReader, admin::Admin},
+    http::{
+        self, CatalogReader,
+        admin::{Admin, AdminHosts},
+    },
     registration::{
         AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules,
         chains::KnownRegistries, project,
     },
-    source::{Observation, SourceHealth, SourceProblem, World},
+    source::{BrakeRelease, Observation, SourceHealth, SourceProblem, World},
     telemetry::Metrics,
     testing::{Resource, at, offers, public_url, rules},
 };
@@ -62,12 +65,14 @@ impl Site {
         let reader = CatalogReader {
             catalog: catalog_reader,
             observed: observed_reader,
+            health: SourceHealth::default(),
             clock: Clock::starting_at(at(now)),
             max_age: Duration::from_secs(5),
             metrics: Metrics::new(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
-        let admin = Admin { reader, health: SourceHealth::default(), stopping };
+        let (release, hosts) = (BrakeRelease::default(), AdminHosts::new(Vec::new()));
+        let admin = Admin { reader, release, hosts, stopping };
         Self {
             catalog,
             observed,
@@ -136,7 +141,7 @@ impl Site {
 
     /// A GET on the admin listener.
     pub(crate) async fn get_admin(&self, path: &str) -> Answer {
-        ask(self.admin(), request("GET", path, &[])).await
+        ask(self.admin(), request("GET", path, &[("host", "127.0.0.1:9004")])).await
     }
 
     /// The document at the well-known path of a host, by its name.

@@ -126,6 +126,17 @@ fn a_sudden_loss_is_held_until_a_second_complete_reading_confirms_it() {
             vec![20, 10, 10, 10],
         ),
         (
+            "nor does what went before it",
+            vec![
+                (0, 0..60, Complete),
+                (1, 0..35, Changes),
+                (1, 0..20, Changes),
+                (12, 0..20, Complete),
+                (1, 0..14, Changes),
+            ],
+            vec![60, 35, 35, 20, 14],
+        ),
+        (
             "a confirmed loss does not count again",
             vec![
                 (0, 0..40, Complete),

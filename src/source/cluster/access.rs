@@ -3,17 +3,14 @@
 use std::{borrow::Cow, path::PathBuf, time::Duration};
 
 use futures::TryFutureExt;
-use http::Response;
 use kube::{
     Api, Client, Config, Resource,
     api::ListParams,
-    client::{ClientBuilder, DynBody},
     config::{KubeConfigOptions, Kubeconfig},
     core::{DynamicResourceScope, ObjectMeta, Selector},
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use tower::util::MapResponseLayer;
 
 use super::{TUNNEL, id_of, tunnel_of};
 use crate::{
@@ -25,8 +22,7 @@ use crate::{
 
 /// A server that does not accept a connection in this time counts as unreachable.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-/// A server that sends nothing for this long counts as unreachable. Watches end after 25 s, so a
-/// live one is never silent for longer, and a dead one is noticed within 35 s.
+/// A server that sends nothing for this long counts as unreachable.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Debug, Default)]
@@ -136,31 +132,18 @@ impl Resource for RawObject {
     }
 }
 
-pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
-    connect_with(access, || {}).await
-}
-
-/// Opens a client that calls `on_success` whenever the server answers a request with success.
+/// Opens a client with the credentials that are on disk now.
 ///
 /// The client has our deadlines, and not the library's retries, which may sleep for minutes inside
 /// one call.
-pub(super) async fn connect_with(
-    access: &Access,
-    on_success: impl Fn() + Clone + Send + 'static,
-) -> Result<Client, AccessError> {
+pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
     let mut config = load(access).await?;
     config.connect_timeout = Some(CONNECT_LIMIT);
     config.read_timeout = Some(SILENCE_LIMIT);
     config.write_timeout = Some(SILENCE_LIMIT);
     config.reset_reader_on_write = true;
     config.default_retry = false;
-    let answers = MapResponseLayer::new(move |response: Response<Box<DynBody>>| {
-        if response.status().is_success() {
-            on_success();
-        }
-        response
-    });
-    Ok(ClientBuilder::try_from(config).map_err(AccessError::Client)?.with_layer(&answers).build())
+    Client::try_from(config).map_err(AccessError::Client)
 }
 
 async fn load(access: &Access) -> Result<Config, AccessError> {
@@ -256,12 +239,20 @@ pub(crate) async fn read_identity(
     Ok(list.items.first().map(parse).unwrap_or_default())
 }
 
-/// Reads the public URL from the tunnel ConfigMap; `None` if it cannot be read or has no valid URL.
-pub(crate) async fn read_tunnel(client: &Client) -> Option<Origin> {
+/// Reads the public URL from the tunnel ConfigMap; `None` if there is no ConfigMap or no valid URL in
+/// it. A ConfigMap that cannot be read is an error: a URL that exists must not be treated as absent.
+pub(crate) async fn read_tunnel(client: &Client) -> Result<Option<Origin>, AccessError> {
     let (namespace, name, _) = TUNNEL;
-    let object =
-        api(client.clone(), Kind::ConfigMap, Some(namespace)).get_opt(name).await.ok()??;
-    Origin::parse(&tunnel_of(object.value())?).ok()
+    let read = api(client.clone(), Kind::ConfigMap, Some(namespace)).get_opt(name).await;
+    let object = read.map_err(|error| AccessError::Request {
+        about: format!("ConfigMap {namespace}/{name}"),
+        why: format!(
+            "{}. With --public-url the ConfigMap is not needed",
+            describe_error(&error, "ConfigMap")
+        ),
+    })?;
+    let url = object.and_then(|object| tunnel_of(object.value()));
+    Ok(url.and_then(|url| Origin::parse(&url).ok()))
 }
 
 /// Describes a failed request and, where possible, what to do about it.

@@ -1,45 +1,49 @@
-//! The objects of one watch. A relist replaces them at its end, all at once.
+//! The objects of one watch. A list replaces them all at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use kube::runtime::watcher::Event;
-
 use crate::offer::OfferId;
 
-pub(super) struct Cache<T> {
-    /// The last complete list with the changes since; `None` before the first one.
-    whole: Option<Arc<BTreeMap<OfferId, T>>>,
-    /// The objects so far of a list in progress.
-    listing: BTreeMap<OfferId, T>,
+/// The last complete list with the changes since; `None` before the first one.
+pub(super) struct Cache<T>(Option<Arc<BTreeMap<OfferId, T>>>);
+
+/// A change of what a watch sees.
+pub(super) enum Change<T> {
+    Listed(BTreeMap<OfferId, T>),
+    Applied(OfferId, T),
+    Removed(OfferId),
 }
 
 impl<T> Default for Cache<T> {
     fn default() -> Self {
-        Self { whole: None, listing: BTreeMap::new() }
+        Self(None)
     }
 }
 
-impl<T: Clone> Cache<T> {
+impl<T: Clone + PartialEq> Cache<T> {
     /// The objects, once they have been listed completely.
     pub(super) fn whole(&self) -> Option<&Arc<BTreeMap<OfferId, T>>> {
-        self.whole.as_ref()
+        self.0.as_ref()
     }
 
-    pub(super) fn apply(&mut self, event: Event<(OfferId, T)>) {
-        match event {
-            Event::Init => self.listing.clear(),
-            Event::InitApply((id, object)) => drop(self.listing.insert(id, object)),
-            Event::InitDone => self.whole = Some(Arc::new(std::mem::take(&mut self.listing))),
-            Event::Apply((id, object)) => {
-                if let Some(whole) = &mut self.whole {
-                    Arc::make_mut(whole).insert(id, object);
-                }
+    pub(super) fn apply(&mut self, change: Change<T>) {
+        match (change, &mut self.0) {
+            (Change::Listed(objects), whole) => *whole = Some(Arc::new(objects)),
+            (Change::Applied(id, object), Some(whole)) => {
+                Arc::make_mut(whole).insert(id, object);
             }
-            Event::Delete((id, _)) => {
-                if let Some(whole) = &mut self.whole {
-                    Arc::make_mut(whole).remove(&id);
-                }
+            (Change::Removed(id), Some(whole)) => {
+                Arc::make_mut(whole).remove(&id);
             }
+            (Change::Applied(..) | Change::Removed(_), None) => {}
         }
+    }
+
+    /// The objects in which a list of the same resourceVersion differs: those that a watch missed.
+    pub(super) fn differences(&self, change: &Change<T>) -> Vec<OfferId> {
+        let (Change::Listed(objects), Some(whole)) = (change, &self.0) else { return Vec::new() };
+        let changed = objects.iter().filter(|(id, object)| whole.get(id) != Some(object));
+        let gone = whole.keys().filter(|id| !objects.contains_key(*id));
+        changed.map(|(id, _)| id).chain(gone).cloned().collect()
     }
 }

@@ -1,15 +1,13 @@
 //! What is watched in a cluster, and how its objects are parsed.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use kube::{
-    core::Selector,
-    runtime::watcher::{self, Event},
-};
+use kube::core::Selector;
 
 use super::{
     TUNNEL,
     access::{Kind, RawObject},
+    cache::Change,
     id_of, tunnel_of,
 };
 use crate::{
@@ -17,10 +15,6 @@ use crate::{
     registration::Identity,
     source::Scope,
 };
-
-/// A watch ends after this many seconds and is opened again. The library gives up on a silent one
-/// 5 s later.
-const WATCH_SECONDS: u32 = 25;
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum WatchTarget {
@@ -31,15 +25,28 @@ pub(super) enum WatchTarget {
     Tunnel,
 }
 
-/// An event of a watch. Objects are already parsed, so that raw ones are not kept in memory.
-pub(super) enum WatchUpdate {
-    Offer(Event<(OfferId, Arc<ParsedOffer>)>),
-    Identity(Event<(OfferId, Arc<Identity>)>),
-    Tunnel(Event<(OfferId, Option<String>)>),
-    /// The server answered, and nothing changed.
-    Responded,
-    /// The watch failed for this reason and will be retried.
-    Interrupted(String),
+/// A change of one target. Objects are already parsed, so that raw ones are not kept in memory.
+pub(super) enum TargetChange {
+    Offers(Change<Arc<ParsedOffer>>),
+    Identity(Change<Arc<Identity>>),
+    Tunnel(Change<Option<String>>),
+}
+
+/// The objects so far of a list in progress.
+pub(super) enum Listing {
+    Offers(BTreeMap<OfferId, Arc<ParsedOffer>>),
+    Identity(BTreeMap<OfferId, Arc<Identity>>),
+    Tunnel(BTreeMap<OfferId, Option<String>>),
+}
+
+/// Which objects of a kind a target consists of. Single objects are selected by name, so that access
+/// to that one name is enough.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    /// All namespaces if `None`.
+    pub(super) namespace: Option<String>,
+    pub(super) labels: Option<String>,
+    pub(super) fields: Option<String>,
 }
 
 impl fmt::Display for WatchTarget {
@@ -62,53 +69,89 @@ impl WatchTarget {
         }
     }
 
-    /// The namespace to watch (all if `None`) and the filter there. Single objects are selected by
-    /// name, so that access to that one name is enough.
-    pub(super) fn filter(&self, scope: &Scope) -> (Option<String>, watcher::Config) {
-        let config = watcher::Config::default().timeout(WATCH_SECONDS);
-        let single = |namespace: &str, name: &str| {
-            (Some(namespace.to_owned()), config.clone().fields(&format!("metadata.name={name}")))
+    pub(super) fn filter(&self, scope: &Scope) -> Filter {
+        let single = |namespace: &str, name: &str| Filter {
+            namespace: Some(namespace.to_owned()),
+            labels: None,
+            fields: Some(format!("metadata.name={name}")),
         };
         match self {
-            Self::Offers(namespace) => {
-                let label_selector = scope.selector.as_ref().map(Selector::to_string);
-                (namespace.clone(), watcher::Config { label_selector, ..config })
-            }
+            Self::Offers(namespace) => Filter {
+                namespace: namespace.clone(),
+                labels: scope.selector.as_ref().map(Selector::to_string),
+                fields: None,
+            },
             Self::Identity => match &scope.identity {
                 Some(id) => single(&id.namespace, &id.name),
-                None => (None, config),
+                None => Filter::default(),
             },
             Self::Tunnel => single(TUNNEL.0, TUNNEL.1),
         }
     }
 
-    pub(super) fn parse(&self, event: Event<RawObject>, scope: &Scope) -> WatchUpdate {
+    pub(super) fn listing(&self) -> Listing {
         match self {
-            Self::Offers(_) => WatchUpdate::Offer(map(event, |id, object| {
-                Arc::new(ParsedOffer::parse(id, object.value()))
-            })),
-            Self::Identity => WatchUpdate::Identity(map(event, |_, object| {
-                Arc::new(Identity::parse(object.value(), &scope.registries))
-            })),
-            Self::Tunnel => WatchUpdate::Tunnel(map(event, |_, object| tunnel_of(object.value()))),
+            Self::Offers(_) => Listing::Offers(BTreeMap::new()),
+            Self::Identity => Listing::Identity(BTreeMap::new()),
+            Self::Tunnel => Listing::Tunnel(BTreeMap::new()),
+        }
+    }
+
+    /// An object was created or changed.
+    pub(super) fn applied(&self, object: &RawObject, scope: &Scope) -> TargetChange {
+        let id = id_of(object);
+        match self {
+            Self::Offers(_) => {
+                let parsed = parse_offer(&id, object);
+                TargetChange::Offers(Change::Applied(id, parsed))
+            }
+            Self::Identity => {
+                TargetChange::Identity(Change::Applied(id, parse_identity(object, scope)))
+            }
+            Self::Tunnel => TargetChange::Tunnel(Change::Applied(id, tunnel_of(object.value()))),
+        }
+    }
+
+    pub(super) fn removed(&self, object: &RawObject) -> TargetChange {
+        let id = id_of(object);
+        match self {
+            Self::Offers(_) => TargetChange::Offers(Change::Removed(id)),
+            Self::Identity => TargetChange::Identity(Change::Removed(id)),
+            Self::Tunnel => TargetChange::Tunnel(Change::Removed(id)),
         }
     }
 }
 
-fn map<T>(
-    event: Event<RawObject>,
-    parse: impl Fn(&OfferId, &RawObject) -> T,
-) -> Event<(OfferId, T)> {
-    let parse = |object: &RawObject| {
+impl Listing {
+    pub(super) fn add(&mut self, object: &RawObject, scope: &Scope) {
         let id = id_of(object);
-        let value = parse(&id, object);
-        (id, value)
-    };
-    match event {
-        Event::Apply(object) => Event::Apply(parse(&object)),
-        Event::Delete(object) => Event::Delete(parse(&object)),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(parse(&object)),
-        Event::InitDone => Event::InitDone,
+        match self {
+            Self::Offers(offers) => {
+                let parsed = parse_offer(&id, object);
+                offers.insert(id, parsed);
+            }
+            Self::Identity(identities) => {
+                identities.insert(id, parse_identity(object, scope));
+            }
+            Self::Tunnel(urls) => {
+                urls.insert(id, tunnel_of(object.value()));
+            }
+        }
     }
+
+    pub(super) fn complete(self) -> TargetChange {
+        match self {
+            Self::Offers(offers) => TargetChange::Offers(Change::Listed(offers)),
+            Self::Identity(identities) => TargetChange::Identity(Change::Listed(identities)),
+            Self::Tunnel(urls) => TargetChange::Tunnel(Change::Listed(urls)),
+        }
+    }
+}
+
+fn parse_offer(id: &OfferId, object: &RawObject) -> Arc<ParsedOffer> {
+    Arc::new(ParsedOffer::parse(id, object.value()))
+}
+
+fn parse_identity(object: &RawObject, scope: &Scope) -> Arc<Identity> {
+    Arc::new(Identity::parse(object.value(), &scope.registries))
 }

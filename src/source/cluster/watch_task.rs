@@ -1,32 +1,39 @@
-//! Keeps one watch alive: kube's watcher with our deadlines, backoff and relist rule around it.
+//! Keeps one target up to date: lists, watches, and lists again when the rules of `progress` say so.
+//!
+//! kube's own watcher is not used: it reports neither bookmarks nor the end of a watch, so a watch
+//! that delivers nothing cannot be told from one that works.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::{pin::pin, time::Duration};
+
+use futures::TryStreamExt;
+use kube::{
+    Api, Client, Resource,
+    api::{ListParams, VersionMatch, WatchEvent, WatchParams},
 };
-
-use backon::{BackoffBuilder, ExponentialBuilder};
-use futures::StreamExt;
-use kube::{Client, Error, runtime::watcher};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
 
 use super::{
-    access::{Access, AccessError, api, connect_with, describe_error},
-    target::{WatchTarget, WatchUpdate},
+    access::{Access, RawObject, api, connect},
+    failure::WatchFailure,
+    progress::{Cause, Request, SILENCE_LIMIT, WatchProgress},
+    target::{TargetChange, WatchTarget},
 };
-use crate::{
-    error_chain::with_causes,
-    source::{Scope, SourceHealth},
-};
+use crate::{error_chain::with_causes, source::Scope};
 
-/// After this many refusals in a row without an event, the resourceVersion is dropped and
-/// everything is listed again: a proxy may answer 410 as an HTTP status, which the library would
-/// retry with the same version forever.
-const REFUSALS_BEFORE_RELIST: usize = 3;
+/// A watch ends after this many seconds and is opened again. An API server sends a bookmark shortly
+/// before.
+const WATCH_SECONDS: u32 = 25;
+/// A watch that lasts for this long did not end early.
+const WHOLE_WATCH: Duration = Duration::from_secs(20);
+/// A page of a list that takes longer is given up. The client's own limit is for silence only.
+const PAGE_LIMIT: Duration = Duration::from_secs(60);
+const PAGE_SIZE: u32 = 500;
+/// A server that answers with a lower resourceVersion than before for this long was restored from an
+/// older snapshot. Until then it may be a replica that lags.
+const RESTORED_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) struct WatchReport {
     pub(super) target: WatchTarget,
@@ -34,93 +41,261 @@ pub(super) struct WatchReport {
     pub(super) update: WatchUpdate,
 }
 
+pub(super) enum WatchUpdate {
+    /// The watch delivered a change.
+    Changed(TargetChange),
+    /// The watch delivered a bookmark: nothing changed.
+    Unchanged,
+    /// A complete list.
+    Listed {
+        change: TargetChange,
+        /// Whether the list shows what the watch should have delivered, so that every difference
+        /// was missed by it.
+        is_check: bool,
+    },
+    /// A request failed for this reason and will be repeated.
+    Interrupted { why: String, request: Request, cause: Cause },
+}
+
+/// What every watch task needs.
+#[derive(Clone)]
+pub(super) struct WatchSettings {
+    pub(super) access: Access,
+    pub(super) scope: Scope,
+    pub(super) reports: mpsc::Sender<WatchReport>,
+    /// Changes when everything is to be listed.
+    pub(super) list_orders: watch::Receiver<u64>,
+    /// How often a list checks what the watch delivered.
+    pub(super) resync: Duration,
+}
+
 /// The receiver of the reports is gone.
 struct ReceiverClosed;
 
-/// One watch and everything that outlives its single connections.
+/// Why a request came to its end before the server's answer did.
+enum Interruption {
+    Failed(WatchFailure),
+    ReceiverClosed,
+}
+
 struct WatchTask {
-    access: Access,
+    settings: WatchSettings,
     target: WatchTarget,
-    scope: Scope,
-    reports: mpsc::Sender<WatchReport>,
-    health: SourceHealth,
-    /// Whether the server answered a request with success since the last failure.
-    answered: Arc<AtomicBool>,
-    retries: Retries,
+    /// `None` after a failure: the next one reads credentials from disk again.
+    client: Option<Client>,
+    progress: WatchProgress,
+    /// The resourceVersion up to which changes are known; empty before the first list.
+    version: String,
+    /// Since when the server's lists are older than what is known.
+    older_since: Option<Instant>,
+    resync_at: Instant,
+    /// Whether the next list is to check what the watch delivered.
+    check: bool,
     /// The last error that was logged. A server that is down for an hour is logged once.
     logged: String,
 }
 
 /// Watches one target until the receiver of the reports is gone. Returns the target.
-pub(super) async fn watch(
-    access: Access,
-    target: WatchTarget,
-    scope: Scope,
-    reports: mpsc::Sender<WatchReport>,
-    health: SourceHealth,
-) -> WatchTarget {
-    let answered = Arc::default();
-    let (retries, logged) = (Retries::new(), String::new());
-    let mut task = WatchTask { access, target, scope, reports, health, answered, retries, logged };
-    while !task.reports.is_closed() {
-        let session = match task.connect().await {
-            Ok(client) => task.session(client).await,
-            Err(error) => {
-                let sent = task.report(WatchUpdate::Interrupted(with_causes(&error))).await;
-                task.retries.wait().await;
-                sent
-            }
-        };
-        if session.is_err() {
-            break;
-        }
-    }
+pub(super) async fn watch(settings: WatchSettings, target: WatchTarget) -> WatchTarget {
+    let mut task = WatchTask {
+        settings,
+        target,
+        client: None,
+        progress: WatchProgress::default(),
+        version: String::new(),
+        older_since: None,
+        resync_at: Instant::now(),
+        check: false,
+        logged: String::new(),
+    };
+    while task.step().await.is_ok() {}
     task.target
 }
 
 impl WatchTask {
-    async fn connect(&self) -> Result<Client, AccessError> {
-        let (target, reports, health) =
-            (self.target.clone(), self.reports.clone(), self.health.clone());
-        let answered = Arc::clone(&self.answered);
-        let on_success = move || {
-            health.responded();
-            answered.store(true, Ordering::Relaxed);
-            // If the channel is full, the reports in it show that the server responded.
-            let update = WatchUpdate::Responded;
-            let _ = reports.try_send(WatchReport {
-                target: target.clone(),
-                at: Instant::now(),
-                update,
-            });
+    /// One request, and what follows from it.
+    async fn step(&mut self) -> Result<(), ReceiverClosed> {
+        let (request, at) = self.progress.next(Instant::now());
+        sleep_until(at).await;
+        self.progress.began(Instant::now());
+        let done = match request {
+            Request::List => self.list().await,
+            Request::Watch => self.watch().await,
         };
-        connect_with(&self.access, on_success).await
+        match done {
+            Ok(()) => Ok(()),
+            Err(Interruption::ReceiverClosed) => Err(ReceiverClosed),
+            Err(Interruption::Failed(failure)) => self.interrupted(request, failure).await,
+        }
     }
 
-    /// Lists and watches until everything has to be listed again.
-    async fn session(&mut self, client: Client) -> Result<(), ReceiverClosed> {
-        let (namespace, config) = self.target.filter(&self.scope);
-        let api = api(client, self.target.kind(), namespace.as_deref());
-        let mut events = pin!(watcher::watcher(api, config));
-        self.retries.reset_refusals();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(event) => self.report(self.target.parse(event, &self.scope)).await?,
-                Err(error) => {
-                    self.interrupted(&error).await?;
-                    let relist = self.should_relist(&error);
-                    self.retries.wait().await;
-                    if relist {
-                        return Ok(());
-                    }
-                }
+    /// Reads everything and reports it at once.
+    async fn list(&mut self) -> Result<(), Interruption> {
+        let api = self.api().await?;
+        let is_check = std::mem::take(&mut self.check) && !self.version.is_empty();
+        let exactly = is_check.then(|| self.version.clone());
+        let (change, version) = match self.read_pages(&api, exactly).await {
+            // Not every server can list the past.
+            Err(_) if is_check => {
+                self.progress.plan_list();
+                return Ok(());
+            }
+            read => read?,
+        };
+        self.accept(&version)?;
+        self.version = version;
+        self.progress.listed(Instant::now());
+        // Replicas that started together do not list together forever.
+        self.resync_at = Instant::now() + self.settings.resync.mul_f64(0.9 + 0.2 * fastrand::f64());
+        self.logged.clear();
+        self.report(WatchUpdate::Listed { change, is_check }).await
+    }
+
+    /// All pages of the target's objects, at the resourceVersion `exactly` or as they are now.
+    async fn read_pages(
+        &self,
+        api: &Api<RawObject>,
+        exactly: Option<String>,
+    ) -> Result<(TargetChange, String), Interruption> {
+        let filter = self.target.filter(&self.settings.scope);
+        let mut params = ListParams {
+            label_selector: filter.labels,
+            field_selector: filter.fields,
+            limit: Some(PAGE_SIZE),
+            version_match: exactly.is_some().then_some(VersionMatch::Exact),
+            resource_version: exactly,
+            ..ListParams::default()
+        };
+        let mut listing = self.target.listing();
+        loop {
+            let page = timeout(PAGE_LIMIT, api.list(&params)).await.map_err(|_| {
+                let why = format!("a list took longer than {} s", PAGE_LIMIT.as_secs());
+                failed(Cause::Unreachable, why)
+            })?;
+            let page = page.map_err(|error| self.failure(&error))?;
+            page.items.iter().for_each(|object| listing.add(object, &self.settings.scope));
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                let version = page.metadata.resource_version.filter(|version| !version.is_empty());
+                let version = version.ok_or_else(|| {
+                    failed(Cause::Refused, "the API server sent a list without a resourceVersion")
+                })?;
+                return Ok((listing.complete(), version));
             }
         }
+    }
+
+    /// Refuses a list that is older than what is known, until it is clear that the server was
+    /// restored and will not catch up.
+    fn accept(&mut self, version: &str) -> Result<(), Interruption> {
+        if !is_older(version, &self.version) {
+            self.older_since = None;
+            return Ok(());
+        }
+        let known = &self.version;
+        let since = *self.older_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < RESTORED_AFTER {
+            let why = format!("the API server went back from resourceVersion {known} to {version}");
+            return Err(failed(Cause::Expired, why));
+        }
+        tracing::warn!(
+            watch.target = %self.target,
+            "The API server went back from resourceVersion {known} to {version}. It seems to have \
+             been restored from an older snapshot, which is published now"
+        );
+        self.older_since = None;
         Ok(())
     }
 
-    async fn interrupted(&mut self, error: &watcher::Error) -> Result<(), ReceiverClosed> {
-        let why = describe(error, &self.target);
+    /// Reports changes from the last resourceVersion on, until the watch ends.
+    async fn watch(&mut self) -> Result<(), Interruption> {
+        let api = self.api().await?;
+        let filter = self.target.filter(&self.settings.scope);
+        let params = WatchParams {
+            label_selector: filter.labels,
+            field_selector: filter.fields,
+            timeout: Some(WATCH_SECONDS),
+            bookmarks: true,
+            ..WatchParams::default()
+        };
+        let opened = Instant::now();
+        let silent_at = self.progress.silent_at(opened);
+        let stream = timeout_at(silent_at, api.watch(&params, &self.version)).await;
+        let stream = stream.map_err(|_| silent())?.map_err(|error| self.failure(&error))?;
+        let mut stream = pin!(stream);
+        let mut delivered = false;
+        loop {
+            let silent_at = self.progress.silent_at(opened);
+            let event = tokio::select! {
+                event = timeout_at(silent_at, stream.try_next()) => event.map_err(|_| silent())?,
+                ordered = self.settings.list_orders.changed() => {
+                    ordered.map_err(|_| Interruption::ReceiverClosed)?;
+                    self.progress.plan_list();
+                    return Ok(());
+                }
+                () = sleep_until(self.resync_at) => {
+                    self.progress.plan_list();
+                    self.check = true;
+                    // If the list fails, the watch goes on until the next time.
+                    self.resync_at = Instant::now() + self.settings.resync;
+                    return Ok(());
+                }
+            };
+            match event.map_err(|error| self.failure(&error))? {
+                Some(event) => self.take(event).await?,
+                None if delivered || opened.elapsed() >= WHOLE_WATCH => return Ok(()),
+                None => {
+                    let why = "the API server ended a watch early and sent nothing";
+                    return Err(failed(Cause::Ended, why));
+                }
+            }
+            delivered = true;
+        }
+    }
+
+    async fn take(&mut self, event: WatchEvent<RawObject>) -> Result<(), Interruption> {
+        let (version, update) = match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => (
+                version_of(&object),
+                WatchUpdate::Changed(self.target.applied(&object, &self.settings.scope)),
+            ),
+            WatchEvent::Deleted(object) => {
+                (version_of(&object), WatchUpdate::Changed(self.target.removed(&object)))
+            }
+            WatchEvent::Bookmark(bookmark) => {
+                (bookmark.metadata.resource_version, WatchUpdate::Unchanged)
+            }
+            WatchEvent::Error(status) => {
+                return Err(Interruption::Failed(WatchFailure::of_status(&status)));
+            }
+        };
+        if version.is_empty() {
+            return Err(failed(Cause::Refused, "the API server sent an event without a version"));
+        }
+        if is_older(&version, &self.version) {
+            let known = &self.version;
+            let why = format!("the API server went back from resourceVersion {known} to {version}");
+            return Err(failed(Cause::Expired, why));
+        }
+        self.version = version;
+        self.progress.delivered(Instant::now());
+        self.logged.clear();
+        self.report(update).await
+    }
+
+    async fn interrupted(
+        &mut self,
+        request: Request,
+        failure: WatchFailure,
+    ) -> Result<(), ReceiverClosed> {
+        let WatchFailure { cause, why } = failure;
+        self.client = None;
+        let now = Instant::now();
+        self.progress.failed(cause, now, fastrand::f64());
+        if self.progress.is_passing(cause, now) {
+            tracing::debug!(watch.target = %self.target, watch.error = why, "A watch broke off");
+            return Ok(());
+        }
         if self.logged != why {
             let target = &self.target;
             tracing::warn!(
@@ -130,71 +305,49 @@ impl WatchTask {
             );
             self.logged.clone_from(&why);
         }
-        self.report(WatchUpdate::Interrupted(why)).await
+        let update = WatchUpdate::Interrupted { why, request, cause };
+        self.report(update).await.map_err(|_| ReceiverClosed)
     }
 
-    /// Counts a failure. Returns whether the server has refused this watch too often in a row.
-    fn should_relist(&mut self, error: &watcher::Error) -> bool {
-        if self.answered.swap(false, Ordering::Relaxed) {
-            self.retries = Retries::new();
-        }
-        self.retries.count(error);
-        self.retries.refusals >= REFUSALS_BEFORE_RELIST
+    async fn api(&mut self) -> Result<Api<RawObject>, Interruption> {
+        let client = match &self.client {
+            Some(client) => client.clone(),
+            None => {
+                let client = connect(&self.settings.access).await;
+                client.map_err(|error| failed(Cause::Unreachable, with_causes(&error)))?
+            }
+        };
+        self.client = Some(client.clone());
+        let filter = self.target.filter(&self.settings.scope);
+        Ok(api(client, self.target.kind(), filter.namespace.as_deref()))
     }
 
-    async fn report(&self, update: WatchUpdate) -> Result<(), ReceiverClosed> {
+    fn failure(&self, error: &kube::Error) -> Interruption {
+        Interruption::Failed(WatchFailure::of(error, &self.target))
+    }
+
+    async fn report(&self, update: WatchUpdate) -> Result<(), Interruption> {
         let report = WatchReport { target: self.target.clone(), at: Instant::now(), update };
-        self.reports.send(report).await.map_err(|_| ReceiverClosed)
+        self.settings.reports.send(report).await.map_err(|_| Interruption::ReceiverClosed)
     }
 }
 
-struct Retries {
-    delays: backon::ExponentialBackoff,
-    /// Refusals by the server in a row.
-    refusals: usize,
+fn failed(cause: Cause, why: impl Into<String>) -> Interruption {
+    Interruption::Failed(WatchFailure::new(cause, why))
 }
 
-impl Retries {
-    fn new() -> Self {
-        let delays = ExponentialBuilder::new()
-            .with_min_delay(Duration::from_millis(200))
-            .with_max_delay(Duration::from_secs(1))
-            .with_jitter()
-            .without_max_times()
-            .build();
-        Self { delays, refusals: 0 }
-    }
-
-    fn reset_refusals(&mut self) {
-        self.refusals = 0;
-    }
-
-    /// Counts an error status, and an answer that no API server gives, as a refusal. A server that
-    /// cannot be reached does not refuse the resourceVersion.
-    fn count(&mut self, error: &watcher::Error) {
-        let refused = matches!(
-            error,
-            watcher::Error::WatchStartFailed(Error::Api(_) | Error::SerdeError(_))
-                | watcher::Error::WatchFailed(Error::SerdeError(_))
-                | watcher::Error::WatchError(_)
-        );
-        self.refusals += usize::from(refused);
-    }
-
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.delays.next().unwrap_or(Duration::from_secs(1))).await;
-    }
+fn silent() -> Interruption {
+    let why = format!("the watch was silent for {} s", SILENCE_LIMIT.as_secs());
+    failed(Cause::Unreachable, why)
 }
 
-fn describe(error: &watcher::Error, target: &WatchTarget) -> String {
-    let kind = format!("{:?}", target.kind());
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => describe_error(error, &kind),
-        watcher::Error::WatchError(status) => {
-            format!("the API server answered {}: {}", status.code, status.message)
-        }
-        watcher::Error::NoResourceVersion => error.to_string(),
-    }
+fn version_of(object: &RawObject) -> String {
+    object.meta().resource_version.clone().unwrap_or_default()
+}
+
+/// Whether a resourceVersion is older than a known one. They are decimal numbers of any length;
+/// others cannot be compared.
+fn is_older(version: &str, known: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    is_number(version) && is_number(known) && (version.len(), version) < (known.len(), known)
 }

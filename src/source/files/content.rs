@@ -241,7 +241,7 @@ impl ContentReader<'_> {
         let hidden = |by| (FileObject::Hidden(id.clone(), by), WhyPassedOver::Hidden(by));
         if kind == "AgentIdentity" {
             if self.scope.identity.as_ref() == Some(&id) {
-                let identity = Arc::new(Identity::parse(value));
+                let identity = Arc::new(Identity::parse(value, &self.scope.registries));
                 self.content.objects.push(FileObject::Identity(id, identity));
             } else {
                 self.pass_over(WhyPassedOver::OtherIdentity, version, kind, id.to_string());

@@ -172,7 +172,9 @@ async fn every_path_of_the_page_on_http_is_served() {
             server.get(&path).await.status().as_u16(),
             server.admin(&path).await.status().as_u16(),
         );
-        if (public.min(admin), public.max(admin)) != (200, 404) {
+        // The one path that is an action is not carried out by a GET.
+        let expected = if path == "/debug/release-brake" { (404, 405) } else { (200, 404) };
+        if (public.min(admin), public.max(admin)) != expected {
             wrong.push((listed, public, admin));
         }
     }

@@ -6,7 +6,7 @@
 
 #![allow(dead_code, reason = "the anchoring tests use it")]
 
-mod door;
+pub mod door;
 mod exchange;
 mod fault;
 mod rules;

@@ -150,6 +150,7 @@ fn what_is_passed_over_is_counted_by_kind_and_reason() {
         namespaces: ["llm".to_owned()].into(),
         selector: Some(parse_selector("tier=gold").unwrap()),
         identity: Some(OfferId::new("x402", "default")),
+        ..Scope::default()
     };
     let content = content(&yaml, &scope);
     assert_eq!(

@@ -241,6 +241,7 @@ fn finding_nothing_says_what_was_looked_at_and_passed_over() {
         namespaces: [namespace.to_owned()].into(),
         selector: selector.map(|text| parse_selector(text).unwrap()),
         identity: None,
+        ..Scope::default()
     };
     let old = manifest("llm", "old").replace("obol.org/", "obol.network/");
     let config = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n";

@@ -52,15 +52,18 @@ impl Door {
         let mut state = self.state.lock().unwrap();
         if is_down {
             state.listener = None;
-            for line in state.lines.drain(..).filter_map(|line| line.upgrade()) {
-                Line(line).cut();
-            }
+            cut(&mut state.lines);
         } else if state.listener.is_none() {
-            state.listener = Some(bound(self.address).listen(1_024).unwrap());
+            state.listener = Some(listening(self.address));
             if let Some(waker) = state.waker.take() {
                 waker.wake();
             }
         }
+    }
+
+    /// Closes all connections and goes on accepting new ones.
+    pub fn cut_all(&self) {
+        cut(&mut self.state.lock().unwrap().lines);
     }
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<(TcpStream, Line)> {
@@ -105,6 +108,30 @@ impl Connected<IncomingStream<'_, Door>> for Line {
     fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
         stream.remote_addr().clone()
     }
+}
+
+fn cut(lines: &mut Vec<Weak<std::net::TcpStream>>) {
+    for line in lines.drain(..).filter_map(|line| line.upgrade()) {
+        Line(line).cut();
+    }
+}
+
+/// Listens again on an address. A child process that another test is just starting holds a copy of
+/// the listener before until it runs its program.
+fn listening(address: SocketAddr) -> TcpListener {
+    let listen = || {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(1_024)
+    };
+    for _ in 0..5_000 {
+        match listen() {
+            Ok(listener) => return listener,
+            Err(_) => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+        }
+    }
+    listen().unwrap()
 }
 
 /// A socket on an address that others of ours may be bound to, as long as one listens at most.
