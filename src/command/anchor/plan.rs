@@ -29,7 +29,7 @@ struct ChainPlan {
     account: String,
     /// Why nothing is decided or signed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    held: Option<Held>,
+    held: Option<HeldRow>,
     /// The finalized block it was decided at.
     block: Option<u64>,
     step: String,
@@ -41,7 +41,7 @@ struct ChainPlan {
 }
 
 #[derive(Serialize)]
-struct Held {
+struct HeldRow {
     reason: &'static str,
     message: String,
 }
@@ -87,8 +87,10 @@ impl ChainPlan {
             chain: format!("eip155:{}", key.registry.chain_id),
             registry: key.registry.address.to_checksum(None),
             account: key.account.to_checksum(None),
-            held: blocked
-                .map(|blocked| Held { reason: blocked.reason.as_str(), message: blocked.message }),
+            held: blocked.map(|blocked| HeldRow {
+                reason: blocked.reason.as_str(),
+                message: blocked.message,
+            }),
             step: if block.is_some() { state.step.clone() } else { "rest".to_owned() },
             block: block.map(|block| block.number),
             transaction: match action {
