@@ -224,19 +224,24 @@ fn the_examples_show_every_state_and_stay_so_for_decades() {
 #[test]
 fn the_examples_profile_and_tombstones_render() {
     let (offers, profile) = (root().join("examples"), root().join("docs/profile.yaml"));
-    let render = |more: &[&str]| {
+    let run = |more: &[&str]| {
         let args = ["render", "--public-url", PUBLIC, "--offers", offers.to_str().unwrap()];
         let printed = registrar(&[&args, more].concat());
-        assert_eq!((printed.code, printed.stderr.as_str()), (Some(0), ""), "{more:?}");
-        serde_json::from_str::<Value>(&printed.stdout).unwrap()
+        assert_eq!(printed.code, Some(0), "{more:?}");
+        (serde_json::from_str::<Value>(&printed.stdout).unwrap(), printed.stderr)
+    };
+    let render = |more: &[&str]| {
+        let (document, stderr) = run(more);
+        assert_eq!(stderr, "", "{more:?}");
+        document
     };
     let profile = ["--profile", profile.to_str().unwrap()];
     let document = render(&profile);
     assert_eq!(text(&document, "image"), "https://northharbour.example/logo.png");
     assert_eq!(document["provenance"]["hosting"], "own hardware, Rotterdam");
-    for tombstone in
-        [render(&["--agent", "host:translate.example"]), render(&["--namespace", "nobody"])]
-    {
+    let (nobody, stderr) = run(&["--namespace", "nobody"]);
+    assert!(stderr.starts_with("registrar: NothingFound: "), "{stderr}");
+    for tombstone in [render(&["--agent", "host:translate.example"]), nobody] {
         assert_eq!(tombstone["active"], false);
         assert_eq!(tombstone["services"], serde_json::json!([]));
         assert_eq!(tombstone["registrations"].as_array().unwrap().len(), 2);
