@@ -336,8 +336,8 @@ impl ClusterState {
 
     /// Whether all offers were listed since a loss can be confirmed.
     fn reading(&self) -> Reading {
-        let all = self.offers.keys().cloned().map(WatchTarget::Offers);
-        let is_complete = all.into_iter().all(|target| self.listed_again.contains(&target));
+        let mut targets = self.offers.keys().cloned().map(WatchTarget::Offers);
+        let is_complete = targets.all(|target| self.listed_again.contains(&target));
         if is_complete { Reading::Complete } else { Reading::Changes }
     }
 

@@ -337,7 +337,9 @@ fn half_written((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem
     };
     let kept = file.content.as_ref().map_or(0, |content| content.objects.len());
     let message = format!(
-        "the file has {new} of its {kept} objects, so it may be half written. Its last content          stays published until the file has been the same for {} s. To change a file at once,          write to a temporary file and rename it.",
+        "the file has {new} of its {kept} objects, so it may be half written. Its last content \
+         stays published until the file has been the same for {} s. To change a file at once, \
+         write to a temporary file and rename it.",
         SETTLED_AFTER.as_secs()
     );
     Some(SourceProblem::new("HalfWritten", path.display(), message))

@@ -195,8 +195,7 @@ impl WatchTask {
         let known = &self.version;
         let since = *self.older_since.get_or_insert_with(Instant::now);
         if since.elapsed() < RESTORED_AFTER {
-            let why = format!("the API server went back from resourceVersion {known} to {version}");
-            return Err(failed(Cause::Expired, why));
+            return Err(went_back(known, version));
         }
         tracing::warn!(
             watch.target = %self.target,
@@ -273,9 +272,7 @@ impl WatchTask {
             return Err(failed(Cause::Refused, "the API server sent an event without a version"));
         }
         if is_older(&version, &self.version) {
-            let known = &self.version;
-            let why = format!("the API server went back from resourceVersion {known} to {version}");
-            return Err(failed(Cause::Expired, why));
+            return Err(went_back(&self.version, &version));
         }
         self.version = version;
         self.progress.delivered(Instant::now());
@@ -339,6 +336,11 @@ fn failed(cause: Cause, why: impl Into<String>) -> Interruption {
 fn silent() -> Interruption {
     let why = format!("the watch was silent for {} s", SILENCE_LIMIT.as_secs());
     failed(Cause::Unreachable, why)
+}
+
+fn went_back(known: &str, version: &str) -> Interruption {
+    let why = format!("the API server went back from resourceVersion {known} to {version}");
+    failed(Cause::Expired, why)
 }
 
 fn version_of(object: &RawObject) -> String {
