@@ -107,25 +107,19 @@ impl std::fmt::Debug for ListedAgent {
 
 impl Page {
     pub(crate) fn new(body: Vec<u8>) -> Self {
-        let digest = blake3::hash(&body);
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         let gzip = encoder
             .write_all(&body)
             .and_then(|()| encoder.finish())
             .expect("a Vec takes every write");
-        let identity = Representation::tagged(body, digest, "");
-        Self { identity, gzip: Representation::tagged(gzip, digest, "-gzip") }
+        Self { identity: Representation::new(body), gzip: Representation::new(gzip) }
     }
 }
 
 impl Representation {
+    /// The tag is made from these bytes and nothing else.
     pub(crate) fn new(body: Vec<u8>) -> Self {
-        let digest = blake3::hash(&body);
-        Self::tagged(body, digest, "")
-    }
-
-    fn tagged(body: Vec<u8>, digest: blake3::Hash, suffix: &str) -> Self {
-        let etag = format!("\"{}{suffix}\"", &digest.to_hex()[..32]);
+        let etag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
         let etag = HeaderValue::try_from(etag).expect("a quoted hex string is an entity tag");
         Self { body: body.into(), etag }
     }

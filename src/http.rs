@@ -1,34 +1,41 @@
 //! The public listener's router, and the layers that both routers share.
 
 pub(crate) mod admin;
+mod body;
 mod conditional;
 mod contract;
 mod documents;
+mod front;
 mod listings;
 mod problem;
+mod query;
+mod target;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
-    middleware::{Next, from_fn, from_fn_with_state, map_response},
-    response::Response,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state, map_response},
+    response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
 use tokio::sync::watch;
 use tower::ServiceBuilder;
 use tower_http::{
-    cors::{Any, CorsLayer},
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
 
-pub(crate) use self::problem::ProblemDetails;
+use self::{documents::OFFER_DOCUMENT, problem::METHODS};
+pub(crate) use self::{front::Front, problem::ProblemDetails};
 use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
@@ -64,6 +71,13 @@ struct Current {
 }
 
 impl CatalogReader {
+    /// The catalog, if it is valid at this moment.
+    fn current_now(&self) -> Option<Current> {
+        let catalog = self.catalog.borrow().clone()?;
+        let now = self.clock.now();
+        catalog.holds_at(now).then_some(Current { catalog, now })
+    }
+
     /// The catalog that is valid at this moment, or the problem to answer with.
     ///
     /// Checked for every request, so that a process that was suspended, or whose clock was stepped,
@@ -99,58 +113,67 @@ impl CatalogReader {
     }
 }
 
+/// `public, max-age=N` for small N, made once.
+static MAX_AGES: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| (0..=60).map(max_age).collect());
+
+fn max_age(seconds: u64) -> HeaderValue {
+    HeaderValue::try_from(format!("public, max-age={seconds}"))
+        .expect("ASCII digits are a valid header value")
+}
+
 impl Current {
     /// `public, max-age=N`, where N never reaches past `valid_until` (RFC 9111, section 5.2.2.1).
-    fn cache_control(&self, max_age: Duration) -> HeaderValue {
+    fn cache_control(&self, longest: Duration) -> HeaderValue {
         let until = self.catalog.valid_until.and_then(|end| (end - self.now).to_std().ok());
-        let seconds = until.map_or(max_age, |until| until.min(max_age)).as_secs();
-        HeaderValue::try_from(format!("public, max-age={seconds}"))
-            .expect("ASCII digits are a valid header value")
+        let seconds = until.map_or(longest, |until| until.min(longest)).as_secs();
+        let prepared = usize::try_from(seconds).ok().and_then(|seconds| MAX_AGES.get(seconds));
+        prepared.cloned().unwrap_or_else(|| max_age(seconds))
     }
 }
 
-pub(crate) fn router(reader: CatalogReader) -> Router {
+/// Everything that the public listener answers.
+pub(crate) fn public(reader: CatalogReader) -> Front {
     let metrics = reader.metrics.clone();
-    let rest = assemble(api_routes(), &metrics)
+    let router = assemble(routes(), &metrics)
         .fallback(problem::not_found)
-        .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(common_layers())
-        .layer(cors())
-        .layer(from_fn(allow_header))
-        .layer(from_fn_with_state(metrics, count_unrouted));
-    // Document paths have no layers: the stock stack costs a third of their throughput.
-    document_routes()
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
-        .merge(rest)
-        .with_state(reader)
+        .layer(map_response(async |mut response: Response| {
+            with_cors(response.headers_mut());
+            response
+        }))
+        .layer(from_fn_with_state(metrics, count_unrouted))
+        .with_state(reader.clone());
+    Front::public(router, reader)
 }
 
 /// Every path of the public router, in the notation of openapi.yaml.
 #[cfg(test)]
 pub(crate) fn paths() -> Vec<&'static str> {
-    let paths = document_routes().into_iter().chain(api_routes());
-    paths.map(|(path, _)| path).collect()
+    routes().into_iter().map(|(path, _)| path).collect()
 }
 
+/// A path in the notation of openapi.yaml, and what it answers.
 type Route<S> = (&'static str, MethodRouter<S>);
 
-fn document_routes() -> Vec<Route<CatalogReader>> {
-    use documents::{OFFER_DOCUMENT, methods, offer_document, well_known};
-    vec![
-        (WELL_KNOWN_PATH, methods(WELL_KNOWN_PATH, well_known)),
-        (OFFER_DOCUMENT, methods(OFFER_DOCUMENT, offer_document)),
-    ]
-}
-
-fn api_routes() -> Vec<Route<CatalogReader>> {
+/// Every route of the public listener. All of them have the same methods.
+fn routes() -> Vec<Route<CatalogReader>> {
+    // `Front` answers requests for documents; those with a query come here and are refused.
+    let document = || get(async || problem::not_found().await);
     let mut routes = vec![
+        (WELL_KNOWN_PATH, document()),
+        (OFFER_DOCUMENT, document()),
         ("/offers", get(listings::offers)),
         ("/offers/{namespace}/{name}", get(listings::offer)),
         ("/agents", get(listings::agents)),
     ];
     routes.extend(contract::routes());
-    routes
+    let complete = |methods: MethodRouter<CatalogReader>, path| {
+        methods
+            .layer(from_fn_with_state(query::parameters(path), query::refuse_unknown))
+            .options(options)
+            .fallback(problem::method_not_allowed)
+    };
+    routes.into_iter().map(|(path, methods)| (path, complete(methods, path))).collect()
 }
 
 /// Builds a router in which each route counts its responses under its own path.
@@ -188,24 +211,24 @@ fn common_layers() -> impl tower::Layer<
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_LIMIT))
 }
 
-/// Lets scripts of any origin read what is public.
-fn cors() -> CorsLayer {
-    CorsLayer::new()
-        .allow_origin(Any)
-        .allow_methods([Method::GET, Method::HEAD, Method::OPTIONS])
-        .allow_headers(Any)
-        .expose_headers([header::ETAG])
-        .vary([])
+/// The answer to OPTIONS, which is also a preflight of CORS.
+async fn options() -> Response {
+    let headers = [
+        (header::ALLOW, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*")),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Adds `Allow` to responses to OPTIONS, which the CORS layer answers instead of the route.
-async fn allow_header(request: Request, next: Next) -> Response {
-    let is_options = request.method() == Method::OPTIONS;
-    let mut response = next.run(request).await;
-    if is_options {
-        response.headers_mut().insert(header::ALLOW, problem::METHODS);
-    }
-    response
+/// Lets scripts of any origin read the response and its entity tag.
+fn with_cors(headers: &mut HeaderMap) {
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    let exposed = match headers.contains_key(documents::SOURCE_AGE) {
+        true => "etag, registrar-source-age",
+        false => "etag",
+    };
+    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
 }
 
 /// Marks a response that its route has counted.
@@ -223,8 +246,7 @@ async fn count(
     response
 }
 
-/// Counts responses that no route has counted: unknown paths, wrong methods, preflights, and errors
-/// from layers.
+/// Counts responses that no route has counted: unknown paths and errors from layers.
 async fn count_unrouted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.extensions().get::<Counted>().is_none() {

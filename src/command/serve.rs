@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::Context;
-use axum::{Router, serve::ListenerExt};
+use axum::{Router, extract::Request, serve::ListenerExt};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     cli::ServeConfig,
     http::{
-        self, CatalogReader,
+        self, CatalogReader, Front,
         admin::{Admin, AdminHosts},
     },
     registration::OnChainFacts,
@@ -99,14 +99,14 @@ impl Listeners {
         let (close, closed) = watch::channel(false);
         let stopping = Arc::new(AtomicBool::new(false));
         let reader = CatalogReader { catalog, observed, health, clock, max_age, metrics };
-        let admin_router = http::admin::router(Admin {
+        let admin_front = http::admin::admin(Admin {
             reader: reader.clone(),
             release,
             hosts,
             stopping: Arc::clone(&stopping),
         });
-        let public = listen_on(public, http::router(reader), closed.clone());
-        let admin = listen_on(admin, admin_router, closed);
+        let public = listen_on(public, http::public(reader), closed.clone());
+        let admin = listen_on(admin, admin_front, closed);
         let mut tasks = JoinSet::new();
         tasks.spawn(supervised("public listener", public));
         tasks.spawn(supervised("admin listener", admin));
@@ -143,9 +143,14 @@ fn announce(public: &TcpListener, admin: &TcpListener) -> anyhow::Result<()> {
 
 async fn listen_on(
     listener: TcpListener,
-    router: Router,
+    front: Front,
     mut closed: watch::Receiver<bool>,
 ) -> String {
+    let answers = tower::service_fn(move |request: Request| {
+        let answer = front.answer(request);
+        async move { answer.await.map(|response| response.map(axum::body::Body::new)) }
+    });
+    let router = Router::new().fallback_service(answers);
     let listener = listener.tap_io(|stream| {
         // Responses are written whole, so Nagle's algorithm would only delay their last bytes.
         let _ = stream.set_nodelay(true);

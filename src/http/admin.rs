@@ -12,7 +12,7 @@ use std::{
 use axum::{
     Router,
     extract::{RawQuery, Request, State},
-    http::{HeaderValue, header, uri::Authority},
+    http::{HeaderMap, HeaderValue, header, uri::Authority},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -22,14 +22,15 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
 use super::{
-    CatalogReader, Route, assemble, common_layers, count_unrouted, problem, problem::ProblemDetails,
+    CatalogReader, Front, Route, assemble, common_layers, count_unrouted, problem,
+    problem::ProblemDetails,
 };
 use crate::{
     catalog::ListedAgent,
     offer::print_seconds,
     registration::{AgentName, Explanation, OfferState, Reason, encode},
     source::{self, BrakeRelease},
-    telemetry::ScrapeValues,
+    telemetry::{Exposition, ScrapeValues},
 };
 
 /// Responses describe the process at this moment, so they must not be cached.
@@ -71,16 +72,18 @@ impl AdminHosts {
     }
 }
 
-pub(crate) fn router(admin: Admin) -> Router {
+/// Everything that the admin listener answers.
+pub(crate) fn admin(admin: Admin) -> Front {
     let metrics = admin.reader.metrics.clone();
-    assemble(routes(), &metrics)
+    let router: Router = assemble(routes(), &metrics)
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::admin_method_not_allowed)
         .layer(from_fn_with_state(admin.hosts.clone(), check_host))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
         .layer(common_layers())
-        .layer(from_fn_with_state(metrics, count_unrouted))
-        .with_state(admin)
+        .layer(from_fn_with_state(metrics.clone(), count_unrouted))
+        .with_state(admin);
+    Front::admin(router, metrics)
 }
 
 /// Every path of the admin router, in the notation of openapi.yaml.
@@ -245,7 +248,8 @@ fn count_by<T: Copy + PartialEq, const N: usize>(
         .collect()
 }
 
-async fn scrape(State(admin): State<Admin>) -> Response {
+/// Metrics in the format that the client prefers.
+async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
     let catalog = admin.reader.catalog.borrow().clone();
     let now = admin.reader.clock.now();
     let explanations =
@@ -272,8 +276,10 @@ async fn scrape(State(admin): State<Admin>) -> Response {
             .and_then(|catalog| catalog.valid_until)
             .map(|next| seconds(next - now)),
     };
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], admin.reader.metrics.scrape(&values)).into_response()
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let format = Exposition::accepted(accept);
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::VARY, "Accept")];
+    (headers, admin.reader.metrics.scrape(&values, format)).into_response()
 }
 
 #[derive(Serialize)]

@@ -1,69 +1,113 @@
-//! Content negotiation and conditional requests (RFC 9110, sections 12.5.3 and 13.1.2).
+//! Content negotiation and conditional requests (RFC 9110, sections 12.5.3 and 13).
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::Response,
-};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use super::problem::ProblemDetails;
 use crate::catalog::{Page, Representation};
 
-/// Responds with gzip if the client accepts it and does not prefer identity, and with 304 if the
-/// client has that representation already.
-pub(super) fn page(
-    page: &Page,
+/// The representation that a request selects, and whether it is sent.
+pub(super) struct Selected<'a> {
+    representation: &'a Representation,
+    /// Whether it was chosen by `Accept-Encoding`, and if so, whether it is the gzip form.
+    gzip: Option<bool>,
+    is_modified: bool,
+}
+
+/// Selects gzip if the client accepts it and does not prefer identity.
+///
+/// # Errors
+///
+/// 412 if `If-Match` names other representations only.
+pub(super) fn select<'a>(
+    page: &'a Page,
     request: &HeaderMap,
-    media_type: HeaderValue,
-    cache: HeaderValue,
-) -> Response {
+) -> Result<Selected<'a>, ProblemDetails> {
     let gzip = accepts_gzip(request);
-    let chosen = if gzip { &page.gzip } else { &page.identity };
-    let mut response = representation(chosen, request, media_type, cache);
-    let headers = response.headers_mut();
-    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    if gzip && response_has_body(&response) {
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    response
+    let representation = if gzip { &page.gzip } else { &page.identity };
+    Ok(Selected { gzip: Some(gzip), ..select_only(representation, request)? })
 }
 
-/// Responds with one representation, or with 304 if the client has it already.
-pub(super) fn representation(
-    chosen: &Representation,
+/// Selects the only representation.
+///
+/// # Errors
+///
+/// 412 if `If-Match` names other representations only.
+pub(super) fn select_only<'a>(
+    representation: &'a Representation,
     request: &HeaderMap,
-    media_type: HeaderValue,
-    cache: HeaderValue,
-) -> Response {
-    let mut response = if matches(request, &chosen.etag) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        response
-    } else {
-        let mut response = Response::new(Body::from(chosen.body.clone()));
-        response.headers_mut().insert(header::CONTENT_TYPE, media_type);
-        response
-    };
-    let headers = response.headers_mut();
-    headers.insert(header::ETAG, chosen.etag.clone());
-    headers.insert(header::CACHE_CONTROL, cache);
-    response
+) -> Result<Selected<'a>, ProblemDetails> {
+    match evaluate(request, representation.etag.as_bytes()) {
+        Precondition::Holds => Ok(Selected { representation, gzip: None, is_modified: true }),
+        Precondition::NotModified => {
+            Ok(Selected { representation, gzip: None, is_modified: false })
+        }
+        Precondition::Failed => Err(ProblemDetails::precondition_failed()),
+    }
 }
 
-fn response_has_body(response: &Response) -> bool {
-    response.status() == StatusCode::OK
+impl Selected<'_> {
+    /// The response: 200 with the bytes, or 304. `headers` is empty; its memory is used again.
+    pub(super) fn into_response(
+        self,
+        headers: HeaderMap,
+        media_type: HeaderValue,
+        cache: HeaderValue,
+    ) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::new());
+        *response.headers_mut() = headers;
+        if self.is_modified {
+            *response.body_mut() = self.representation.body.clone();
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, media_type);
+            if self.gzip == Some(true) {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+        } else {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, self.representation.etag.clone());
+        headers.insert(header::CACHE_CONTROL, cache);
+        if self.gzip.is_some() {
+            headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        response
+    }
 }
 
-/// Whether `If-None-Match` names the tag. The RFC requires the weak comparison for this header.
-fn matches(request: &HeaderMap, etag: &HeaderValue) -> bool {
-    let tag = etag.as_bytes();
-    request.get_all(header::IF_NONE_MATCH).iter().any(|line| {
+#[derive(Debug, PartialEq, Eq)]
+enum Precondition {
+    /// The request is carried out.
+    Holds,
+    /// The client has this representation.
+    NotModified,
+    /// The client wants another representation only.
+    Failed,
+}
+
+/// Evaluates preconditions in the order of RFC 9110, section 13.2.2. Those that compare dates are
+/// ignored, because documents have no modification date (sections 13.1.3 and 13.1.4).
+fn evaluate(request: &HeaderMap, etag: &[u8]) -> Precondition {
+    let is_given = request.contains_key(header::IF_MATCH);
+    if is_given && !names(request, &header::IF_MATCH, |tag| tag == etag) {
+        return Precondition::Failed;
+    }
+    // Only this comparison is weak (section 13.1.2).
+    let is_same = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag) == etag;
+    match names(request, &header::IF_NONE_MATCH, is_same) {
+        true => Precondition::NotModified,
+        false => Precondition::Holds,
+    }
+}
+
+/// Whether a field is `*` or lists a tag that is the one sought.
+fn names(request: &HeaderMap, field: &HeaderName, is_same: impl Fn(&[u8]) -> bool) -> bool {
+    request.get_all(field).iter().any(|line| {
         let line = line.as_bytes();
         // Our tags contain no comma, so a list can be split at every comma.
         line.trim_ascii() == b"*"
-            || line.split(|byte| *byte == b',').any(|listed| {
-                let listed = listed.trim_ascii();
-                listed.strip_prefix(b"W/").unwrap_or(listed) == tag
-            })
+            || line.split(|byte| *byte == b',').any(|listed| is_same(listed.trim_ascii()))
     })
 }
 
@@ -77,11 +121,12 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
                 None => (item, Some(1.0)),
             };
             let Some(weight) = weight else { continue };
-            match coding.trim().to_ascii_lowercase().as_str() {
-                "gzip" | "x-gzip" => gzip = Some(weight),
-                "*" => any = Some(weight),
-                "identity" => identity = Some(weight),
-                _ => {}
+            let is = |name: &str| coding.trim().eq_ignore_ascii_case(name);
+            match () {
+                () if is("gzip") || is("x-gzip") => gzip = Some(weight),
+                () if is("*") => any = Some(weight),
+                () if is("identity") => identity = Some(weight),
+                () => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::{
+    body::Body,
     extract::{Path, rejection::PathRejection},
     http::{HeaderMap, HeaderValue},
     response::{IntoResponse, Response},
@@ -57,5 +58,11 @@ async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -
 }
 
 fn built_in(page: &Page, media_type: &'static str, headers: &HeaderMap) -> Response {
-    conditional::page(page, headers, HeaderValue::from_static(media_type), CACHE_CONTROL)
+    let media_type = HeaderValue::from_static(media_type);
+    match conditional::select(page, headers) {
+        Ok(selected) => {
+            selected.into_response(HeaderMap::new(), media_type, CACHE_CONTROL).map(Body::from)
+        }
+        Err(problem) => problem.into_response(),
+    }
 }

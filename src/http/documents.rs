@@ -1,83 +1,91 @@
-//! Registration documents, looked up in the catalog. Only response headers are allocated here.
+//! Registration documents, looked up in the catalog. Nothing is allocated for one of an agent.
 
-use axum::{
-    extract::{FromRequestParts, Path, State},
-    handler::Handler,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
-    routing::{MethodRouter, get},
-};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header, request::Parts};
 
-use super::{
-    CatalogReader, conditional,
-    problem::{METHODS, ProblemDetails, method_not_allowed},
-};
+use super::{CatalogReader, Current, conditional, problem::ProblemDetails};
 use crate::{
-    catalog::Page,
+    catalog::{Catalog, Page},
     offer::{Hostname, OfferId, is_dns_name},
     registration::WELL_KNOWN_PATH,
 };
 
 pub(super) const OFFER_DOCUMENT: &str = "/offers/{namespace}/{name}/agent-registration.json";
+const OFFERS: &str = "/offers/";
+const DOCUMENT: &str = "/agent-registration.json";
 
 /// How many seconds ago the facts in a document were last confirmed. Absent while they are fresh.
-const SOURCE_AGE: HeaderName = HeaderName::from_static("registrar-source-age");
+pub(super) const SOURCE_AGE: HeaderName = HeaderName::from_static("registrar-source-age");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The methods of a document path. Document paths have no layers, so these handlers answer
-/// preflights and count responses themselves.
-pub(super) fn methods<T: 'static>(
-    route: &'static str,
-    handler: impl Handler<T, CatalogReader>,
-) -> MethodRouter<CatalogReader> {
-    let refuse = async move |State(reader): State<CatalogReader>| {
-        finish(&reader, route, method_not_allowed().await)
-    };
-    let preflight =
-        async move |State(reader): State<CatalogReader>| finish(&reader, route, preflight());
-    get(handler).options(preflight).fallback(refuse)
+/// A document that a request asks for.
+pub(super) enum Wanted {
+    /// The document of the agent that this host names; `None` if it names none.
+    Agent(Option<Hostname>),
+    /// One offer's document; `None` if the path does not hold valid names.
+    Offer(Option<OfferId>),
 }
 
-/// The document of the agent that the request's host names.
-pub(super) async fn well_known(
-    State(reader): State<CatalogReader>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
-    let response = match reader.current().await {
-        Ok(current) => {
-            let page = current.catalog.document_at(host(&uri, &headers).as_ref());
+impl Wanted {
+    /// The document at the target of a request; `None` if there is another resource or none.
+    pub(super) fn at(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let path = uri.path();
+        if path == WELL_KNOWN_PATH {
+            return Some(Self::Agent(host(uri, headers)));
+        }
+        let id = path.strip_prefix(OFFERS)?.strip_suffix(DOCUMENT)?;
+        let (namespace, name) = id.split_once('/')?;
+        if namespace.is_empty() || name.is_empty() || name.contains('/') {
+            return None;
+        }
+        Some(Self::Offer(offer_id(namespace, name)))
+    }
+
+    /// Its path, in the notation of openapi.yaml.
+    pub(super) fn route(&self) -> &'static str {
+        match self {
+            Self::Agent(_) => WELL_KNOWN_PATH,
+            Self::Offer(_) => OFFER_DOCUMENT,
+        }
+    }
+}
+
+/// The response to a request for a document.
+pub(super) fn answer(
+    reader: &CatalogReader,
+    current: &Current,
+    wanted: &Wanted,
+    request: Parts,
+) -> Response<Bytes> {
+    let selected =
+        look_up(current, wanted).and_then(|page| conditional::select(page, &request.headers));
+    match selected {
+        Ok(selected) => {
+            let mut headers = request.headers;
+            headers.clear();
             let cache = current.cache_control(reader.max_age);
-            with_age(&reader, conditional::page(page, &headers, JSON, cache))
+            let mut response = selected.into_response(headers, JSON, cache);
+            mark_age(reader, response.headers_mut());
+            response
         }
-        Err(problem) => problem.into_response(),
-    };
-    finish(&reader, WELL_KNOWN_PATH, response)
+        Err(problem) => problem.response(),
+    }
 }
 
-/// One offer's document.
-pub(super) async fn offer_document(
-    State(reader): State<CatalogReader>,
-    OfferPath(id): OfferPath,
-    headers: HeaderMap,
-) -> Response {
-    let found = match reader.current().await {
-        Ok(current) => {
-            let page = id.as_ref().and_then(|id| current.catalog.offers.get(id));
-            let answer = |page: &Page| {
-                let cache = current.cache_control(reader.max_age);
-                with_age(&reader, conditional::page(page, &headers, JSON, cache))
-            };
-            page.map(answer).ok_or_else(|| not_found(&current.catalog, id.as_ref()))
+fn look_up<'a>(current: &'a Current, wanted: &Wanted) -> Result<&'a Page, ProblemDetails> {
+    let catalog = &*current.catalog;
+    match wanted {
+        Wanted::Agent(host) => Ok(catalog.document_at(host.as_ref())),
+        Wanted::Offer(id) => {
+            let page = id.as_ref().and_then(|id| catalog.offers.get(id));
+            page.ok_or_else(|| not_found(catalog, id.as_ref()))
         }
-        Err(problem) => Err(problem),
-    };
-    finish(&reader, OFFER_DOCUMENT, found.unwrap_or_else(IntoResponse::into_response))
+    }
 }
 
 /// Explains a missing offer without revealing disabled offers.
-pub(super) fn not_found(catalog: &crate::catalog::Catalog, id: Option<&OfferId>) -> ProblemDetails {
+pub(super) fn not_found(catalog: &Catalog, id: Option<&OfferId>) -> ProblemDetails {
     let explained =
         id.and_then(|id| catalog.explanation(id)).filter(|explanation| explanation.enabled);
     explained.map_or_else(ProblemDetails::no_such_offer, |explanation| {
@@ -85,21 +93,9 @@ pub(super) fn not_found(catalog: &crate::catalog::Catalog, id: Option<&OfferId>)
     })
 }
 
-/// The offer that a path names; `None` if the path does not hold valid names.
-pub(super) struct OfferPath(pub(super) Option<OfferId>);
-
-impl<S: Send + Sync> FromRequestParts<S> for OfferPath {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        state: &S,
-    ) -> Result<Self, Self::Rejection> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await.ok();
-        let named =
-            path.filter(|Path((namespace, name))| is_dns_name(namespace) && is_dns_name(name));
-        Ok(Self(named.map(|Path((namespace, name))| OfferId::new(&namespace, &name))))
-    }
+/// The offer that two segments of a path name; `None` if they are not valid names.
+pub(super) fn offer_id(namespace: &str, name: &str) -> Option<OfferId> {
+    (is_dns_name(namespace) && is_dns_name(name)).then(|| OfferId::new(namespace, name))
 }
 
 /// The host that a request is for. The authority of the request target takes precedence over the
@@ -111,33 +107,8 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
 
 /// Marks a document whose facts are older than a healthy source's. Bytes and entity tag stay as they
 /// are: a document is not another one because its source is silent.
-fn with_age(reader: &CatalogReader, mut response: Response) -> Response {
+fn mark_age(reader: &CatalogReader, headers: &mut HeaderMap) {
     if let Some(seconds) = reader.stale_seconds() {
-        response.headers_mut().insert(SOURCE_AGE, HeaderValue::from(seconds));
+        headers.insert(SOURCE_AGE, HeaderValue::from(seconds));
     }
-    response
-}
-
-fn preflight() -> Response {
-    let headers = [
-        (header::ALLOW, METHODS),
-        (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*")),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
-}
-
-fn finish(reader: &CatalogReader, route: &'static str, response: Response) -> Response {
-    reader.metrics.answered(route, response.status().as_u16());
-    with_cors(response)
-}
-
-/// Lets scripts of any origin read the response and its entity tag.
-fn with_cors(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    let exposed =
-        if headers.contains_key(SOURCE_AGE) { "etag, registrar-source-age" } else { "etag" };
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
-    response
 }

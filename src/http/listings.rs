@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use alloy::primitives::hex;
 use axum::{
-    extract::{RawQuery, State},
+    body::Body,
+    extract::{Path, RawQuery, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue},
     response::Response,
 };
@@ -13,7 +14,7 @@ use url::form_urlencoded;
 
 use super::{
     CatalogReader, Current, conditional,
-    documents::{OfferPath, not_found},
+    documents::{not_found, offer_id},
     problem::ProblemDetails,
 };
 use crate::{
@@ -41,19 +42,20 @@ pub(super) async fn offers(
     let slice = Slice::parse(query.as_deref(), OfferId::parse)?;
     let current = reader.current().await?;
     let body = slice.of(&current.catalog.listed, |listed| listed.id.clone());
-    Ok(json(&reader, &current, &headers, body))
+    json(&reader, &current, &headers, body)
 }
 
 /// `GET /offers/{namespace}/{name}`
 pub(super) async fn offer(
     State(reader): State<CatalogReader>,
-    OfferPath(id): OfferPath,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ProblemDetails> {
+    let id = path.ok().and_then(|Path((namespace, name))| offer_id(&namespace, &name));
     let current = reader.current().await?;
     let listed = id.as_ref().and_then(|id| current.catalog.listed(id));
     let listed = listed.ok_or_else(|| not_found(&current.catalog, id.as_ref()))?;
-    Ok(json(&reader, &current, &headers, encode(listed)))
+    json(&reader, &current, &headers, encode(listed))
 }
 
 /// `GET /agents`
@@ -65,13 +67,20 @@ pub(super) async fn agents(
     let slice = Slice::parse(query.as_deref(), AgentName::parse)?;
     let current = reader.current().await?;
     let body = slice.of(&current.catalog.agents, |agent| agent.agent.clone());
-    Ok(json(&reader, &current, &headers, body))
+    json(&reader, &current, &headers, body)
 }
 
-fn json(reader: &CatalogReader, current: &Current, headers: &HeaderMap, body: Vec<u8>) -> Response {
+fn json(
+    reader: &CatalogReader,
+    current: &Current,
+    headers: &HeaderMap,
+    body: Vec<u8>,
+) -> Result<Response, ProblemDetails> {
     let media_type = HeaderValue::from_static("application/json");
     let cache_control = current.cache_control(reader.max_age);
-    conditional::representation(&Representation::new(body), headers, media_type, cache_control)
+    let representation = Representation::new(body);
+    let selected = conditional::select_only(&representation, headers)?;
+    Ok(selected.into_response(HeaderMap::new(), media_type, cache_control).map(Body::from))
 }
 
 /// The part of a list that a request asks for.

@@ -1,9 +1,13 @@
 //! Errors as RFC 9457 problem documents.
 
+use std::borrow::Cow;
+
 use axum::{
+    body::Body,
     http::{HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::registration::{Reason, encode};
@@ -35,8 +39,14 @@ pub(crate) enum Code {
     NotFound,
     /// The path does not support the method.
     MethodNotAllowed,
-    /// A query parameter is invalid.
+    /// A query parameter is invalid or unknown.
     InvalidQuery,
+    /// The request names no host, two hosts, or something that is not one.
+    InvalidHost,
+    /// The request has a body, which no path reads.
+    UnexpectedBody,
+    /// The current representation is not one that `If-Match` names.
+    PreconditionFailed,
     /// The admin listener does not answer to the host of the request.
     WrongHost,
     /// The source has not been complete yet.
@@ -49,6 +59,8 @@ pub(crate) enum Code {
     Stuck,
     /// A layer rejected the request or it timed out.
     RequestFailed,
+    /// The code that should have answered panicked.
+    Internal,
     /// An enabled offer is not published, for the given reason.
     Offer(Reason),
 }
@@ -56,16 +68,20 @@ pub(crate) enum Code {
 impl Code {
     /// All codes except the reasons of offers.
     #[cfg(test)]
-    pub(crate) const OWN: [Self; 9] = [
+    pub(crate) const OWN: [Self; 13] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InvalidQuery,
+        Self::InvalidHost,
+        Self::UnexpectedBody,
+        Self::PreconditionFailed,
         Self::WrongHost,
         Self::Incomplete,
         Self::Stale,
         Self::Stopping,
         Self::Stuck,
         Self::RequestFailed,
+        Self::Internal,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -73,12 +89,16 @@ impl Code {
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::InvalidQuery => "InvalidQuery",
+            Self::InvalidHost => "InvalidHost",
+            Self::UnexpectedBody => "UnexpectedBody",
+            Self::PreconditionFailed => "PreconditionFailed",
             Self::WrongHost => "WrongHost",
             Self::Incomplete => "Incomplete",
             Self::Stale => "Stale",
             Self::Stopping => "Stopping",
             Self::Stuck => "Stuck",
             Self::RequestFailed => "RequestFailed",
+            Self::Internal => "Internal",
             Self::Offer(reason) => reason.as_str(),
         }
     }
@@ -165,6 +185,45 @@ impl ProblemDetails {
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
+    /// `refused` are names of parameters that are unknown or given twice; `known` are those that the path takes.
+    pub(crate) fn unknown_query(refused: &[Cow<'_, str>], known: &[&str]) -> Self {
+        let detail = format!(
+            "These query parameters are unknown or given more than once: {}.",
+            refused.join(", ")
+        );
+        let fix = match known {
+            [] => "Remove the query; this path takes none.".to_owned(),
+            known => format!("Use only {}, each at most once.", known.join(" and ")),
+        };
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
+    }
+
+    /// `detail` tells what is wrong with the host of the request.
+    pub(crate) fn bad_host(detail: &'static str) -> Self {
+        let fix =
+            "Send exactly one Host field with a host name or an address, and optionally a port.";
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidHost, detail, fix)
+    }
+
+    pub(crate) fn unexpected_body() -> Self {
+        let detail = "The request has a body, which was not read.";
+        let fix = "Send the request without a body.";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::UnexpectedBody, detail, fix)
+    }
+
+    pub(crate) fn precondition_failed() -> Self {
+        let detail = "The current representation is not one that If-Match names.";
+        let fix = "Send the request without If-Match to read the current representation.";
+        Self::new(StatusCode::PRECONDITION_FAILED, Code::PreconditionFailed, detail, fix)
+    }
+
+    /// After a panic. It was logged with its message, which is not public.
+    pub(crate) fn internal() -> Self {
+        let detail = "The server failed to answer this request because of a bug.";
+        let fix = "Report it to the operator; the log has the details.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, detail, fix)
+    }
+
     pub(crate) fn wrong_host() -> Self {
         let fix = "Use an IP address or localhost, or have the operator add the name with \
                    --admin-host.";
@@ -185,10 +244,12 @@ impl ProblemDetails {
     }
 }
 
-impl IntoResponse for ProblemDetails {
-    fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, encode(&self)).into_response();
+impl ProblemDetails {
+    /// The response, with its bytes.
+    pub(super) fn response(&self) -> http::Response<Bytes> {
+        let mut response = http::Response::new(Bytes::from(encode(self)));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -196,6 +257,12 @@ impl IntoResponse for ProblemDetails {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
         }
         response
+    }
+}
+
+impl IntoResponse for ProblemDetails {
+    fn into_response(self) -> Response {
+        self.response().map(Body::from)
     }
 }
 

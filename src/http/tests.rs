@@ -7,6 +7,7 @@ pub(crate) mod contract;
 mod listings;
 mod metrics;
 mod reference;
+mod requests;
 mod routes;
 mod schemas;
 pub(crate) mod site;

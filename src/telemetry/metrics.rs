@@ -12,6 +12,8 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
+use super::Exposition;
+
 /// Every metric of the process. Clones share the same values.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics(Arc<Inner>);
@@ -28,6 +30,7 @@ struct Inner {
     document_age: Seconds,
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
+    panics: Counter,
     anchoring: AnchoringMetrics,
     heartbeat: Mutex<Instant>,
     registry: Registry,
@@ -170,6 +173,11 @@ impl Metrics {
                 "Seconds until the clock alone changes a document; NaN when nothing drains",
             ),
             requests: register(to, "http_requests", "HTTP responses on both listeners"),
+            panics: register(
+                to,
+                "http_panics",
+                "Requests answered with 500 because a handler panicked",
+            ),
             anchoring: AnchoringMetrics::new(to),
             heartbeat: Mutex::new(Instant::now()),
             registry,
@@ -179,6 +187,11 @@ impl Metrics {
     /// Counts one HTTP response.
     pub(crate) fn answered(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// Counts a request whose handler panicked.
+    pub(crate) fn panicked(&self) {
+        self.0.panics.inc();
     }
 
     /// Records the state of anchoring on one chain.
@@ -210,8 +223,8 @@ impl Metrics {
         self.0.heartbeat.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// Encodes every metric as OpenMetrics text.
-    pub(crate) fn scrape(&self, values: &ScrapeValues) -> String {
+    /// Encodes every metric in a format.
+    pub(crate) fn scrape(&self, values: &ScrapeValues, format: Exposition) -> String {
         let inner = &self.0;
         for (state, offers) in &values.states {
             inner.offers.get_or_create(&StateLabel { state }).set(clamped(*offers));
@@ -233,7 +246,7 @@ impl Metrics {
         inner.next_change.set(values.next_change.unwrap_or(f64::NAN));
         let mut text = String::new();
         encode(&mut text, &inner.registry).expect("writing to a String cannot fail");
-        text
+        format.translate(text)
     }
 }
 

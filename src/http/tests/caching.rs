@@ -4,7 +4,7 @@
 use std::{io::Read, time::Duration};
 
 use crate::{
-    http::tests::site::{Answer, Site, WELL_KNOWN, document_of, is},
+    http::tests::site::{Answer, Site, WELL_KNOWN, ask, document_of, is, request},
     publish,
     source::Observation,
     testing::{NOON, Resource, at, for_each_row_async, offer},
@@ -165,6 +165,67 @@ async fn if_none_match_is_answered_as_the_rfc_asks() {
     let with_gzip = [("accept-encoding", "gzip"), ("if-none-match", gzip_tag.as_str())];
     let answer = site.get_with(WELL_KNOWN, &with_gzip).await;
     assert_eq!((answer.status.as_u16(), answer.etag()), (304, gzip_tag.as_str()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tag_is_a_digest_of_the_bytes_that_are_sent() {
+    let site = Site::of(NOON, &[offer("demo/chat")]);
+    let files = ["/openapi.yaml", "/openapi.json", "/schema/offer.schema.json", "/agent-icon.png"];
+    for path in timely().iter().map(String::as_str).chain(files) {
+        for fields in [&[][..], &[("accept-encoding", "gzip")]] {
+            let answer = site.get_with(path, fields).await;
+            let digest = blake3::hash(&answer.body).to_hex();
+            assert_eq!(answer.etag(), format!("\"{}\"", &digest[..32]), "{path} {fields:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn preconditions_are_evaluated_in_the_order_of_the_rfc() {
+    let site = Site::of(NOON, &[offer("demo/chat")]);
+    for path in timely().iter().map(String::as_str).chain(["/openapi.yaml", "/agent-icon.png"]) {
+        let tag = site.get(path).await.etag().to_owned();
+        let (weak, other) = (format!("W/{tag}"), "\"0f3c1f3a4cd0e7d2c94b5e6a7f8091a2\"");
+        let list = format!("\"a\",{tag}");
+        let future = "Fri, 01 Jan 2100 00:00:00 GMT";
+        let past = "Thu, 01 Jan 1970 00:00:00 GMT";
+        /// A case, its fields, and the status.
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], u16);
+        let rows: [Row<'_>; 15] = [
+            ("If-Match with the tag", &[("if-match", &tag)], 200),
+            ("If-Match with any", &[("if-match", "*")], 200),
+            ("If-Match with a list", &[("if-match", &list)], 200),
+            ("If-Match with two lines", &[("if-match", "\"a\""), ("if-match", &tag)], 200),
+            ("If-Match with another tag", &[("if-match", other)], 412),
+            ("If-Match compares strongly", &[("if-match", &weak)], 412),
+            ("an empty If-Match", &[("if-match", "")], 412),
+            ("If-Match without quotes", &[("if-match", tag.trim_matches('"'))], 412),
+            ("both hold", &[("if-match", &tag), ("if-none-match", other)], 200),
+            ("the first fails", &[("if-match", other), ("if-none-match", &tag)], 412),
+            ("the second fails", &[("if-match", &tag), ("if-none-match", "*")], 304),
+            ("If-None-Match compares weakly", &[("if-none-match", &weak)], 304),
+            ("no date is known: changed", &[("if-modified-since", future)], 200),
+            ("no date is known: unchanged", &[("if-unmodified-since", past)], 200),
+            ("no ranges are known", &[("range", "bytes=0-1"), ("if-range", &tag)], 200),
+        ];
+        for (case, fields, status) in rows {
+            for method in ["GET", "HEAD"] {
+                let answer = ask(site.public(), request(method, path, fields)).await;
+                assert_eq!(answer.status, status, "{method} {path}: {case}");
+                if status == 412 && method == "GET" {
+                    assert_eq!(answer.problem(), is(412, "PreconditionFailed"), "{path}: {case}");
+                }
+                if status == 304 {
+                    assert!(!answer.headers.contains_key("content-length"), "{method} {path}");
+                }
+            }
+        }
+    }
+    let nothing = document_of("demo/nothing");
+    for path in ["/nothing", &nothing, "/schema/nothing"] {
+        let answer = site.get_with(path, &[("if-match", "\"a\"")]).await;
+        assert_eq!(answer.status, 404, "{path}: a precondition needs a representation");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    http::tests::site::{Answer, Site, is},
+    http,
+    http::tests::site::{Answer, Site, document_of, is},
     testing::{NOON, Resource, offer},
 };
 
@@ -96,7 +97,7 @@ async fn a_page_is_a_hundred_unless_asked_and_a_thousand_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_query_that_cannot_be_used_is_a_problem_and_an_unknown_one_is_ignored() {
+async fn a_query_that_cannot_be_used_or_is_unknown_is_a_problem_that_names_it() {
     let site = Site::of(NOON, &awkward());
     let bad = [
         "limit=0",
@@ -115,10 +116,30 @@ async fn a_query_that_cannot_be_used_is_a_problem_and_an_unknown_one_is_ignored(
             let answer = site.get(&format!("{path}?{query}")).await;
             assert_eq!(answer.problem(), is(400, "InvalidQuery"), "{path}?{query}");
         }
-        for query in ["limit=1000", "unknown=1", "limit=3&unknown", ""] {
-            assert_eq!(site.get(&format!("{path}?{query}")).await.status, 200, "{path}?{query}");
+        for query in ["limit=1000", "l%69mit=3", "cursor=612f78&limit=3", ""] {
+            let status = site.get(&format!("{path}?{query}")).await.status;
+            assert_eq!(status == 200, path == "/offers" || !query.contains("cursor"), "{query}");
         }
     }
+    let document = document_of("a/x");
+    let public = http::paths().into_iter().filter(|path| !path.contains('{'));
+    for path in public.chain([document.as_str(), "/offers/a/x", "/schema/offer.schema.json"]) {
+        for (query, named) in [
+            ("unknown=1", "unknown"),
+            ("limits=3&unknown", "limits, unknown"),
+            ("Limit=3", "Limit"),
+            ("=", ""),
+            ("v=1%22%3Cb%3E", "v"),
+        ] {
+            let answer = site.get(&format!("{path}?{query}")).await;
+            assert_eq!(answer.problem(), is(400, "InvalidQuery"), "{path}?{query}");
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.ends_with(&format!("once: {named}.")), "{path}?{query}: {detail}");
+        }
+        assert_eq!(site.get(&format!("{path}?")).await.status, 200, "{path}: an empty query");
+    }
+    let twice = site.get("/offers?limit=1&limit=2").await;
+    assert_eq!(twice.problem(), is(400, "InvalidQuery"));
     let no_id = site.get("/offers?cursor=41").await;
     assert_eq!(no_id.problem(), is(400, "InvalidQuery"), "a cursor that does not name an offer");
 }

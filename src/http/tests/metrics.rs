@@ -67,7 +67,8 @@ fn scraped(text: &str) -> Families {
 }
 
 async fn scrape(site: &Site) -> String {
-    let answer = site.get_admin("/metrics").await;
+    let fields = [("host", "127.0.0.1"), ("accept", "application/openmetrics-text")];
+    let answer = ask(site.admin(), request("GET", "/metrics", &fields)).await;
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type));
     answer.text().to_owned()
@@ -121,6 +122,23 @@ fn anchored() -> ChainStats {
         settled_nonces: 7,
         endpoints: 3,
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_in_the_older_format_has_the_same_samples() {
+    let site = troubled();
+    let open_metrics = scrape(&site).await;
+    let answer = site.get_admin("/metrics").await;
+    assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert_eq!(answer.header("vary"), "Accept");
+    let samples = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        // Each scrape counts the one before it.
+        lines.filter(|line| !line.contains("/metrics")).map(str::to_owned).collect()
+    };
+    assert_eq!(samples(answer.text()), samples(&open_metrics));
+    assert!(!answer.text().contains("# EOF"), "{}", answer.text());
+    assert!(answer.text().contains("# TYPE registrar_http_panics_total counter\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,8 +261,10 @@ async fn every_answer_is_counted_once_under_its_route() {
         ("GET", "/schema/offer.schema.json", "/schema/{file}", 200),
         ("GET", "/schema/nothing", "/schema/{file}", 404),
         ("GET", "/nothing", "none", 404),
-        ("POST", "/agents", "none", 405),
-        ("OPTIONS", "/agents", "none", 200),
+        ("POST", "/agents", "/agents", 405),
+        ("OPTIONS", "/agents", "/agents", 204),
+        ("OPTIONS", "/nothing", "none", 404),
+        ("OPTIONS", "*", "none", 204),
     ];
     let mut expected: BTreeMap<(&str, u16), u32> = BTreeMap::new();
     for (method, uri, route, status) in asked {

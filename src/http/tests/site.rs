@@ -11,7 +11,7 @@ use crate::{
     catalog::{Catalog, Shared},
     clock::Clock,
     http::{
-        self, CatalogReader,
+        self, CatalogReader, Front,
         admin::{Admin, AdminHosts},
     },
     registration::{
@@ -24,13 +24,11 @@ use crate::{
 };
 use alloy::primitives::Address;
 use axum::{
-    Router,
     body::{Body, Bytes, to_bytes},
-    http::{HeaderMap, Request, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
 };
 use serde_json::Value;
 use tokio::sync::watch;
-use tower::ServiceExt;
 
 pub(crate) const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
 
@@ -121,12 +119,12 @@ impl Site {
         self.admin.reader.clock = Clock::starting_at(at(now));
     }
 
-    pub(crate) fn public(&self) -> Router {
-        http::router(self.admin.reader.clone())
+    pub(crate) fn public(&self) -> Front {
+        http::public(self.admin.reader.clone())
     }
 
-    pub(crate) fn admin(&self) -> Router {
-        http::admin::router(self.admin.clone())
+    pub(crate) fn admin(&self) -> Front {
+        http::admin::admin(self.admin.clone())
     }
 
     /// A GET on the public listener.
@@ -165,18 +163,21 @@ impl Site {
     }
 }
 
-/// A request; `uri` may be absolute.
+/// A request for the public URL's host unless a field names another; `uri` may be absolute.
 pub(crate) fn request(method: &str, uri: &str, fields: &[(&str, &str)]) -> Request<Body> {
     let request = Request::builder().method(method).uri(uri);
     let request =
         fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    request.body(Body::empty()).unwrap()
+    let mut request = request.body(Body::empty()).unwrap();
+    let host = HeaderValue::from_static("seller.example");
+    request.headers_mut().entry(header::HOST).or_insert(host);
+    request
 }
 
 /// Sends one request.
-pub(crate) async fn ask(router: Router, request: Request<Body>) -> Answer {
-    let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
-    let body = to_bytes(body, usize::MAX).await.unwrap();
+pub(crate) async fn ask(front: Front, request: Request<Body>) -> Answer {
+    let (parts, body) = front.answer(request).await.unwrap().into_parts();
+    let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
