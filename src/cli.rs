@@ -1,6 +1,7 @@
 //! The command line and the environment, parsed into checked settings. Nothing else reads settings.
 
 mod anchoring;
+mod lint;
 mod offers;
 
 use std::{net::SocketAddr, time::Duration};
@@ -13,6 +14,7 @@ use clap::{
 use self::offers::require_public_url;
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
+    lint::{LintArgs, LintInput},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
 use crate::{
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Explains why each offer is published or not
     Explain(ExplainArgs),
+    /// Checks any registration document against ERC-8004 and against what its readers reject
+    Lint(LintArgs),
     /// Stops selling an offer after a grace period, which documents announce immediately
     Drain(DrainArgs),
     /// Cancels a drain, including one that has ended

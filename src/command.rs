@@ -3,6 +3,7 @@
 mod anchor;
 mod drain;
 mod explain;
+mod lint;
 mod pipeline;
 mod render;
 mod serve;
@@ -37,6 +38,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args.resolve()).await,
         Command::Render(args) => render::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Lint(args) => lint::run(args).await,
         Command::Drain(args) => drain::drain(args).await,
         Command::Undrain(args) => drain::undrain(args).await,
         Command::Anchor(verb) => anchor::run(verb).await,

@@ -12,6 +12,7 @@ mod error_chain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod lint;
 mod offer;
 mod publish;
 mod registration;

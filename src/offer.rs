@@ -36,7 +36,7 @@ pub(crate) use self::{
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
     service_path::{PathError, ServicePath},
-    text::PublishedFields,
+    text::{PublishedFields, is_unprintable},
 };
 
 /// The namespace and name of an object. Ordered by namespace, then by name.

@@ -20,7 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::agent::Registrations;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
-    document::{AgentProfile, Availability, Document, ServiceEntry, SizeLimits, WELL_KNOWN_PATH},
+    document::{
+        AgentProfile, Availability, DOCUMENT_TYPE, Document, ServiceEntry, SizeLimits,
+        WELL_KNOWN_PATH,
+    },
     identity::Identity,
     json::encode,
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},

@@ -66,7 +66,7 @@ impl<'a, 'w> PublishedFields<'a, 'w> {
 }
 
 /// Whether `c` is a control character (Unicode Cc) or changes the direction of displayed text.
-pub(super) fn is_unprintable(c: char) -> bool {
+pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -12,18 +12,19 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 13] = [
+const LAW: [(&str, &[&str]); 14] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
     ("offer", &[]),
     ("registration", &["offer"]),
+    ("lint", &["offer", "registration"]),
     ("catalog", &["offer", "registration"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
-    ("cli", &["offer", "registration", "source", "telemetry", "anchor"]),
+    ("cli", &["offer", "registration", "source", "telemetry", "anchor", "lint"]),
     ("command", EVERYTHING),
     ("fuzzing", &["offer", "registration", "source"]),
 ];
@@ -33,6 +34,7 @@ const EVERYTHING: &[&str] = &[
     "telemetry",
     "offer",
     "registration",
+    "lint",
     "catalog",
     "source",
     "publish",
@@ -41,9 +43,10 @@ const EVERYTHING: &[&str] = &[
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 10] = [
+const DECIDING: [&str; 11] = [
     "offer",
     "registration",
+    "lint",
     "anchor::account",
     "anchor::desired",
     "anchor::evidence",

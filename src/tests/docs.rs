@@ -15,16 +15,18 @@ use clap::CommandFactory;
 use crate::{
     anchor::AnchorReason,
     cli::Cli,
+    lint::LintCode,
     offer::EntryCode,
     registration::{OfferState, Reason},
 };
 
 /// Every generated block, by page. The tests of `http` check those in docs/http.md and
 /// docs/metrics.md.
-const BLOCKS: [(&str, &[&str]); 5] = [
+const BLOCKS: [(&str, &[&str]); 6] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
     ("docs/configuration.md", &["commands", "flags"]),
     ("docs/http.md", &["problem-codes"]),
+    ("docs/lint.md", &["lint-codes"]),
     ("docs/metrics.md", &["metrics"]),
     ("docs/publishing.md", &["states", "reasons", "entry-codes"]),
 ];
@@ -173,6 +175,17 @@ fn generated_blocks_of_states_reasons_and_codes_are_the_closed_lists() {
     let anchored = AnchorReason::ALL.iter();
     let anchored = anchored.map(|reason| vec![code(reason.as_str()), plain(reason.message())]);
     check("docs/anchoring.md", "anchor-reasons", &table(&["reason", "meaning"], anchored));
+}
+
+#[test]
+fn generated_blocks_of_lint_codes_are_the_closed_list() {
+    let rows = LintCode::ALL.map(|lint| {
+        let severity = lint.severity().as_str().to_owned();
+        let readers = lint.readers().collect::<Vec<_>>().join(", ");
+        vec![code(lint.as_str()), severity, plain(lint.meaning()), plain(lint.fix()), readers]
+    });
+    let head = ["code", "severity", "meaning", "fix", "readers"];
+    check("docs/lint.md", "lint-codes", &table(&head, rows));
 }
 
 #[test]
