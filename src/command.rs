@@ -22,9 +22,9 @@ use crate::{
     offer::{OfferId, Origin, Timestamp},
     registration::{OnChainFacts, Projection, project},
     source::{
-        Scope, World,
+        HiddenBy, Scope, World,
         cluster::{self, Access},
-        files::{HiddenBy, Manifests},
+        files::Manifests,
     },
 };
 
@@ -146,10 +146,16 @@ async fn read_cluster(
     ids: ReadIds,
 ) -> anyhow::Result<SourceReading> {
     let client = cluster::connect(access).await?;
-    let offers = cluster::read_offers(&client, scope).await?;
-    if offers.is_empty() {
-        eprintln!("registrar: {}", nothing_found_in_cluster(scope));
+    let read = cluster::read_offers(&client, scope).await;
+    if read.as_ref().map_or(true, |offers| offers.is_empty()) {
+        let passed_over = cluster::look_around(&client, scope).await;
+        match &read {
+            Ok(_) => eprintln!("registrar: {}", cluster::nothing_found(scope, &passed_over)),
+            Err(_) if passed_over.is_empty() => {}
+            Err(_) => eprintln!("registrar:{passed_over}"),
+        }
     }
+    let offers = read?;
     let public_url = match public_url {
         Some(origin) => Some(origin.clone()),
         None => cluster::read_tunnel(&client).await?,
@@ -161,24 +167,6 @@ async fn read_cluster(
     };
     let world = World { offers: offers.into(), identity: identity.into(), public_url };
     Ok(SourceReading { world, origin: ReadFrom::Cluster(client) })
-}
-
-fn nothing_found_in_cluster(scope: &Scope) -> String {
-    let namespaces = match scope.namespaces.is_empty() {
-        true => "all namespaces".to_owned(),
-        false => {
-            let names: Vec<_> = scope.namespaces.iter().map(String::as_str).collect();
-            format!("the namespaces {}", names.join(", "))
-        }
-    };
-    let selected = match &scope.selector {
-        Some(selector) => format!(" with the labels {selector}"),
-        None => String::new(),
-    };
-    format!(
-        "NothingFound: there is no ServiceOffer of obol.org/v1alpha1. Looked at {namespaces} of \
-         the cluster{selected}."
-    )
 }
 
 fn placeholder_public_url() -> Origin {

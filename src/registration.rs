@@ -24,7 +24,7 @@ pub(crate) use self::{
         AgentProfile, Availability, DOCUMENT_TYPE, Document, ServiceEntry, SizeLimits,
         WELL_KNOWN_PATH,
     },
-    identity::Identity,
+    identity::{Identity, IdentityProblem},
     json::encode,
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},

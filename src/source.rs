@@ -5,6 +5,8 @@ pub(crate) mod cluster;
 pub(crate) mod files;
 mod lossless_json;
 mod manifest;
+mod passed_over;
+mod problem;
 mod selector;
 
 use std::{
@@ -15,10 +17,15 @@ use std::{
 };
 
 use kube::core::Selector;
-use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
-pub(crate) use self::{manifest::parse_yaml, selector::parse_selector};
+use self::problem::identity_problems;
+pub(crate) use self::{
+    manifest::parse_yaml,
+    passed_over::HiddenBy,
+    problem::{SourceProblem, SourceProblemCode},
+    selector::parse_selector,
+};
 use crate::{
     offer::{OfferId, Offers, Origin},
     registration::{Identity, chains::KnownRegistries},
@@ -44,17 +51,6 @@ pub(crate) struct Observation {
     pub(crate) problems: Vec<SourceProblem>,
     /// How many lost offers the shrink brake keeps published; 0 unless it is engaged.
     pub(crate) held_offers: usize,
-}
-
-/// Something wrong with a source that does not belong to one offer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(crate) struct SourceProblem {
-    /// A machine-readable code, such as `BrokenFile`.
-    pub(crate) code: &'static str,
-    /// The file, object or kind that has the problem.
-    pub(crate) about: String,
-    /// What is wrong, and what to do about it.
-    pub(crate) message: String,
 }
 
 /// Which objects of a source are read.
@@ -132,7 +128,7 @@ impl SourceHealth {
                      source and its access rights.",
                     age.as_secs()
                 );
-                SourceProblem::new("StaleSource", part, message)
+                SourceProblem::new(SourceProblemCode::StaleSource, part, message)
             })
             .collect()
     }
@@ -150,30 +146,4 @@ impl SourceHealth {
         // Both values are set independently, so a poisoned lock holds no broken state.
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
-}
-
-impl SourceProblem {
-    pub(crate) fn new(
-        code: &'static str,
-        about: impl fmt::Display,
-        message: impl Into<String>,
-    ) -> Self {
-        Self { code, about: about.to_string(), message: message.into() }
-    }
-}
-
-impl fmt::Display for SourceProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.code, self.about, self.message)
-    }
-}
-
-fn identity_problems(scope: &Scope, identity: &Identity) -> Vec<SourceProblem> {
-    let about =
-        scope.identity.iter().map(|id| format!("AgentIdentity {id}")).next().unwrap_or_default();
-    identity
-        .problems
-        .iter()
-        .map(|problem| SourceProblem::new(problem.code(), &about, problem.to_string()))
-        .collect()
 }

@@ -187,7 +187,7 @@ fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
             "The document has {bytes} bytes, but some readers accept at most 65,536. Publish fewer or \
              shorter entries."
         );
-        source::SourceProblem::new("LargeDocument", format!("the document of {agent}"), message)
+        source::SourceProblem::new(source::SourceProblemCode::LargeDocument, format!("the document of {agent}"), message)
     }));
     problems
 }
@@ -256,7 +256,7 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
     let mut problems = std::collections::BTreeMap::new();
     for problem in &self::problems(&admin) {
-        *problems.entry(problem.code).or_insert(0) += 1;
+        *problems.entry(problem.code.as_str()).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
     let values = ScrapeValues {

@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     publish,
     registration::Identity,
-    source::{Observation, SourceProblem, World},
+    source::{Observation, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
     testing::{Resource, at, offer, offers, public_url, rules},
 };
@@ -66,7 +66,7 @@ fn text(catalog: &Catalog) -> &str {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_published_before_there_is_a_world() {
-    let missing = vec![SourceProblem::new("BrokenFile", "a.yaml", "line 2: x")];
+    let missing = vec![SourceProblem::new(SourceProblemCode::BrokenFile, "a.yaml", "line 2: x")];
     let publisher = Publisher::start(Observation { missing, ..Observation::default() });
     publisher.pass(Duration::from_secs(3_600)).await;
     assert!(publisher.catalog.borrow().is_none());

@@ -106,18 +106,6 @@ impl IdentityEntry {
     }
 }
 
-impl IdentityProblem {
-    /// The problem's code.
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::Undecodable(_) => "IdentityUndecodable",
-            Self::UnknownChain(_) => "UnknownChain",
-            Self::UnreadableId { .. } => "UnreadableId",
-            Self::IdConflict { .. } => "IdConflict",
-        }
-    }
-}
-
 impl fmt::Display for IdentityProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

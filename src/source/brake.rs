@@ -8,13 +8,19 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::SourceProblem;
+use super::{SourceProblem, SourceProblemCode};
 use crate::offer::{OfferId, Offers};
 
 /// A loss engages the brake only if it is larger than this, and more than half of the offers.
 const MAX_ORDINARY_LOSS: usize = 10;
 /// Offers that disappear one after another within this time count as one loss.
 const BURST: Duration = Duration::from_secs(60);
+/// So many deletions, each within [`PAUSE`] of the next, pass at once. More may be the beginning of a
+/// sudden loss, so they wait until the burst pauses.
+const FEW: usize = 3;
+const PAUSE: Duration = Duration::from_secs(1);
+/// A burst waits no longer than this, unless it becomes a sudden loss.
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 /// A complete reading confirms a loss if it comes this long after the loss. One that comes sooner
 /// may repeat the same mistake; one that comes later has nothing to do with the first.
 const CONFIRM_AFTER: Duration = Duration::from_secs(10);
@@ -46,6 +52,16 @@ pub(crate) struct ShrinkBrake {
     /// When offers disappeared from what is published, within the last [`BURST`].
     removed: BTreeMap<OfferId, Instant>,
     held: Option<Held>,
+    burst: Option<Burst>,
+}
+
+/// Deletions that wait, since more may follow.
+#[derive(Debug)]
+struct Burst {
+    began: Instant,
+    grew: Instant,
+    /// The reading without the deleted offers.
+    read: Arc<Offers>,
 }
 
 /// A loss that is not confirmed yet.
@@ -82,8 +98,12 @@ impl ShrinkBrake {
             .collect();
         if lost.is_empty() || !is_sudden(&published, lost.len(), self.removed.len()) {
             let change = if was_held { BrakeChange::Released } else { BrakeChange::None };
+            if !was_held && self.is_burst(&published, read, lost.len(), now) {
+                return (self.retain(read, lost), change);
+            }
             return (self.pass(read, now), change);
         }
+        self.burst = None;
         if self.held.as_ref().is_some_and(|held| held.is_confirmed_by(read, reading, now)) {
             return (self.release(read), BrakeChange::Released);
         }
@@ -93,17 +113,15 @@ impl ShrinkBrake {
             Some(_) | None => now,
         };
         self.held = Some(Held { since, read: Arc::clone(read), retained });
-        let mut kept = Offers::clone(read);
-        kept.extend(lost);
-        let kept = Arc::new(kept);
-        self.published = Some(Arc::clone(&kept));
-        (kept, if was_held { BrakeChange::None } else { BrakeChange::Engaged(retained) })
+        let change = if was_held { BrakeChange::None } else { BrakeChange::Engaged(retained) };
+        (self.retain(read, lost), change)
     }
 
     /// Accepts the loss because an operator says so. Returns the offers to publish from now on;
-    /// `None` if the brake is not engaged.
+    /// `None` if nothing is held back.
     pub(crate) fn release_now(&mut self) -> Option<Arc<Offers>> {
-        let read = Arc::clone(&self.held.as_ref()?.read);
+        let held = self.held.as_ref().map(|held| &held.read);
+        let read = Arc::clone(held.or(self.burst.as_ref().map(|burst| &burst.read))?);
         Some(self.release(&read))
     }
 
@@ -117,6 +135,17 @@ impl ShrinkBrake {
         self.held.as_ref().map(|held| held.since + CONFIRM_AFTER)
     }
 
+    /// When deletions that wait will pass, if no others follow; `None` if none wait.
+    pub(crate) fn passes_at(&self) -> Option<Instant> {
+        let burst = self.burst.as_ref()?;
+        Some((burst.grew + PAUSE).min(burst.began + MAX_PAUSE))
+    }
+
+    /// Whether what is published is more than what was read.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.held.is_some() || self.burst.is_some()
+    }
+
     /// The problem to report while the brake is engaged.
     pub(crate) fn problem(&self, about: &str) -> Option<SourceProblem> {
         let held = self.held.as_ref()?;
@@ -128,7 +157,43 @@ impl ShrinkBrake {
             CONFIRM_AFTER.as_secs(),
             CONFIRM_UNTIL.as_secs(),
         );
-        Some(SourceProblem::new("ShrinkBrake", about, message))
+        Some(SourceProblem::new(SourceProblemCode::ShrinkBrake, about, message))
+    }
+
+    /// Whether an ordinary loss is to wait, since it may be the beginning of a sudden one.
+    fn is_burst(
+        &mut self,
+        published: &Offers,
+        read: &Arc<Offers>,
+        lost: usize,
+        now: Instant,
+    ) -> bool {
+        let recent = |at: &&Instant| now.duration_since(**at) < PAUSE;
+        let in_a_row = lost + self.removed.values().filter(recent).count();
+        let may_become_sudden = published.len() + self.removed.len() > MAX_ORDINARY_LOSS;
+        if lost == 0 || in_a_row <= FEW || !may_become_sudden {
+            return false;
+        }
+        let burst = self.burst.get_or_insert_with(|| Burst {
+            began: now,
+            grew: now,
+            read: Arc::clone(read),
+        });
+        let is_gone = |id: &&OfferId| burst.read.contains_key(*id) && !read.contains_key(*id);
+        if published.keys().filter(is_gone).count() > 0 {
+            burst.grew = now;
+        }
+        burst.read = Arc::clone(read);
+        self.passes_at().is_some_and(|passes| now < passes)
+    }
+
+    /// Publishes a reading with the lost offers as they were last read.
+    fn retain(&mut self, read: &Offers, lost: Offers) -> Arc<Offers> {
+        let mut kept = Offers::clone(read);
+        kept.extend(lost);
+        let kept = Arc::new(kept);
+        self.published = Some(Arc::clone(&kept));
+        kept
     }
 
     /// Publishes a reading whose loss, if any, is an ordinary one.
@@ -139,7 +204,7 @@ impl ShrinkBrake {
             let lost = published.keys().filter(|id| !read.contains_key(*id));
             self.removed.extend(lost.map(|id| (id.clone(), now)));
         }
-        self.held = None;
+        (self.held, self.burst) = (None, None);
         Arc::clone(read)
     }
 
@@ -147,7 +212,7 @@ impl ShrinkBrake {
     fn release(&mut self, read: &Arc<Offers>) -> Arc<Offers> {
         self.published = Some(Arc::clone(read));
         self.removed.clear();
-        self.held = None;
+        (self.held, self.burst) = (None, None);
         Arc::clone(read)
     }
 }

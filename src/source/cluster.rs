@@ -1,10 +1,14 @@
 //! Reads a cluster: watches ServiceOffers, the AgentIdentity and the tunnel ConfigMap, and keeps
 //! the last complete world.
 
+mod absence;
 mod access;
 mod cache;
 mod failure;
+mod limits;
+mod pages;
 mod progress;
+mod public_url;
 mod target;
 mod watch_task;
 
@@ -21,17 +25,22 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-pub(crate) use self::access::{
-    Access, RawObject, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
-};
 use self::{
+    absence::Absence,
     cache::{Cache, Change},
     progress::{Cause, Request},
+    public_url::PublicUrl,
     target::{TargetChange, WatchTarget},
     watch_task::{WatchReport, WatchSettings, WatchUpdate},
 };
+pub(crate) use self::{
+    absence::{look_around, nothing_found},
+    access::{
+        Access, RawObject, connect, offers_api, read_identity, read_offers, read_tunnel, whoami,
+    },
+};
 use super::{
-    BrakeRelease, Observation, Scope, SourceHealth, SourceProblem, World,
+    BrakeRelease, Observation, Scope, SourceHealth, SourceProblem, SourceProblemCode, World,
     brake::{BrakeChange, Reading, ShrinkBrake},
     identity_problems,
 };
@@ -86,22 +95,15 @@ struct ClusterState {
     brake: ShrinkBrake,
     /// The targets that were listed again since a loss can be confirmed.
     listed_again: BTreeSet<WatchTarget>,
+    absence: Absence,
     world: Option<World>,
 }
 
 struct Interrupted {
     why: String,
+    cause: Cause,
     /// Whether the server refuses to be watched: a list that succeeds does not end that.
     is_watch_refused: bool,
-}
-
-enum PublicUrl {
-    Configured(Origin),
-    /// From the tunnel ConfigMap, with the last valid URL of it.
-    Tunnel {
-        cache: Cache<Option<String>>,
-        last: Option<Origin>,
-    },
 }
 
 /// Watches the cluster until a watch task ends. Returns which one and why.
@@ -110,14 +112,19 @@ pub(crate) async fn watch(settings: ClusterSettings, outputs: SourceOutputs) -> 
     let mut state = ClusterState::new(scope.clone(), public_url);
     let (reports, mut inbox) = mpsc::channel(256);
     let (orders, list_orders) = watch::channel(0);
-    let settings = WatchSettings { access, scope, reports, list_orders, resync };
+    let settings = WatchSettings { access: access.clone(), scope, reports, list_orders, resync };
     let mut watches = JoinSet::new();
     for target in state.targets() {
         watches.spawn(watch_task::watch(settings.clone(), target));
     }
     let mut ordered_at = None;
+    let mut looks = JoinSet::new();
     loop {
         let confirm_at = state.confirm_at(ordered_at);
+        let passes_at = state.brake.passes_at();
+        if looks.is_empty() && state.begins_to_look(Instant::now()) {
+            looks.spawn(look(access.clone(), state.scope.clone()));
+        }
         tokio::select! {
             Some(report) = inbox.recv() => {
                 state.take(report, &outputs);
@@ -139,12 +146,22 @@ pub(crate) async fn watch(settings: ClusterSettings, outputs: SourceOutputs) -> 
                     tracing::warn!("An operator released the shrink brake");
                 }
             }
+            Some(Ok(found)) = looks.join_next() => state.take_look(found),
+            () = sleep_until(passes_at.unwrap_or_else(Instant::now)), if passes_at.is_some() => {}
             () = sleep_until(confirm_at.unwrap_or_else(Instant::now)), if confirm_at.is_some() => {
                 ordered_at = Some(Instant::now());
                 orders.send_modify(|order| *order += 1);
             }
         }
         state.publish(&outputs);
+    }
+}
+
+/// Looks for what was passed over. A cluster that cannot be asked has nothing to say.
+async fn look(access: Access, scope: Scope) -> String {
+    match connect(&access).await {
+        Ok(client) => look_around(&client, &scope).await,
+        Err(_) => String::new(),
     }
 }
 
@@ -157,15 +174,13 @@ impl ClusterState {
         Self {
             offers: namespaces.into_iter().map(|namespace| (namespace, Cache::default())).collect(),
             identity: scope.identity.is_some().then(Cache::default),
-            public_url: match public_url {
-                Some(origin) => PublicUrl::Configured(origin),
-                None => PublicUrl::Tunnel { cache: Cache::default(), last: None },
-            },
+            public_url: PublicUrl::new(public_url),
             scope,
             interruptions: BTreeMap::new(),
             confirmed: BTreeMap::new(),
             brake: ShrinkBrake::default(),
             listed_again: BTreeSet::new(),
+            absence: Absence::default(),
             world: None,
         }
     }
@@ -173,9 +188,7 @@ impl ClusterState {
     fn targets(&self) -> Vec<WatchTarget> {
         let mut targets: Vec<_> = self.offers.keys().cloned().map(WatchTarget::Offers).collect();
         targets.extend(self.identity.is_some().then_some(WatchTarget::Identity));
-        targets.extend(
-            matches!(self.public_url, PublicUrl::Tunnel { .. }).then_some(WatchTarget::Tunnel),
-        );
+        targets.extend(self.public_url.is_watched().then_some(WatchTarget::Tunnel));
         targets
     }
 
@@ -202,8 +215,9 @@ impl ClusterState {
         let WatchReport { target, at, update } = report;
         let missed = match update {
             WatchUpdate::Interrupted { why, request, cause } => {
-                let is_watch_refused = request == Request::Watch && cause == Cause::Refused;
-                self.interruptions.insert(target, Interrupted { why, is_watch_refused });
+                let is_refused = matches!(cause, Cause::Refused | Cause::NoKind);
+                let is_watch_refused = request == Request::Watch && is_refused;
+                self.interruptions.insert(target, Interrupted { why, cause, is_watch_refused });
                 return Vec::new();
             }
             WatchUpdate::Unchanged => {
@@ -243,17 +257,36 @@ impl ClusterState {
                 let cache = self.identity.as_mut();
                 cache.map(|cache| apply_to(cache, change, is_check)).unwrap_or_default()
             }
-            (TargetChange::Tunnel(change), _) => {
-                let PublicUrl::Tunnel { cache, last } = &mut self.public_url else {
-                    return Vec::new();
-                };
-                let missed = apply_to(cache, change, is_check);
-                let current = tunnel_text(cache).and_then(|text| Origin::parse(text).ok());
-                // A tunnel that restarts has no URL for a while, so the last one is kept.
-                *last = current.or_else(|| last.take());
-                missed
-            }
+            (TargetChange::Tunnel(change), _) => self.public_url.change(change, is_check),
             (TargetChange::Offers(_), WatchTarget::Identity | WatchTarget::Tunnel) => Vec::new(),
+        }
+    }
+
+    /// Whether the cluster has no offers for us, or not even their kind.
+    fn finds_nothing(&self) -> bool {
+        let is_empty = |cache: &Cache<_>| cache.whole().is_some_and(|offers| offers.is_empty());
+        let is_missing = |namespace: &Option<String>| {
+            let target = WatchTarget::Offers(namespace.clone());
+            self.interruptions.get(&target).is_some_and(|last| last.cause == Cause::NoKind)
+        };
+        self.offers.values().all(is_empty) || self.offers.keys().all(is_missing)
+    }
+
+    /// Whether it is time to look for what was passed over.
+    fn begins_to_look(&mut self, now: Instant) -> bool {
+        if !self.finds_nothing() {
+            self.absence.ends();
+            return false;
+        }
+        self.absence.begins_to_look(now)
+    }
+
+    /// Takes and logs what was passed over.
+    fn take_look(&mut self, found: String) {
+        if self.finds_nothing()
+            && let Some(message) = self.absence.take(found, &nothing_found(&self.scope, ""))
+        {
+            tracing::warn!("{message}");
         }
     }
 
@@ -300,7 +333,7 @@ impl ClusterState {
 
     /// Updates the world if everything was listed, and returns what is known.
     fn observe(&mut self, now: Instant) -> (Observation, BrakeChange) {
-        let (public_url, tunnel_problem) = self.public_url();
+        let (public_url, tunnel_problem) = self.public_url.current();
         let identity = self
             .identity
             .as_ref()
@@ -326,6 +359,9 @@ impl ClusterState {
             }
             self.world = Some(World { offers, identity, public_url });
         }
+        if missing.is_empty() && self.merged().is_empty() {
+            problems.push(nothing_found(&self.scope, self.absence.found()));
+        }
         problems.extend(self.brake.problem("ServiceOffers"));
         if self.world.is_some() {
             missing.clear();
@@ -341,19 +377,10 @@ impl ClusterState {
         if is_complete { Reading::Complete } else { Reading::Changes }
     }
 
-    /// The public URL, if known, and what is wrong with a tunnel ConfigMap that was listed.
-    fn public_url(&self) -> (Option<Origin>, Option<SourceProblem>) {
-        match &self.public_url {
-            PublicUrl::Configured(origin) => (Some(origin.clone()), None),
-            PublicUrl::Tunnel { cache, .. } if cache.whole().is_none() => (None, None),
-            PublicUrl::Tunnel { cache, last } => (last.clone(), tunnel_problem(cache)),
-        }
-    }
-
     fn interruption_problems(&self) -> Vec<SourceProblem> {
         let problem = |(target, last): (&WatchTarget, &Interrupted)| {
             let message = format!("{}. What was last read stays published.", last.why);
-            SourceProblem::new("WatchInterrupted", target, message)
+            SourceProblem::new(SourceProblemCode::WatchInterrupted, target, message)
         };
         self.interruptions.iter().map(problem).collect()
     }
@@ -367,15 +394,15 @@ impl ClusterState {
             WatchTarget::Identity => {
                 self.identity.as_ref().is_some_and(|cache| cache.whole().is_some())
             }
-            WatchTarget::Tunnel => match &self.public_url {
-                PublicUrl::Configured(_) => true,
-                PublicUrl::Tunnel { cache, .. } => cache.whole().is_some(),
-            },
+            WatchTarget::Tunnel => self.public_url.is_listed(),
         };
         let problem = |target: WatchTarget| {
             let why = self.interruptions.get(&target).map(|last| last.why.clone());
-            let why = why.unwrap_or_else(|| "not listed yet".to_owned());
-            SourceProblem::new("NotListed", &target, why)
+            let mut why = why.unwrap_or_else(|| "not listed yet".to_owned());
+            if matches!(target, WatchTarget::Offers(_)) && !self.absence.found().is_empty() {
+                why += &format!(".{}", self.absence.found());
+            }
+            SourceProblem::new(SourceProblemCode::NotListed, &target, why)
         };
         self.targets().into_iter().filter(|target| !is_listed(target)).map(problem).collect()
     }
@@ -403,27 +430,6 @@ fn apply_to<T: Clone + PartialEq>(
     let missed = if is_check { cache.differences(&change) } else { Vec::new() };
     cache.apply(change);
     missed
-}
-
-fn tunnel_text(cache: &Cache<Option<String>>) -> Option<&str> {
-    let text = cache.whole()?.values().next()?.as_deref()?;
-    Some(text.trim()).filter(|text| !text.is_empty())
-}
-
-fn tunnel_problem(cache: &Cache<Option<String>>) -> Option<SourceProblem> {
-    let (namespace, name, key) = TUNNEL;
-    let about = format!("ConfigMap {namespace}/{name}");
-    let hint = "The last valid public URL stays in use, if there was one. With --public-url the \
-                ConfigMap is not needed.";
-    let problem =
-        |what: String| Some(SourceProblem::new("NoPublicUrl", &about, format!("{what}. {hint}")));
-    match tunnel_text(cache) {
-        None => problem(format!("the ConfigMap has no {key}")),
-        Some(text) => match Origin::parse(text) {
-            Ok(_) => None,
-            Err(error) => problem(format!("{key} {text:?} {error}")),
-        },
-    }
 }
 
 fn id_of(object: &RawObject) -> OfferId {

@@ -2,38 +2,37 @@
 //! breaks keeps its last valid content.
 
 mod content;
+mod manifest_file;
 mod settling;
 mod walk;
 mod watching;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    fs, io,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use tokio::time::Instant;
 
-pub(crate) use self::{content::HiddenBy, watching::watch};
+pub(crate) use self::watching::watch;
 use self::{
-    content::{Content, FileObject, PassedOver},
-    settling::{SETTLED_AFTER, is_settled, may_be_half_written},
-    walk::{FileId, Stamp, Tree, walk},
+    content::{Content, FileObject},
+    manifest_file::{Condition, ManifestFile},
+    settling::SETTLED_AFTER,
+    walk::{FileId, Tree, walk},
 };
 use super::{
-    Observation, Scope, SourceProblem, World,
+    Observation, Scope, SourceProblem, SourceProblemCode, World,
     brake::{Reading, ShrinkBrake},
     identity_problems,
-    manifest::{ManifestDocument, SyntaxError, read_json, read_yaml},
+    passed_over::{HiddenBy, PassedOver},
 };
 use crate::{
     offer::{OfferId, Offers, Origin},
     registration::Identity,
 };
-
-/// A larger file is not a manifest.
-const MAX_FILE_BYTES: u64 = 256 * 1024 * 1024;
 
 /// The manifests cannot be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -59,27 +58,6 @@ pub(crate) struct Manifests {
     offers: Arc<Offers>,
     brake: ShrinkBrake,
     world: Option<World>,
-}
-
-#[derive(Debug)]
-struct ManifestFile {
-    stamp: Stamp,
-    /// Of the bytes that were last read, if they could be.
-    digest: Option<blake3::Hash>,
-    /// Whether the file was read again after the read that first saw this stamp: two changes within
-    /// one tick of the file system's clock have the same stamp.
-    confirmed: bool,
-    /// The last valid content, if there was one.
-    content: Option<Arc<Content>>,
-    condition: Condition,
-}
-
-/// How the current bytes of a file relate to the content in use.
-#[derive(Debug)]
-enum Condition {
-    InUse,
-    Broken(String),
-    HalfWritten { content: Arc<Content>, since: Instant },
 }
 
 impl Manifests {
@@ -123,7 +101,7 @@ impl Manifests {
             };
         }
         match &self.observed {
-            Some(observed) if !changed && self.brake.retained() == 0 => Ok(observed.clone()),
+            Some(observed) if !changed && !self.brake.is_waiting() => Ok(observed.clone()),
             Some(_) | None => Ok(self.observe(now)),
         }
     }
@@ -165,7 +143,8 @@ impl Manifests {
 
     /// When time alone may change what is published.
     fn next_change(&self) -> Option<Instant> {
-        self.settles_at().into_iter().chain(self.brake.confirmable_at()).min()
+        let brake = self.brake.confirmable_at().into_iter().chain(self.brake.passes_at());
+        self.settles_at().into_iter().chain(brake).min()
     }
 
     /// When the next half-written file may be taken as it is.
@@ -237,87 +216,16 @@ impl Manifests {
             false => format!(" Passed over: {passed_over}."),
         };
         let message = format!("there is no ServiceOffer. {}.{passed_over}", self.looked_at());
-        SourceProblem::new("NothingFound", self.root.display(), message)
+        SourceProblem::new(SourceProblemCode::NothingFound, self.root.display(), message)
     }
 
     /// What is known while `root` cannot be read.
     fn unreadable_root(&self, error: &ReadError) -> Observation {
         let message = format!("{}. The last complete content stays published.", error.source);
-        let problem = SourceProblem::new("UnreadablePath", &error.path, message);
+        let problem = SourceProblem::new(SourceProblemCode::UnreadablePath, &error.path, message);
         let missing = if self.world.is_some() { Vec::new() } else { vec![problem.clone()] };
         let (problems, held_offers) = (vec![problem], self.brake.retained());
         Observation { world: self.world.clone(), missing, problems, held_offers }
-    }
-}
-
-impl ManifestFile {
-    fn first(path: &Path, stamp: Stamp, scope: &Scope, now: Instant) -> Self {
-        let mut file = Self {
-            stamp,
-            digest: None,
-            confirmed: false,
-            content: None,
-            condition: Condition::Broken(String::new()),
-        };
-        file.load(path, scope, now);
-        file
-    }
-
-    /// Reads the file if it may have changed. Returns whether what is known of it changed.
-    fn update(&mut self, path: &Path, stamp: Stamp, scope: &Scope, now: Instant) -> bool {
-        let same_stamp = self.stamp == stamp;
-        let mut changed = false;
-        if !same_stamp || !self.confirmed {
-            self.confirmed = same_stamp;
-            self.stamp = stamp;
-            changed = self.load(path, scope, now);
-        }
-        if let Condition::HalfWritten { content, since } = &self.condition
-            && is_settled(*since, now)
-        {
-            self.content = Some(Arc::clone(content));
-            self.condition = Condition::InUse;
-            return true;
-        }
-        changed
-    }
-
-    /// Reads the file, and parses it unless its bytes are those of the last time.
-    fn load(&mut self, path: &Path, scope: &Scope, now: Instant) -> bool {
-        let bytes = match read_bytes(path, &self.stamp) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                // The next attempt may succeed although the file did not change.
-                (self.digest, self.confirmed) = (None, false);
-                return self.is_broken(error);
-            }
-        };
-        let digest = Some(blake3::hash(&bytes));
-        if self.digest == digest {
-            return false;
-        }
-        self.digest = digest;
-        let content = match parse(path, bytes) {
-            Ok(documents) => Arc::new(Content::of(&documents, scope)),
-            Err(error) => return self.is_broken(error),
-        };
-        let kept = self.content.as_ref().map_or(0, |content| content.objects.len());
-        if may_be_half_written(kept, content.objects.len()) {
-            self.condition = Condition::HalfWritten { content, since: now };
-        } else {
-            self.content = Some(content);
-            self.condition = Condition::InUse;
-        }
-        true
-    }
-
-    fn is_broken(&mut self, error: String) -> bool {
-        let is_news = match &self.condition {
-            Condition::Broken(last) => *last != error,
-            Condition::InUse | Condition::HalfWritten { .. } => true,
-        };
-        self.condition = Condition::Broken(error);
-        is_news
     }
 }
 
@@ -327,7 +235,11 @@ fn broken_file((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem>
         Condition::InUse | Condition::HalfWritten { .. } => return None,
     };
     let kept = if file.content.is_some() { " Its last valid content stays published." } else { "" };
-    Some(SourceProblem::new("BrokenFile", path.display(), format!("{error}.{kept}")))
+    Some(SourceProblem::new(
+        SourceProblemCode::BrokenFile,
+        path.display(),
+        format!("{error}.{kept}"),
+    ))
 }
 
 fn half_written((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem> {
@@ -342,17 +254,18 @@ fn half_written((path, file): (&PathBuf, &ManifestFile)) -> Option<SourceProblem
          write to a temporary file and rename it.",
         SETTLED_AFTER.as_secs()
     );
-    Some(SourceProblem::new("HalfWritten", path.display(), message))
+    Some(SourceProblem::new(SourceProblemCode::HalfWritten, path.display(), message))
 }
 
 fn unreadable_path((path, why): (&PathBuf, &String)) -> SourceProblem {
     let message = format!("{why}. What was last read there stays published.");
-    SourceProblem::new("UnreadablePath", path.display(), message)
+    SourceProblem::new(SourceProblemCode::UnreadablePath, path.display(), message)
 }
 
 fn foreign_objects((path, content): (&Path, &Content)) -> Option<SourceProblem> {
     let foreign = content.passed_over.of_other_versions();
-    let problem = || SourceProblem::new("PassedOver", path.display(), format!("{foreign}."));
+    let problem =
+        || SourceProblem::new(SourceProblemCode::PassedOver, path.display(), format!("{foreign}."));
     (!foreign.is_empty()).then(problem)
 }
 
@@ -378,7 +291,11 @@ impl<'a> Merged<'a> {
             }
             FileObject::Offer(..) | FileObject::Identity(..) | FileObject::Hidden(..) => {}
             FileObject::Refused(why) => {
-                let problem = SourceProblem::new("RefusedObject", path.display(), why.as_str());
+                let problem = SourceProblem::new(
+                    SourceProblemCode::RefusedObject,
+                    path.display(),
+                    why.as_str(),
+                );
                 self.problems.push(problem);
             }
         }
@@ -393,25 +310,15 @@ impl<'a> Merged<'a> {
             Entry::Occupied(first) => {
                 let message =
                     format!("{id} is already in {}, which is used.", first.get().display());
-                self.problems.push(SourceProblem::new("DuplicateObject", path.display(), message));
+                self.problems.push(SourceProblem::new(
+                    SourceProblemCode::DuplicateObject,
+                    path.display(),
+                    message,
+                ));
                 false
             }
         }
     }
-}
-
-fn read_bytes(path: &Path, stamp: &Stamp) -> Result<Vec<u8>, String> {
-    if stamp.length > MAX_FILE_BYTES {
-        return Err(format!("the file is larger than {} MiB; split it", MAX_FILE_BYTES >> 20));
-    }
-    fs::read(path).map_err(|error| error.to_string())
-}
-
-fn parse(path: &Path, bytes: Vec<u8>) -> Result<Vec<ManifestDocument>, String> {
-    let text = String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())?;
-    let is_json = path.extension().is_some_and(|ending| ending == "json");
-    let documents = if is_json { read_json(&text) } else { read_yaml(&text) };
-    documents.map_err(|error: SyntaxError| error.to_string())
 }
 
 #[cfg(test)]

@@ -18,13 +18,14 @@ use crate::{
     lint::LintCode,
     offer::EntryCode,
     registration::{OfferState, Reason},
+    source::SourceProblemCode,
 };
 
 /// Every generated block, by page. The tests of `http` check those in docs/http.md and
 /// docs/metrics.md.
 const BLOCKS: [(&str, &[&str]); 6] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
-    ("docs/configuration.md", &["commands", "flags"]),
+    ("docs/configuration.md", &["commands", "flags", "source-problems"]),
     ("docs/http.md", &["problem-codes"]),
     ("docs/lint.md", &["lint-codes"]),
     ("docs/metrics.md", &["metrics"]),
@@ -172,6 +173,11 @@ fn generated_blocks_of_states_reasons_and_codes_are_the_closed_lists() {
     check("docs/publishing.md", "reasons", &table(&["reason", "meaning", "fix"], reasons));
     let codes = EntryCode::ALL.map(|entry| vec![code(entry.as_str()), plain(entry.message())]);
     check("docs/publishing.md", "entry-codes", &table(&["code", "meaning"], codes));
+    let problems = SourceProblemCode::ALL.map(|problem| {
+        vec![code(problem.as_str()), plain(problem.meaning()), plain(problem.published())]
+    });
+    let head = ["code", "what happened", "what is published"];
+    check("docs/configuration.md", "source-problems", &table(&head, problems));
     let anchored = AnchorReason::ALL.iter();
     let anchored = anchored.map(|reason| vec![code(reason.as_str()), plain(reason.message())]);
     check("docs/anchoring.md", "anchor-reasons", &table(&["reason", "meaning"], anchored));

@@ -4,6 +4,7 @@
 //! server start their own. With `REGISTRAR_TEST_KUBECONFIG` set, the shared tests run against that
 //! cluster instead.
 
+mod bounds;
 mod deploy;
 mod drains;
 mod faults;
@@ -11,6 +12,7 @@ mod history;
 mod lifecycle;
 mod load;
 mod newer_offers;
+mod nothing;
 mod restore;
 mod scope;
 mod watching;
@@ -44,6 +46,8 @@ pub struct Cluster {
     users: &'static str,
     /// Flags of the API server besides those that it always has.
     flags: &'static [&'static str],
+    /// The socket of another instance's etcd, in place of an own one.
+    etcd: Option<PathBuf>,
     /// `None` for the cluster of `REGISTRAR_TEST_KUBECONFIG`.
     server: Option<Running>,
 }
@@ -64,7 +68,9 @@ pub async fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     static READY: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
     let start = || match std::env::var_os("REGISTRAR_TEST_KUBECONFIG") {
-        Some(kubeconfig) => Cluster { dir: kubeconfig.into(), users: "", flags: &[], server: None },
+        Some(kubeconfig) => {
+            Cluster { dir: kubeconfig.into(), users: "", flags: &[], etcd: None, server: None }
+        }
         None => Cluster::start(""),
     };
     let cluster = tokio::task::spawn_blocking(move || SHARED.get_or_init(start)).await.unwrap();
@@ -80,19 +86,50 @@ impl Cluster {
 
     /// The same, with these flags of the API server.
     pub fn start_with(users: &'static str, flags: &'static [&'static str]) -> Self {
-        let number = NAMES.fetch_add(1, Ordering::Relaxed);
-        let dir =
-            std::env::temp_dir().join(format!("registrar-kube-{}-{number}", std::process::id()));
-        let mut cluster = Self { dir, users, flags, server: None };
+        let mut cluster = Self { dir: new_folder(), users, flags, etcd: None, server: None };
         cluster.run();
         cluster
     }
 
+    /// Starts another API server for the same objects: it reaches etcd through a socket, behind which
+    /// is [`Self::etcd`].
+    pub fn beside(&self, socket: &Path) -> Self {
+        let (dir, etcd) = (new_folder(), Some(socket.to_owned()));
+        std::fs::create_dir(&dir).unwrap();
+        for file in std::fs::read_dir(&self.dir).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() && file.file_name() != "port" {
+                std::fs::copy(file.path(), dir.join(file.file_name())).unwrap();
+            }
+        }
+        let mut cluster = Self { dir, users: self.users, flags: self.flags, etcd, server: None };
+        cluster.run();
+        cluster
+    }
+
+    /// The socket of etcd.
+    pub fn etcd(&self) -> PathBuf {
+        self.dir.join("etcd.sock")
+    }
+
+    /// The port of the API server.
+    pub fn port(&self) -> u16 {
+        std::fs::read_to_string(self.dir.join("port")).unwrap().parse().unwrap()
+    }
+
+    /// Has the next start make a new CA, with new certificates, tokens and kubeconfigs in the places of
+    /// the old ones.
+    pub fn forget_certificates(&self) {
+        std::fs::remove_file(self.dir.join("minted")).unwrap();
+    }
+
     /// Starts the server in its folder, again after [`Self::kill`]: same port, same data.
     pub fn run(&mut self) {
+        let etcd = self.etcd.iter().flat_map(|socket| ["-etcd".as_ref(), socket.as_os_str()]);
         let mut child = Command::new(binary())
             .arg("-dir")
             .arg(&self.dir)
+            .args(etcd)
             .args(["-users", self.users, "-temporary", "--"])
             .args(self.flags)
             .stdin(Stdio::piped())
@@ -274,6 +311,12 @@ pub async fn client(kubeconfig: &Path) -> Client {
     let config =
         Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     Client::try_from(config).unwrap()
+}
+
+/// The name of a folder that no two instances share.
+fn new_folder() -> PathBuf {
+    let number = NAMES.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("registrar-kube-{}-{number}", std::process::id()))
 }
 
 fn copy_folder(from: &Path, to: &Path) {

@@ -196,11 +196,14 @@ async fn situations() -> Vec<(&'static str, Site)> {
     };
     let anchoring = complete().with_reason(AnchorReason::WaitingForFinality);
     let incomplete = Site::empty(NOON);
-    incomplete.lacks("KindNotInstalled", "serviceoffers.obol.org");
+    incomplete.lacks("serviceoffers.obol.org");
     let troubled = complete();
     troubled.observed.send_modify(|observed| {
-        let problem =
-            crate::source::SourceProblem::new("BrokenFile", "a.yaml", "line 3: what is this");
+        let problem = crate::source::SourceProblem::new(
+            crate::source::SourceProblemCode::BrokenFile,
+            "a.yaml",
+            "line 3: what is this",
+        );
         observed.problems.push(problem);
     });
     let silent = complete();

@@ -7,7 +7,7 @@ use crate::{
     http::admin,
     http::tests::site::{Site, WELL_KNOWN, ask, document_of, request},
     registration::{OfferState, Reason},
-    source::SourceProblem,
+    source::{SourceProblem, SourceProblemCode},
     telemetry::ChainStats,
     testing::{NOON, offer},
     tests::docs::{check, code, plain, table},
@@ -90,8 +90,16 @@ fn troubled() -> Site {
         ],
     );
     site.observed.send_modify(|observed| {
-        observed.problems.push(SourceProblem::new("BrokenFile", "a.yaml", "line 3"));
-        observed.problems.push(SourceProblem::new("BrokenFile", "b.yaml", "line 4"));
+        observed.problems.push(SourceProblem::new(
+            SourceProblemCode::BrokenFile,
+            "a.yaml",
+            "line 3",
+        ));
+        observed.problems.push(SourceProblem::new(
+            SourceProblemCode::BrokenFile,
+            "b.yaml",
+            "line 4",
+        ));
     });
     site
 }
@@ -313,7 +321,7 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
     });
     assert_eq!(answer, expected);
     let site = Site::empty(NOON);
-    site.lacks("Forbidden", "serviceoffers.obol.org");
+    site.lacks("serviceoffers.obol.org");
     for query in ["verbose", "verbose=1", "a=b&verbose"] {
         let answer = site.get_admin(&format!("/readyz?{query}")).await;
         assert_eq!(
@@ -321,7 +329,7 @@ async fn readiness_in_full_says_what_the_source_and_the_clock_do() {
             (503, &false.into()),
             "{query}"
         );
-        assert_eq!(answer.json()["missing"][0]["code"], "Forbidden", "{query}");
+        assert_eq!(answer.json()["missing"][0]["code"], "NotListed", "{query}");
     }
 }
 
@@ -352,7 +360,11 @@ async fn debug_offers_explains_every_offer_seen() {
         ],
     );
     site.observed.send_modify(|observed| {
-        observed.problems.push(SourceProblem::new("BrokenFile", "a.yaml", "line 3"));
+        observed.problems.push(SourceProblem::new(
+            SourceProblemCode::BrokenFile,
+            "a.yaml",
+            "line 3",
+        ));
     });
     let answer = site.get_admin("/debug/offers").await.json();
     assert_eq!(answer["problems"][0]["about"], "a.yaml");

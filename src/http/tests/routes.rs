@@ -37,14 +37,14 @@ pub(super) fn stand() -> Vec<Resource> {
 #[tokio::test(start_paused = true)]
 async fn before_the_first_world_everything_that_depends_on_it_is_503_and_names_what_is_missing() {
     let site = Site::empty(NOON);
-    site.lacks("KindNotInstalled", "serviceoffers.obol.org");
-    site.lacks("Forbidden", "agentidentities.obol.org");
+    site.lacks("serviceoffers.obol.org");
+    site.lacks("agentidentities.obol.org");
     for path in [WELL_KNOWN, &document_of("demo/chat"), "/offers", "/offers/demo/chat", "/agents"] {
         let answer = site.get(path).await;
         assert_eq!(answer.problem(), is(503, "Incomplete"), "{path}");
         assert_eq!(answer.header("retry-after"), "1", "{path}");
         let detail = answer.json()["detail"].to_string();
-        for named in ["KindNotInstalled: serviceoffers.obol.org", "Forbidden: agentidentities"] {
+        for named in ["NotListed: serviceoffers.obol.org", "NotListed: agentidentities"] {
             assert!(detail.contains(named), "{path} does not name {named}: {detail}");
         }
     }
@@ -52,7 +52,7 @@ async fn before_the_first_world_everything_that_depends_on_it_is_503_and_names_w
         let answer = site.get_admin(path).await;
         assert_eq!(answer.problem(), is(503, "Incomplete"), "{path}");
         assert_eq!(answer.header("retry-after"), "1", "{path}");
-        assert!(answer.text().contains("KindNotInstalled: serviceoffers.obol.org"), "{path}");
+        assert!(answer.text().contains("NotListed: serviceoffers.obol.org"), "{path}");
     }
     for path in ["/livez", "/startupz"] {
         let answer = site.get_admin(path).await;

@@ -6,6 +6,7 @@ use crate::{
     http::{contract::SCHEMAS, problem::Code},
     offer::EntryCode,
     registration::{OfferState, Reason},
+    source::SourceProblemCode,
     testing::{for_each_row, json_of, offer, projected, rules},
 };
 use serde_json::{Value, json};
@@ -70,6 +71,9 @@ fn closed_lists_are_those_of_the_code() {
     assert_eq!(agent["$defs"]["anchorReason"]["enum"], json!(anchored));
     let anchor = &Contract::read().0["components"]["schemas"]["Anchor"];
     assert_eq!(anchor["properties"]["reason"]["enum"], json!(anchored));
+    let problem_of_source = &Contract::read().0["components"]["schemas"]["SourceProblem"];
+    let codes = SourceProblemCode::ALL.map(SourceProblemCode::as_str);
+    assert_eq!(problem_of_source["properties"]["code"]["enum"], json!(codes));
     for code in Code::OWN {
         let meaning = problem["$defs"]["own"]["description"].as_str().unwrap();
         assert!(meaning.contains(&format!("{}: ", code.as_str())), "{code:?} is not explained");

@@ -18,7 +18,7 @@ use crate::{
         AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules,
         chains::KnownRegistries, project,
     },
-    source::{BrakeRelease, Observation, SourceHealth, SourceProblem, World},
+    source::{BrakeRelease, Observation, SourceHealth, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
     testing::{Resource, at, offers, public_url, rules},
 };
@@ -109,8 +109,8 @@ impl Site {
     }
 
     /// Adds a problem that prevents the first world from being complete.
-    pub(crate) fn lacks(&self, code: &'static str, about: &str) {
-        let problem = SourceProblem::new(code, about, "is not there");
+    pub(crate) fn lacks(&self, about: &str) {
+        let problem = SourceProblem::new(SourceProblemCode::NotListed, about, "is not there");
         self.observed.send_modify(|observed| observed.missing.push(problem));
     }
 

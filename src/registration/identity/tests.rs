@@ -26,6 +26,15 @@ fn identity(entries: Value) -> Identity {
 }
 
 /// One entry's chain and id, as printed; or why there is none.
+fn code(problem: &IdentityProblem) -> &'static str {
+    match problem {
+        IdentityProblem::Undecodable(_) => "IdentityUndecodable",
+        IdentityProblem::UnknownChain(_) => "UnknownChain",
+        IdentityProblem::UnreadableId { .. } => "UnreadableId",
+        IdentityProblem::IdConflict { .. } => "IdConflict",
+    }
+}
+
 fn read(chain: &str, id: impl Into<Value>) -> Result<String, IdentityProblem> {
     let mut identity = identity(json!([{ "chain": chain, "agentId": id.into() }]));
     match identity.registrations.pop_first() {
@@ -256,8 +265,7 @@ fn a_bad_entry_or_a_bad_list_costs_only_itself() {
         5, null, { "chain": 5, "agentId": "1" }, { "chain": "base", "agentId": true }, { "chain": "base" },
         { "chain": "nowhere", "agentId": "1" }, { "chain": "base", "agentId": "42", "more": [] },
     ]));
-    let codes: std::collections::BTreeSet<_> =
-        read.problems.iter().map(IdentityProblem::code).collect();
+    let codes: std::collections::BTreeSet<_> = read.problems.iter().map(code).collect();
     assert_eq!(codes, ["IdentityUndecodable", "UnknownChain", "UnreadableId"].into());
     assert_eq!(read.problems.len(), 6);
     assert_eq!(read.registrations.len(), 1);
@@ -272,15 +280,12 @@ fn a_bad_entry_or_a_bad_list_costs_only_itself() {
     }
     for object in [json!({ "status": "x" }), json!({ "status": { "registrations": {} } })] {
         let read = Identity::parse(&object, &KnownRegistries::default());
-        assert_eq!(
-            read.problems.iter().map(IdentityProblem::code).collect::<Vec<_>>(),
-            ["IdentityUndecodable"]
-        );
+        assert_eq!(read.problems.iter().map(code).collect::<Vec<_>>(), ["IdentityUndecodable"]);
         assert!(read.registrations.is_empty(), "{object}");
     }
     let conflict =
         identity(json!([{ "chain": "base", "agentId": "1" }, { "chain": "8453", "agentId": "2" }]));
-    assert_eq!(conflict.problems[0].code(), "IdConflict");
+    assert_eq!(code(&conflict.problems[0]), "IdConflict");
 }
 
 #[test]
@@ -342,7 +347,7 @@ fn a_registry_outside_the_table_is_known_by_its_ids_and_the_table_keeps_its_own(
         let entries = json!([{ "chain": chain, "agentId": "7" }]);
         let identity = Identity::parse(&json!({ "status": { "registrations": entries } }), known);
         let registries: Vec<_> = identity.registrations.keys().map(ToString::to_string).collect();
-        (registries.join(" "), identity.problems.iter().map(IdentityProblem::code).next())
+        (registries.join(" "), identity.problems.iter().map(code).next())
     };
     let added = format!("eip155:777777:{own}");
     let base = format!("eip155:8453:{MAINNETS}");

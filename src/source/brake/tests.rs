@@ -42,7 +42,11 @@ fn a_sudden_loss_is_held_until_a_second_complete_reading_confirms_it() {
             vec![10, 0],
         ),
         ("eleven of eleven are not", vec![(0, 0..11, Complete), (1, 0..0, Complete)], vec![11, 11]),
-        ("eleven of 22 are half", vec![(0, 0..22, Complete), (1, 11..22, Complete)], vec![22, 11]),
+        (
+            "eleven of 22 are half",
+            vec![(0, 0..22, Complete), (1, 11..22, Complete), (1, 11..22, Complete)],
+            vec![22, 22, 11],
+        ),
         (
             "eleven of 21 are more than half",
             vec![(0, 0..21, Complete), (1, 11..21, Complete)],
@@ -105,10 +109,11 @@ fn a_sudden_loss_is_held_until_a_second_complete_reading_confirms_it() {
             vec![
                 (0, 0..24, Complete),
                 (1, 0..12, Changes),
-                (59, 0..11, Changes),
+                (1, 0..12, Changes),
+                (58, 0..11, Changes),
                 (1, 0..0, Changes),
             ],
-            vec![24, 12, 12, 12],
+            vec![24, 24, 12, 12, 12],
         ),
         (
             "an offer a minute is not",
@@ -120,21 +125,24 @@ fn a_sudden_loss_is_held_until_a_second_complete_reading_confirms_it() {
             vec![
                 (0, 0..20, Complete),
                 (1, 0..10, Changes),
+                (1, 0..10, Changes),
                 (1, 0..0, Changes),
                 (90, 0..0, Changes),
             ],
-            vec![20, 10, 10, 10],
+            vec![20, 20, 10, 10, 10],
         ),
         (
             "nor does what went before it",
             vec![
                 (0, 0..60, Complete),
                 (1, 0..35, Changes),
+                (1, 0..35, Changes),
                 (1, 0..20, Changes),
                 (12, 0..20, Complete),
                 (1, 0..14, Changes),
+                (1, 0..14, Changes),
             ],
-            vec![60, 35, 35, 20, 14],
+            vec![60, 60, 35, 35, 20, 20, 14],
         ),
         (
             "a confirmed loss does not count again",
@@ -143,13 +151,72 @@ fn a_sudden_loss_is_held_until_a_second_complete_reading_confirms_it() {
                 (1, 0..12, Complete),
                 (12, 0..12, Complete),
                 (1, 0..7, Changes),
+                (1, 0..7, Changes),
             ],
-            vec![40, 40, 12, 7],
+            vec![40, 40, 12, 12, 7],
+        ),
+        (
+            "three deletions pass at once, and the fourth waits for a second",
+            vec![
+                (0, 0..30, Complete),
+                (0, 1..30, Changes),
+                (0, 2..30, Changes),
+                (0, 3..30, Changes),
+                (0, 4..30, Changes),
+                (1, 4..30, Changes),
+            ],
+            vec![30, 29, 28, 27, 27, 26],
+        ),
+        (
+            "so three is the most that a kind withdraws whose objects are deleted one by one",
+            (0..31).map(|gone| (0, gone..30, Changes)).collect(),
+            [30, 29, 28, 27].into_iter().chain([27; 27]).collect(),
+        ),
+        (
+            "of ten offers or fewer all deletions pass at once",
+            vec![(0, 0..10, Complete), (0, 1..10, Changes), (0, 9..10, Changes)],
+            vec![10, 9, 1],
+        ),
+        (
+            "a thousand deletions, one a second",
+            (0..1_001).map(|gone| (1, gone..1_100, Changes)).collect(),
+            (0..1_001).map(|gone| 1_100 - gone).collect(),
         ),
     ];
     for_each_row(rows, |(name, steps, expected)| {
         assert_eq!(published(&steps), expected, "{name}");
     });
+}
+
+#[test]
+fn a_burst_of_deletions_waits_until_it_pauses_and_no_longer_than_ten_seconds() {
+    let mut brake = ShrinkBrake::default();
+    let start = Instant::now();
+    brake.observe(&world(0..200), Reading::Complete, start);
+    let mut waited = Vec::new();
+    for gone in 1..=24 {
+        let now = start + Duration::from_millis(500) * u32::try_from(gone).unwrap();
+        let (shown, _) = brake.observe(&world(gone..200), Reading::Changes, now);
+        waited.push(shown.len() - (200 - gone));
+    }
+    // Only two of these are within a second, so each passes at once.
+    assert_eq!(waited, [0; 24]);
+    let start = start + Duration::from_secs(100);
+    let mut passed = Vec::new();
+    for step in 1..=44 {
+        let now = start + Duration::from_millis(250) * u32::try_from(step).unwrap();
+        let (shown, change) = brake.observe(&world(24 + step..200), Reading::Changes, now);
+        assert_eq!((change, brake.retained()), (BrakeChange::None, 0), "step {step}");
+        if shown.len() == 176 - step {
+            passed.push(step);
+        }
+    }
+    // The fourth waits, and all since then pass ten seconds after it.
+    assert_eq!(passed, [1, 2, 3, 44]);
+    assert!(brake.is_waiting() || brake.passes_at().is_none());
+    let (shown, _) =
+        brake.observe(&world(69..200), Reading::Changes, start + Duration::from_secs(30));
+    assert_eq!(shown.len(), 131);
 }
 
 #[test]
@@ -166,6 +233,11 @@ fn an_operator_releases_it_at_once_and_only_while_it_is_engaged() {
     assert_eq!((brake.retained(), brake.problem("x"), brake.confirmable_at()), (0, None, None));
     let (kept, change) = brake.observe(&world(0..5), Reading::Changes, now);
     assert_eq!((kept.len(), change), (5, BrakeChange::None));
+    let mut brake = ShrinkBrake::default();
+    brake.observe(&world(0..30), Reading::Complete, now);
+    let (kept, change) = brake.observe(&world(5..30), Reading::Changes, now);
+    assert_eq!((kept.len(), change), (30, BrakeChange::None), "a burst that waits");
+    assert_eq!(brake.release_now().unwrap().len(), 25);
 }
 
 #[test]
@@ -203,7 +275,7 @@ proptest! {
             let confirmable = brake.confirmable_at().is_some_and(|at| at <= now);
             let (after, _) = brake.observe(&last, reading, now);
             prop_assert!(last.keys().all(|id| after.contains_key(id)));
-            prop_assert!(brake.retained() > 0 || after == last);
+            prop_assert!(brake.is_waiting() || after == last);
             let lost = before.keys().filter(|id| !after.contains_key(*id)).count();
             let is_ordinary = lost <= 10 || lost <= before.len() / 2;
             prop_assert!(is_ordinary || (confirmable && complete), "{lost} of {}", before.len());
@@ -213,6 +285,6 @@ proptest! {
             now += Duration::from_secs(12);
             brake.observe(&last, Reading::Complete, now);
         }
-        prop_assert_eq!(brake.retained(), 0);
+        prop_assert!(!brake.is_waiting());
     }
 }

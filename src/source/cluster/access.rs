@@ -6,13 +6,19 @@ use futures::TryFutureExt;
 use kube::{
     Api, Client, Config, Resource,
     api::ListParams,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
     core::{DynamicResourceScope, ObjectMeta, Selector},
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{TUNNEL, id_of, tunnel_of};
+use super::{
+    TUNNEL, id_of,
+    limits::LimitAnswers,
+    pages::{PagesError, read_pages},
+    tunnel_of,
+};
 use crate::{
     error_chain::with_causes,
     offer::{Offers, Origin, ParsedOffer},
@@ -134,7 +140,7 @@ impl Resource for RawObject {
 
 /// Opens a client with the credentials that are on disk now.
 ///
-/// The client has our deadlines, and not the library's retries, which may sleep for minutes inside
+/// The client has our deadlines and limits, and not the library's retries, which may sleep for minutes inside
 /// one call.
 pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
     let mut config = load(access).await?;
@@ -143,7 +149,8 @@ pub(crate) async fn connect(access: &Access) -> Result<Client, AccessError> {
     config.write_timeout = Some(SILENCE_LIMIT);
     config.reset_reader_on_write = true;
     config.default_retry = false;
-    Client::try_from(config).map_err(AccessError::Client)
+    let builder = ClientBuilder::try_from(config).map_err(AccessError::Client)?;
+    Ok(builder.with_layer(&LimitAnswers).build())
 }
 
 async fn load(access: &Access) -> Result<Config, AccessError> {
@@ -199,23 +206,20 @@ pub(crate) async fn read_offers(
     let mut offers = Offers::new();
     for namespace in namespaces {
         let api = offers_api(client.clone(), namespace);
-        let mut params = ListParams::default().limit(500);
-        params.label_selector = scope.selector.as_ref().map(Selector::to_string);
-        loop {
-            let page = api.list(&params).await.map_err(|error| AccessError::Request {
-                about: "ServiceOffers".to_owned(),
-                why: describe_error(&error, "ServiceOffer"),
-            })?;
-            for object in page.items {
-                let id = id_of(&object);
-                let parsed = ParsedOffer::parse(&id, object.value());
-                offers.insert(id, parsed.into());
-            }
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                break;
-            }
-        }
+        let label_selector = scope.selector.as_ref().map(Selector::to_string);
+        let params = ListParams { label_selector, ..ListParams::default() };
+        let read = read_pages(&api, params, |object| {
+            let id = id_of(object);
+            let parsed = ParsedOffer::parse(&id, object.value());
+            offers.insert(id, parsed.into());
+        });
+        read.await.map_err(|error| AccessError::Request {
+            about: "ServiceOffers".to_owned(),
+            why: match error {
+                PagesError::Request(error) => describe_error(&error, "ServiceOffer"),
+                PagesError::Slow | PagesError::Endless | PagesError::NoVersion => error.to_string(),
+            },
+        })?;
     }
     Ok(offers)
 }
@@ -258,12 +262,23 @@ pub(crate) async fn read_tunnel(client: &Client) -> Result<Option<Origin>, Acces
 /// Describes a failed request and, where possible, what to do about it.
 pub(super) fn describe_error(error: &kube::Error, kind: &str) -> String {
     let kube::Error::Api(status) = error else { return with_causes(error) };
+    let message = shortened(&status.message);
     match status.code {
         404 => format!(
             "the kind {kind} (obol.org/v1alpha1) is not installed: run registrar crds | kubectl apply -f -"
         ),
-        403 => format!("access is forbidden: grant get, list and watch ({})", status.message),
+        403 => format!("access is forbidden: grant get, list and watch ({message})"),
         401 => "the API server rejected our credentials".to_owned(),
-        code => format!("the API server answered {code}: {}", status.message),
+        code => format!("the API server answered {code}: {message}"),
     }
+}
+
+/// The beginning of a server's message, which may be a page of any length.
+pub(super) fn shortened(message: &str) -> String {
+    const LENGTH: usize = 500;
+    let mut shortened: String = message.chars().take(LENGTH).collect();
+    if message.chars().nth(LENGTH).is_some() {
+        shortened.push('…');
+    }
+    shortened
 }

@@ -4,7 +4,12 @@ use std::time::Duration;
 
 use kube::{Error, core::Status};
 
-use super::{access::describe_error, progress::Cause, target::WatchTarget};
+use super::{
+    access::{describe_error, shortened},
+    limits::is_too_large,
+    progress::Cause,
+    target::WatchTarget,
+};
 
 /// A failed request of one target.
 #[derive(Debug)]
@@ -24,7 +29,8 @@ impl WatchFailure {
         let why = describe_error(error, &format!("{:?}", target.kind()));
         let cause = if let Error::Api(status) = error {
             cause_of(status)
-        } else if matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)) {
+        } else if matches!(error, Error::SerdeError(_) | Error::FromUtf8(_)) || is_too_large(error)
+        {
             Cause::Refused
         } else {
             Cause::Unreachable
@@ -34,7 +40,8 @@ impl WatchFailure {
 
     /// An error inside of a watch.
     pub(super) fn of_status(status: &Status) -> Self {
-        let why = format!("the API server answered {}: {}", status.code, status.message);
+        let message = shortened(&status.message);
+        let why = format!("the API server answered {}: {message}", status.code);
         Self { cause: cause_of(status), why }
     }
 }
@@ -52,6 +59,7 @@ fn cause_of(status: &Status) -> Cause {
             let asked = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
             Cause::Throttled(Duration::from_secs(asked.into()))
         }
+        (false, 404) => Cause::NoKind,
         (false, _) => Cause::Refused,
     }
 }

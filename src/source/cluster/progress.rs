@@ -35,6 +35,8 @@ pub(super) enum Cause {
     Ended,
     /// The server answered with an error, or with something that no API server sends.
     Refused,
+    /// The server does not know the kind.
+    NoKind,
     /// The server does not know our resourceVersion, or went back to an earlier one.
     Expired,
     /// The server asks to wait for this long.
@@ -104,7 +106,7 @@ impl WatchProgress {
         self.list_is_due = cause == Cause::Expired;
         let delay = match cause {
             Cause::Unreachable | Cause::Ended => self.delay(MAX_DELAY_UNREACHABLE),
-            Cause::Refused => self.delay(MAX_DELAY_REFUSED),
+            Cause::Refused | Cause::NoKind => self.delay(MAX_DELAY_REFUSED),
             Cause::Expired if !self.expired => Duration::ZERO,
             Cause::Expired => self.delay(MAX_DELAY_REFUSED),
             Cause::Throttled(asked) => {
@@ -123,7 +125,7 @@ impl WatchProgress {
             self.confirmed.is_some_and(|confirmed| now.duration_since(confirmed) < SILENCE_LIMIT);
         let broke = match cause {
             Cause::Unreachable | Cause::Ended => true,
-            Cause::Refused | Cause::Expired | Cause::Throttled(_) => false,
+            Cause::Refused | Cause::NoKind | Cause::Expired | Cause::Throttled(_) => false,
         };
         is_fresh && broke && self.backoff == 1
     }

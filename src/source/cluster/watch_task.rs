@@ -1,7 +1,7 @@
 //! Keeps one target up to date: lists, watches, and lists again when the rules of `progress` say so.
 //!
 //! kube's own watcher is not used: it reports neither bookmarks nor the end of a watch, so a watch
-//! that delivers nothing cannot be told from one that works.
+//! that delivers nothing cannot be told from one that works. ARCHITECTURE.md has the details.
 
 use std::{pin::pin, time::Duration};
 
@@ -12,12 +12,13 @@ use kube::{
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use super::{
     access::{Access, RawObject, api, connect},
     failure::WatchFailure,
+    pages::{PagesError, read_pages},
     progress::{Cause, Request, SILENCE_LIMIT, WatchProgress},
     target::{TargetChange, WatchTarget},
 };
@@ -28,9 +29,6 @@ use crate::{error_chain::with_causes, source::Scope};
 const WATCH_SECONDS: u32 = 25;
 /// A watch that lasts for this long did not end early.
 const WHOLE_WATCH: Duration = Duration::from_secs(20);
-/// A page of a list that takes longer is given up. The client's own limit is for silence only.
-const PAGE_LIMIT: Duration = Duration::from_secs(60);
-const PAGE_SIZE: u32 = 500;
 /// A server that answers with a lower resourceVersion than before for this long was restored from an
 /// older snapshot. Until then it may be a replica that lags.
 const RESTORED_AFTER: Duration = Duration::from_secs(10);
@@ -158,31 +156,23 @@ impl WatchTask {
         exactly: Option<String>,
     ) -> Result<(TargetChange, String), Interruption> {
         let filter = self.target.filter(&self.settings.scope);
-        let mut params = ListParams {
+        let params = ListParams {
             label_selector: filter.labels,
             field_selector: filter.fields,
-            limit: Some(PAGE_SIZE),
             version_match: exactly.is_some().then_some(VersionMatch::Exact),
             resource_version: exactly,
             ..ListParams::default()
         };
         let mut listing = self.target.listing();
-        loop {
-            let page = timeout(PAGE_LIMIT, api.list(&params)).await.map_err(|_| {
-                let why = format!("a list took longer than {} s", PAGE_LIMIT.as_secs());
-                failed(Cause::Unreachable, why)
-            })?;
-            let page = page.map_err(|error| self.failure(&error))?;
-            page.items.iter().for_each(|object| listing.add(object, &self.settings.scope));
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                let version = page.metadata.resource_version.filter(|version| !version.is_empty());
-                let version = version.ok_or_else(|| {
-                    failed(Cause::Refused, "the API server sent a list without a resourceVersion")
-                })?;
-                return Ok((listing.complete(), version));
+        let read = read_pages(api, params, |object| listing.add(object, &self.settings.scope));
+        let version = read.await.map_err(|error| match error {
+            PagesError::Request(error) => self.failure(&error),
+            PagesError::Slow => failed(Cause::Unreachable, error.to_string()),
+            PagesError::Endless | PagesError::NoVersion => {
+                failed(Cause::Refused, error.to_string())
             }
-        }
+        })?;
+        Ok((listing.complete(), version))
     }
 
     /// Refuses a list that is older than what is known, until it is clear that the server was

@@ -1,6 +1,6 @@
 //! Takes the objects of our kinds from the documents of one file, and notes what it passes over.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
@@ -10,11 +10,11 @@ use crate::{
     source::{
         Scope,
         manifest::{Lines, ManifestDocument},
+        passed_over::{HiddenBy, PassedOver, VERSION, WhyPassedOver},
         selector::selects,
     },
 };
 
-const VERSION: &str = "obol.org/v1alpha1";
 /// How many lists may be within one another, so that what they contain is read in its full depth.
 const MAX_LISTS: usize = 8;
 
@@ -33,128 +33,6 @@ pub(super) enum FileObject {
     Hidden(OfferId, HiddenBy),
     /// Not a valid object, for this reason, which names it and its line.
     Refused(String),
-}
-
-/// The setting that excludes an offer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum HiddenBy {
-    Namespace,
-    Selector,
-}
-
-impl HiddenBy {
-    /// Which setting excludes an offer that is excluded.
-    pub(crate) fn of_excluded(scope: &Scope, id: &OfferId) -> Self {
-        match scope.namespaces.is_empty() || scope.namespaces.contains(&*id.namespace) {
-            true => Self::Selector,
-            false => Self::Namespace,
-        }
-    }
-}
-
-impl fmt::Display for HiddenBy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Namespace => "--namespace does not name its namespace",
-            Self::Selector => "--selector does not match its labels",
-        })
-    }
-}
-
-/// Why an object is not used although nothing is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum WhyPassedOver {
-    /// One of our kinds in a group or version that is not ours.
-    OtherVersion,
-    Hidden(HiddenBy),
-    /// An AgentIdentity other than that of `--identity`.
-    OtherIdentity,
-    OtherKind,
-}
-
-impl fmt::Display for WhyPassedOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::OtherVersion => write!(f, "only {VERSION} is read"),
-            Self::Hidden(by) => write!(f, "{by}"),
-            Self::OtherIdentity => f.write_str("--identity does not name it"),
-            Self::OtherKind => f.write_str("its kind is not read"),
-        }
-    }
-}
-
-/// How many objects of which kinds were not used, and why.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PassedOver(BTreeMap<(WhyPassedOver, String), Group>);
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Group {
-    count: usize,
-    /// The first few.
-    names: Vec<String>,
-}
-
-impl PassedOver {
-    /// How many names are given of each kind.
-    const NAMES: usize = 5;
-    /// How many kinds are given.
-    const KINDS: usize = 20;
-
-    fn add(&mut self, why: WhyPassedOver, what: String, name: String) {
-        let group = self.0.entry((why, what)).or_default();
-        group.count += 1;
-        if group.names.len() < Self::NAMES {
-            group.names.push(name);
-        }
-    }
-
-    pub(super) fn extend(&mut self, other: &Self) {
-        for (key, Group { count, names }) in &other.0 {
-            let group = self.0.entry(key.clone()).or_default();
-            group.count += count;
-            let free = Self::NAMES.saturating_sub(group.names.len());
-            group.names.extend(names.iter().take(free).cloned());
-        }
-    }
-
-    /// Only what might have been meant for us, so not the objects of other kinds.
-    pub(super) fn of_our_kinds(&self) -> Self {
-        let ours = |why: &WhyPassedOver| match why {
-            WhyPassedOver::OtherVersion
-            | WhyPassedOver::Hidden(_)
-            | WhyPassedOver::OtherIdentity => true,
-            WhyPassedOver::OtherKind => false,
-        };
-        self.filtered(ours)
-    }
-
-    pub(super) fn of_other_versions(&self) -> Self {
-        self.filtered(|why| *why == WhyPassedOver::OtherVersion)
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn filtered(&self, keep: impl Fn(&WhyPassedOver) -> bool) -> Self {
-        let kept = self.0.iter().filter(|((why, _), _)| keep(why));
-        Self(kept.map(|(key, group)| (key.clone(), group.clone())).collect())
-    }
-}
-
-/// `2 ServiceOffer of obol.network/v1alpha1 (llm/a, llm/b), because only … is read; 1 …`.
-impl fmt::Display for PassedOver {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, ((why, what), Group { count, names })) in self.0.iter().enumerate() {
-            if index == Self::KINDS {
-                return write!(f, "; and {} other kinds", self.0.len() - index);
-            }
-            let separator = if index == 0 { "" } else { "; " };
-            let more = if *count > names.len() { ", …" } else { "" };
-            write!(f, "{separator}{count} {what} ({}{more}), because {why}", names.join(", "))?;
-        }
-        Ok(())
-    }
 }
 
 impl Content {
@@ -261,11 +139,8 @@ impl ContentReader<'_> {
 
     fn pass_over(&mut self, why: WhyPassedOver, version: &str, kind: &str, name: String) {
         let of = if version.is_empty() { "no apiVersion" } else { version };
-        self.content.passed_over.add(
-            why,
-            format!("{} of {}", shortened(kind), shortened(of)),
-            name,
-        );
+        let what = format!("{} of {}", shortened(kind), shortened(of));
+        self.content.passed_over.add(why, what, 1, [name]);
     }
 
     fn refuse(&mut self, lines: &Lines, what: impl fmt::Display) {

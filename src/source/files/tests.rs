@@ -48,7 +48,7 @@ fn ids(observed: &Observation) -> Vec<String> {
 }
 
 fn codes(observed: &Observation) -> Vec<&'static str> {
-    observed.problems.iter().map(|problem| problem.code).collect()
+    observed.problems.iter().map(|problem| problem.code.as_str()).collect()
 }
 
 #[test]
@@ -206,7 +206,10 @@ fn a_broken_file_at_the_start_is_missing_and_named_with_its_line() {
         assert_eq!(observed.world, None, "{name}");
         assert_eq!(observed.missing, observed.problems, "{name}");
         let problem = &observed.missing[0];
-        assert!(problem.about.ends_with(name) && problem.code == "BrokenFile", "{problem}");
+        assert!(
+            problem.about.ends_with(name) && problem.code.as_str() == "BrokenFile",
+            "{problem}"
+        );
         assert!(
             problem.message.contains(expected) && !problem.message.contains("last valid"),
             "{problem}"
@@ -322,7 +325,7 @@ async fn a_watched_path_that_vanishes_keeps_its_world_and_is_reported() {
     let missing = next().await;
     assert_eq!((missing.world.is_none(), missing.missing.len()), (true, 1));
     assert_eq!(
-        (missing.missing[0].code, &missing.missing[0].about),
+        (missing.missing[0].code.as_str(), &missing.missing[0].about),
         ("UnreadablePath", &root.display().to_string())
     );
     fs::rename(&aside, &root).unwrap();

@@ -31,7 +31,7 @@ pub(super) struct Stamp {
     id: FileId,
     changed: (i64, i64),
     modified: (i64, i64),
-    pub(super) length: u64,
+    length: u64,
 }
 
 impl Stamp {
@@ -152,8 +152,11 @@ impl Tree {
     }
 }
 
-fn not_regular(kind: FileType) -> String {
-    let what = if kind.is_fifo() {
+/// Says what is at a path instead of a regular file.
+pub(super) fn not_regular(kind: FileType) -> String {
+    let what = if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
         "a FIFO"
     } else if kind.is_socket() {
         "a socket"

@@ -71,7 +71,7 @@ fn publish(sender: &watch::Sender<Observation>, observation: Observation) {
         if changed {
             let known: std::collections::BTreeSet<_> = last.problems.iter().collect();
             for problem in observation.problems.iter().filter(|problem| !known.contains(problem)) {
-                tracing::warn!(problem.code = problem.code, "{problem}");
+                tracing::warn!(problem.code = problem.code.as_str(), "{problem}");
             }
             *last = observation;
         }

@@ -11,7 +11,7 @@ use crate::support::process::{
 const URL: &str = "https://seller.example";
 
 /// A ClusterRole and its binding for a user.
-fn rights(user: &str, rules: Value) -> [Value; 2] {
+pub fn rights(user: &str, rules: Value) -> [Value; 2] {
     let name = format!("{user}-reads");
     [
         json!({
@@ -27,7 +27,7 @@ fn rights(user: &str, rules: Value) -> [Value; 2] {
     ]
 }
 
-fn reads(verbs: &[&str]) -> Value {
+pub fn reads(verbs: &[&str]) -> Value {
     json!([{ "apiGroups": ["obol.org"], "resources": ["serviceoffers", "agentidentities"], "verbs": verbs }])
 }
 

@@ -39,6 +39,27 @@ async fn an_older_etcd_snapshot_that_is_restored_is_published() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ca_and_a_token_that_are_rotated_on_disk_are_picked_up() {
+    let mut cluster = Cluster::start("");
+    cluster.install_crds().await;
+    cluster.ensure_namespace("llm").await;
+    cluster.create(&sold("llm/early")).await;
+    let server = serve(&cluster).await;
+    eventually("it is served", async || server.endpoints().await.len() == 1).await;
+    let authority = cluster.kubeconfig("admin").with_file_name("ca.crt");
+    let before = std::fs::read(&authority).unwrap();
+    cluster.kill();
+    cluster.forget_certificates();
+    cluster.run();
+    assert_ne!(std::fs::read(&authority).unwrap(), before);
+    cluster.create(&sold("llm/late")).await;
+    let took =
+        eventually("the new CA is trusted", async || server.endpoints().await.len() == 2).await;
+    println!("an offer under the new CA was served {took:?} after its write");
+    eventually("nothing is wrong any more", async || problems(&server).await.is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn connections_that_the_server_closes_in_passing_are_not_noticed() {
     let cluster = Cluster::start_with("", &["--goaway-chance=0.02"]);
     cluster.install_crds().await;
@@ -56,7 +77,7 @@ async fn connections_that_the_server_closes_in_passing_are_not_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_kind_withdraws_at_most_half_and_its_return_is_noticed() {
+async fn a_deleted_kind_withdraws_few_offers_and_its_return_is_noticed() {
     let cluster = Cluster::start("");
     cluster.install_crds().await;
     cluster.ensure_namespace("llm").await;
@@ -71,7 +92,8 @@ async fn a_deleted_kind_withdraws_at_most_half_and_its_return_is_noticed() {
     });
     cluster.delete(&kind).await;
     eventually("the missing kind is named", async || {
-        assert!(server.endpoints().await.len() >= 15);
+        // 27, unless the server pauses for a second between its deletions.
+        assert!(server.endpoints().await.len() >= 21);
         problems(&server).await.contains("is not installed")
     })
     .await;

@@ -42,6 +42,14 @@ pub enum Fault {
     SecondPageFails,
     /// The tunnel's ConfigMap is answered with this status.
     TunnelStatus(u16),
+    /// Every watch begins an event and never ends it.
+    EndlessEvent,
+    /// Every list begins a page and never ends it.
+    EndlessPage,
+    /// Every list is answered with an error whose text never ends.
+    EndlessError,
+    /// Every page of a list says that there is another one.
+    EndlessPages,
     /// Nothing is answered at all.
     Frozen,
 }

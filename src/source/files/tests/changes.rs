@@ -281,7 +281,8 @@ fn finding_nothing_says_what_was_looked_at_and_passed_over() {
         let mut manifests = Manifests::new(folder.path(), scope, public_url());
         let observed = manifests.read(Instant::now()).unwrap();
         assert!(ids(&observed).is_empty() && observed.missing.is_empty(), "{case}");
-        let problem = observed.problems.iter().find(|problem| problem.code == "NothingFound");
+        let problem =
+            observed.problems.iter().find(|problem| problem.code.as_str() == "NothingFound");
         let problem = problem.unwrap_or_else(|| panic!("{case}: {:?}", observed.problems));
         assert_eq!(problem.about, folder.path().display().to_string(), "{case}");
         for part in parts {

@@ -8,6 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -71,6 +72,12 @@ fn list(shared: &Shared, query: &Fields, faults: &[Fault]) -> Response {
     if let Some(code) = failing {
         return status(code, "the list is refused");
     }
+    if faults.contains(&Fault::EndlessPage) {
+        return endless(200, r#"{"kind":"ServiceOfferList","metadata":{},"items":[{"spec":""#);
+    }
+    if faults.contains(&Fault::EndlessError) {
+        return endless(500, r#"{"kind":"Status","code":500,"message":""#);
+    }
     let token = query.get("continue").and_then(|token| token.split_once(':'));
     if token.is_some() && faults.contains(&Fault::SecondPageFails) {
         return status(500, "the page is lost");
@@ -100,12 +107,27 @@ fn list(shared: &Shared, query: &Fields, faults: &[Fault]) -> Response {
     let (_, world) = state.worlds.range(..=revision).next_back().unwrap();
     let items: Vec<&Value> =
         world.values().map(|object| &**object).skip(from).take(limit).collect();
-    let next = if more { format!("{revision}:{}", from + limit) } else { String::new() };
+    let is_endless = faults.contains(&Fault::EndlessPages);
+    let next = if is_endless {
+        format!("{revision}:{from}")
+    } else if more {
+        format!("{revision}:{}", from + limit)
+    } else {
+        String::new()
+    };
     let body = json!({
         "kind": "ServiceOfferList", "apiVersion": "obol.org/v1alpha1", "items": items,
         "metadata": { "resourceVersion": revision.to_string(), "continue": next },
     });
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+/// A beginning, and then one letter for ever.
+fn endless(code: u16, begin: &'static str) -> Response {
+    let more = futures::stream::repeat_with(|| Bytes::from(vec![b'x'; 65_536]));
+    let parts = futures::stream::once(async move { Bytes::from(begin) }).chain(more);
+    let code = StatusCode::from_u16(code).unwrap();
+    (code, Body::from_stream(parts.map(Ok::<_, std::io::Error>))).into_response()
 }
 
 fn watch(shared: Arc<Shared>, query: &Fields, faults: Vec<Fault>) -> Response {
@@ -116,6 +138,9 @@ fn watch(shared: Arc<Shared>, query: &Fields, faults: Vec<Fault>) -> Response {
                 return (StatusCode::from_u16(code).unwrap(), body).into_response();
             }
             Fault::WatchBody(body) => return body.into_response(),
+            Fault::EndlessEvent => {
+                return endless(200, r#"{"type":"ADDED","object":{"spec":""#);
+            }
             Fault::SilentWatches
             | Fault::DropEvents
             | Fault::CutEvents(_)
@@ -123,6 +148,9 @@ fn watch(shared: Arc<Shared>, query: &Fields, faults: Vec<Fault>) -> Response {
             | Fault::ShortList(_)
             | Fault::SecondPageFails
             | Fault::TunnelStatus(_)
+            | Fault::EndlessPage
+            | Fault::EndlessError
+            | Fault::EndlessPages
             | Fault::Frozen => {}
         }
     }
