@@ -13,6 +13,7 @@ mod lifecycle;
 mod load;
 mod newer_offers;
 mod nothing;
+mod replicas;
 mod restore;
 mod scope;
 mod watching;

@@ -6,6 +6,7 @@ pub mod chain;
 pub mod leash;
 pub mod process;
 pub mod proxy;
+pub mod relay;
 #[path = "../support/resource.rs"]
 #[allow(dead_code, reason = "the unit tests use the rest")]
 pub mod resource;

@@ -38,9 +38,10 @@ const startLimit = 90 * time.Second
 func main() {
 	dir := flag.String("dir", "", "state folder, kept over restarts")
 	users := flag.String("users", "", "users besides admin: NAME[:GROUP],...; each gets NAME.kubeconfig in the folder")
+	etcd := flag.String("etcd", "", "socket of another instance's etcd, in place of an own one; the folder then needs that instance's certificates")
 	temporary := flag.Bool("temporary", false, "remove the state folder when stdin ends")
 	flag.Parse()
-	err := run(*dir, *users, flag.Args())
+	err := run(*dir, *users, *etcd, flag.Args())
 	if *temporary {
 		_ = os.RemoveAll(*dir)
 	}
@@ -51,7 +52,7 @@ func main() {
 	os.Exit(0)
 }
 
-func run(dir, users string, extra []string) error {
+func run(dir, users, etcd string, extra []string) error {
 	started := time.Now()
 	if dir == "" {
 		return errors.New("-dir is required")
@@ -75,15 +76,21 @@ func run(dir, users string, extra []string) error {
 	if err := mintOnce(dir, server, users); err != nil {
 		return err
 	}
-	if err := startEtcd(dir); err != nil {
-		return err
+	socket := etcd
+	if socket == "" {
+		socket = filepath.Join(dir, "etcd.sock")
+		if err := startEtcd(dir, socket); err != nil {
+			return err
+		}
 	}
 	ended := make(chan error, 2)
-	go func() { ended <- serveAPI(dir, port, extra) }()
+	go func() { ended <- serveAPI(dir, socket, port, extra) }()
 	if err := awaitReady(dir, server, ended); err != nil {
 		return err
 	}
-	go func() { ended <- runControllers(dir) }()
+	if etcd == "" {
+		go func() { ended <- runControllers(dir) }()
+	}
 	line, err := json.Marshal(map[string]any{"ready": true, "server": server, "ms": time.Since(started).Milliseconds()})
 	if err != nil {
 		return err
@@ -110,12 +117,12 @@ func rememberedPort(path string) (string, error) {
 	return port, os.WriteFile(path, []byte(port), 0o600)
 }
 
-func startEtcd(dir string) error {
+func startEtcd(dir, socket string) error {
 	config := embed.NewConfig()
 	config.Dir = filepath.Join(dir, "etcd")
 	config.UnsafeNoFsync = true
 	config.LogLevel = "error"
-	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "etcd.sock")}}
+	config.ListenClientUrls = []url.URL{{Scheme: "unix", Path: socket}}
 	config.ListenPeerUrls = []url.URL{{Scheme: "unix", Path: filepath.Join(dir, "peer.sock")}}
 	// Advertised URLs may not be sockets; nobody dials these.
 	config.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.111:0"}}
@@ -135,11 +142,11 @@ func startEtcd(dir string) error {
 	}
 }
 
-func serveAPI(dir, port string, extra []string) error {
+func serveAPI(dir, socket, port string, extra []string) error {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	command := apiserver.NewAPIServerCommand()
 	command.SetArgs(append([]string{
-		"--etcd-servers=unix://" + file("etcd.sock"),
+		"--etcd-servers=unix://" + socket,
 		"--bind-address=127.0.0.1",
 		"--advertise-address=127.0.0.1",
 		"--secure-port=" + port,
