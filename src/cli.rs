@@ -1,6 +1,7 @@
 //! The command line and the environment, parsed into checked settings. Nothing else reads settings.
 
 mod anchoring;
+mod leadership;
 mod lint;
 mod offers;
 
@@ -14,6 +15,7 @@ use clap::{
 use self::offers::require_public_url;
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
+    leadership::{LeaderArgs, Leadership},
     lint::{LintArgs, LintInput},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
@@ -125,6 +127,8 @@ pub(crate) struct ServeArgs {
     offers: OfferArgs,
     #[command(flatten)]
     anchoring: AnchorArgs,
+    #[command(flatten)]
+    leader: LeaderArgs,
     /// The address of the public listener; port 0 picks a free port
     #[arg(
         long,
@@ -239,6 +243,8 @@ pub(crate) struct UndrainArgs {
 pub(crate) struct ServeConfig {
     pub(crate) offers: OfferConfig,
     pub(crate) anchoring: AnchorConfig,
+    /// `None` without `--lease`.
+    pub(crate) leadership: Option<Leadership>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
     pub(crate) admin_hosts: Vec<String>,
@@ -253,6 +259,7 @@ impl ServeArgs {
         let Self {
             offers,
             anchoring,
+            leader,
             listen,
             admin_listen,
             admin_hosts,
@@ -263,9 +270,11 @@ impl ServeArgs {
         let offers = offers.resolve();
         require_public_url(&offers.source);
         let anchoring = anchoring.resolve(&offers);
+        let leadership = leader.resolve(&offers.source);
         ServeConfig {
             offers,
             anchoring,
+            leadership,
             listen,
             admin_listen,
             admin_hosts,

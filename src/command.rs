@@ -3,6 +3,7 @@
 mod anchor;
 mod drain;
 mod explain;
+mod leadership;
 mod lint;
 mod pipeline;
 mod render;

@@ -8,10 +8,12 @@ mod catalog;
 mod cli;
 mod clock;
 mod command;
+mod enforce;
 mod error_chain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod leader;
 mod lint;
 mod offer;
 mod publish;

@@ -75,30 +75,47 @@ impl AnchorStart {
 }
 
 /// Starts what `serve` does about the chain. Documents are served whatever becomes of it.
-pub(super) fn start_anchoring(start: AnchorStart, pipeline: &Pipeline, tasks: &mut JoinSet<Ended>) {
+///
+/// With a Lease, `leading` tells whether this process anchors; the others read its journal.
+pub(super) fn start_anchoring(
+    start: AnchorStart,
+    pipeline: &Pipeline,
+    leading: Option<watch::Receiver<bool>>,
+    tasks: &mut JoinSet<Ended>,
+) {
     let facts = pipeline.on_chain.clone();
     match start {
         AnchorStart::Off => {}
         AnchorStart::ReadJournal(path) => {
-            tasks.spawn(supervised("journal reader", follow_journal(path, facts)));
+            let reader = async move { follow_journal(&path, &facts).await };
+            tasks.spawn(supervised("journal reader", reader));
         }
         AnchorStart::Anchor { anchoring, journal } => {
             let sources = sources(pipeline);
-            tasks
-                .spawn(supervised("anchoring", anchor_forever(anchoring, journal, sources, facts)));
+            let work = async move {
+                let mut anchoring = anchoring;
+                match leading {
+                    None => anchor_forever(&mut anchoring, &journal, sources, facts).await,
+                    Some(leading) => {
+                        anchor_while_leading(leading, &mut anchoring, &journal, sources, facts)
+                            .await
+                    }
+                }
+            };
+            tasks.spawn(supervised("anchoring", work));
         }
     }
 }
 
 /// Publishes what another process records in its journal.
-async fn follow_journal(path: PathBuf, facts: watch::Sender<OnChainFacts>) -> String {
+async fn follow_journal(path: &Path, facts: &watch::Sender<OnChainFacts>) -> String {
     // An error that lasts for a day is worth one line, not one every two seconds.
     let mut logged = None;
     loop {
-        match file::read(&path).map_err(|error| with_causes(&error)) {
+        match file::read(path).map_err(|error| with_causes(&error)) {
             Ok(journal) => {
                 logged = None;
-                publish_if_changed(&facts, on_chain_facts(&journal.unwrap_or_default().accounts));
+                publish_if_changed(facts, on_chain_facts(&journal.unwrap_or_default().accounts));
             }
             Err(error) if logged.as_ref() == Some(&error) => {}
             Err(error) => {
@@ -113,22 +130,52 @@ async fn follow_journal(path: PathBuf, facts: watch::Sender<OnChainFacts>) -> St
 /// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a
 /// disk that was full may have space again.
 async fn anchor_forever(
-    mut anchoring: Box<Anchoring>,
-    journal: PathBuf,
+    anchoring: &mut Anchoring,
+    journal: &Path,
     sources: Sources,
     facts: watch::Sender<OnChainFacts>,
 ) -> String {
     loop {
-        let ended = match open_journal(&journal, &anchoring) {
+        let ended = match open_journal(journal, anchoring) {
             Ok((file, remembered)) => {
                 let journal = SharedJournal::new(Box::new(file), remembered, facts.clone());
-                run::run(&mut anchoring, sources.clone(), journal).await
+                run::run(anchoring, sources.clone(), journal).await
             }
             Err(error) => with_causes(&error),
         };
         tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Anchoring is stopped: {ended}");
-        facts.send_modify(|facts| refuse(facts, &anchoring));
+        facts.send_modify(|facts| refuse(facts, anchoring));
         tokio::time::sleep(RETRY_INTERVAL).await;
+    }
+}
+
+/// Anchors while this process leads; otherwise publishes what the leader records in the journal.
+async fn anchor_while_leading(
+    mut leading: watch::Receiver<bool>,
+    anchoring: &mut Anchoring,
+    journal: &Path,
+    sources: Sources,
+    facts: watch::Sender<OnChainFacts>,
+) -> String {
+    loop {
+        // Stopping is safe at any point: what was signed is recorded.
+        let leads = *leading.borrow_and_update();
+        let changed = async {
+            if leading.wait_for(|now| *now != leads).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let ended = async {
+            match leads {
+                true => anchor_forever(anchoring, journal, sources.clone(), facts.clone()).await,
+                false => follow_journal(journal, &facts).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = changed => {}
+            ended = ended => return ended,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use super::{
     anchor::{AnchorStart, start_anchoring},
+    leadership::Leader,
     pipeline::{Pipeline, start_pipeline},
     signals::{Shutdown, Signals},
     supervise::{Ended, first_to_end, supervised},
@@ -38,6 +39,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let ServeConfig {
         offers,
         anchoring,
+        leadership,
         listen,
         admin_listen,
         admin_hosts,
@@ -50,7 +52,9 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let pipeline = start_pipeline(offers, &mut tasks).await?;
-    start_anchoring(anchoring, &pipeline, &mut tasks);
+    let leader = Leader::start(leadership, &pipeline, &mut tasks);
+    let leading = leader.as_ref().map(|leader| leader.leading.clone());
+    start_anchoring(anchoring, &pipeline, leading, &mut tasks);
 
     let public = bind(listen).await?;
     let admin = bind(admin_listen).await?;
@@ -64,13 +68,24 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     };
     tracing::info!(signal = signal.name(), "Shutting down");
     listeners.stopping.store(true, Ordering::Relaxed);
-    if matches!(signal, Shutdown::Terminate) {
-        // Serving continues with readiness off; a second signal ends the delay.
-        tokio::select! {
-            error = first_to_end(&mut tasks) => return Err(error),
-            () = tokio::time::sleep(shutdown_delay) => {}
-            _ = signals.next() => {}
+    // Others need not wait for this process to stop serving before they act.
+    let release = async {
+        if let Some(leader) = leader {
+            leader.release().await;
         }
+    };
+    let delay = async {
+        if matches!(signal, Shutdown::Terminate) {
+            // Serving continues with readiness off; a second signal ends the delay.
+            tokio::select! {
+                () = tokio::time::sleep(shutdown_delay) => {}
+                _ = signals.next() => {}
+            }
+        }
+    };
+    tokio::select! {
+        error = first_to_end(&mut tasks) => return Err(error),
+        _ = futures::future::join(release, delay) => {}
     }
     listeners.close().await;
     Ok(ExitCode::SUCCESS)

@@ -31,6 +31,8 @@ struct Inner {
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
     panics: Counter,
+    leader: Gauge,
+    drains_enforced: Family<ResultLabel, Counter>,
     anchoring: AnchoringMetrics,
     heartbeat: Mutex<Instant>,
     registry: Registry,
@@ -60,6 +62,14 @@ struct ReasonLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CodeLabel {
     code: &'static str,
+}
+
+/// What became of an attempt to enforce the end of a drain.
+const DRAIN_RESULTS: [&str; 2] = ["enforced", "failed"];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -130,7 +140,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("registrar");
         register_build_info(&mut registry);
         let to = &mut registry;
-        Self(Arc::new(Inner {
+        let metrics = Self(Arc::new(Inner {
             offers: register(to, "offers", "Offers seen, by state"),
             reasons: register(
                 to,
@@ -178,10 +188,21 @@ impl Metrics {
                 "http_panics",
                 "Requests answered with 500 because a handler panicked",
             ),
+            leader: register(to, "leader", "1 while this process holds the Lease, else 0"),
+            drains_enforced: register(
+                to,
+                "drains_enforced",
+                "Ends of drains that were enforced in the cluster, and attempts that failed",
+            ),
             anchoring: AnchoringMetrics::new(to),
             heartbeat: Mutex::new(Instant::now()),
             registry,
-        }))
+        }));
+        // Both results exist from the start, so that the first failure is an increase.
+        for result in DRAIN_RESULTS {
+            drop(metrics.0.drains_enforced.get_or_create(&ResultLabel { result }));
+        }
+        metrics
     }
 
     /// Counts one HTTP response.
@@ -192,6 +213,18 @@ impl Metrics {
     /// Counts a request whose handler panicked.
     pub(crate) fn panicked(&self) {
         self.0.panics.inc();
+    }
+
+    /// Records whether this process holds the Lease.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.0.leader.set(leads.into());
+    }
+
+    /// Counts an attempt to enforce the end of a drain that changed something or failed.
+    pub(crate) fn drain_enforced(&self, succeeded: bool) {
+        let [enforced, failed] = DRAIN_RESULTS;
+        let result = if succeeded { enforced } else { failed };
+        self.0.drains_enforced.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Records the state of anchoring on one chain.

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 14] = [
+const LAW: [(&str, &[&str]); 16] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -24,7 +24,9 @@ const LAW: [(&str, &[&str]); 14] = [
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
-    ("cli", &["offer", "registration", "source", "telemetry", "anchor", "lint"]),
+    ("leader", &["source", "clock", "telemetry", "error_chain"]),
+    ("enforce", &["source", "offer", "clock", "telemetry", "error_chain"]),
+    ("cli", &["offer", "registration", "source", "telemetry", "anchor", "lint", "leader"]),
     ("command", EVERYTHING),
     ("fuzzing", &["offer", "registration", "source"]),
 ];
@@ -40,10 +42,12 @@ const EVERYTHING: &[&str] = &[
     "publish",
     "http",
     "anchor",
+    "leader",
+    "enforce",
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 11] = [
+const DECIDING: [&str; 13] = [
     "offer",
     "registration",
     "lint",
@@ -55,6 +59,8 @@ const DECIDING: [&str; 11] = [
     "anchor::key",
     "anchor::plan",
     "anchor::reason",
+    "leader::election",
+    "enforce::teardown",
 ];
 /// The parts of anchoring that act: what decides may not use them.
 const ACTING_ANCHOR: [&str; 5] = ["evm", "journal", "reconcile", "run", "signer"];

@@ -9,6 +9,7 @@ mod deploy;
 mod drains;
 mod faults;
 mod history;
+mod leader;
 mod lifecycle;
 mod load;
 mod newer_offers;

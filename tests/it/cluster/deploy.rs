@@ -8,23 +8,23 @@ use serde_json::{Value, json};
 use super::{Cluster, client, sold};
 use crate::support::process::{Server, eventually, text, yaml};
 
-/// Where HTTPRoute's definition comes from.
+/// Where the definitions of the Gateway API come from.
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.4.1";
 
-fn manifests(name: &str) -> Vec<Value> {
+pub(super) fn manifests(name: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     yaml(&text)
 }
 
-fn gateway_crd() -> Value {
+pub(super) fn gateway_crd(plural: &str) -> Value {
     let downloaded =
         Command::new("go").args(["mod", "download", "-json", GATEWAY_API]).output().unwrap();
     assert!(downloaded.status.success(), "{}", String::from_utf8_lossy(&downloaded.stderr));
     let about: Value = serde_json::from_slice(&downloaded.stdout).unwrap();
     let path = Path::new(text(&about, "Dir"))
-        .join("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml");
+        .join(format!("config/crd/standard/gateway.networking.k8s.io_{plural}.yaml"));
     yaml(&std::fs::read_to_string(path).unwrap()).remove(0)
 }
 
@@ -32,7 +32,7 @@ fn gateway_crd() -> Value {
 async fn the_manifests_apply_strictly_and_give_exactly_the_rights_that_are_needed() {
     let cluster = Cluster::start("");
     cluster.install_crds().await;
-    cluster.apply(&gateway_crd()).await;
+    cluster.apply(&gateway_crd("httproutes")).await;
     cluster.ensure_namespace("obol-frontend").await;
     let listed = manifests("kustomization.yaml").remove(0);
     let listed: Vec<String> = serde_json::from_value(listed["resources"].clone()).unwrap();
@@ -132,7 +132,7 @@ async fn the_manifests_apply_strictly_and_give_exactly_the_rights_that_are_neede
 }
 
 /// A kubeconfig for the ServiceAccount that the manifests make.
-async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf {
+pub(super) async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf {
     let uri = "/api/v1/namespaces/erc8004-registrar/serviceaccounts/registrar/token";
     let asked = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
     let request = http::Request::post(uri).header("content-type", "application/json");
