@@ -1,56 +1,37 @@
-//! All pages of one instant, rendered once.
+//! Everything that is served at one instant.
 
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+mod current;
 
-use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
-use http::HeaderValue;
+use std::{ops::Bound, sync::Arc};
+
 use serde::Serialize;
 
+pub(crate) use self::current::CurrentCatalog;
 use crate::{
-    offer::{Hostname, OfferId, Origin, Timestamp, print_seconds},
+    offer::{Hostname, OfferId, Timestamp, print_seconds},
+    page::Page,
     registration::{
-        AgentName, Availability, Document, Explanation, OfferState, OnChainFacts, Projection,
-        PublishedOffer, Reason, RegistrationEntry, WELL_KNOWN_PATH, entries,
+        AgentName, Availability, HostPage, LiveProjection, OfferState, OnChainFacts, PublishedRow,
+        Reason, RegistrationEntry, WELL_KNOWN_PATH, entries,
     },
 };
 
-/// A larger document gets a warning: one reader accepts at most 64 KiB.
-const SOFT_LIMIT_BYTES: usize = 65_536;
+/// A row of `/agents` lists at most this many offers.
+const LISTED_OFFERS: usize = 100;
 
-/// Everything that is served at one instant, valid until `valid_until`.
+/// A snapshot of what is published. It is true from `valid_from` until `valid_until`.
+///
+/// Pages are finished. Rows are made from what the projection keeps, as many as are asked for.
 #[derive(Debug)]
 pub(crate) struct Catalog {
-    pub(crate) default: Page,
-    /// The documents of claimed and anchored hosts.
-    pub(crate) hosts: BTreeMap<Hostname, Page>,
-    /// The documents of published offers.
-    pub(crate) offers: BTreeMap<OfferId, Page>,
-    /// The rows of `/offers`, by id.
-    pub(crate) listed: Vec<ListedOffer>,
-    /// The rows of `/agents`: the default agent, then hosts in order.
-    pub(crate) agents: Vec<ListedAgent>,
-    /// Every offer of the source, by id.
-    pub(crate) explanations: Vec<Explanation>,
+    pub(crate) projection: LiveProjection,
+    pub(crate) on_chain: Arc<OnChainFacts>,
+    /// The first instant at which this is true; `None` if the clock alone never changed anything.
+    pub(crate) valid_from: Option<Timestamp>,
     /// The first instant at which this is wrong; `None` if the clock alone changes nothing.
     pub(crate) valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
     pub(crate) changed_at: Timestamp,
-}
-
-/// One document in each content coding.
-#[derive(Clone, Debug)]
-pub(crate) struct Page {
-    pub(crate) identity: Representation,
-    pub(crate) gzip: Representation,
-}
-
-/// Bytes and their strong entity tag (RFC 9110, section 8.8.3).
-#[derive(Clone, Debug)]
-pub(crate) struct Representation {
-    pub(crate) body: Bytes,
-    /// Includes the quotes.
-    pub(crate) etag: HeaderValue,
 }
 
 /// One row of `/offers`.
@@ -76,6 +57,7 @@ pub(crate) struct ListedOffer {
 
 /// One row of `/agents`.
 #[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ListedAgent {
     pub(crate) agent: AgentName,
     /// The URL of its document.
@@ -83,8 +65,11 @@ pub(crate) struct ListedAgent {
     /// Whether at least one of its offers is published.
     pub(crate) active: bool,
     pub(crate) registrations: Vec<RegistrationEntry>,
-    /// Its published offers, as `namespace/name`.
+    /// The first 100 of its published offers, as `namespace/name`.
     pub(crate) offers: Vec<String>,
+    /// Where all of them are listed; absent if `offers` is complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) all_offers: Option<String>,
     /// Its reason in each registry that it is anchored in; absent if there is none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) anchoring: Vec<ListedAnchor>,
@@ -105,150 +90,117 @@ impl std::fmt::Debug for ListedAgent {
     }
 }
 
-impl Page {
-    pub(crate) fn new(body: Vec<u8>) -> Self {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        let gzip = encoder
-            .write_all(&body)
-            .and_then(|()| encoder.finish())
-            .expect("a Vec takes every write");
-        Self { identity: Representation::new(body), gzip: Representation::new(gzip) }
-    }
-}
-
-impl Representation {
-    /// The tag is made from these bytes and nothing else.
-    pub(crate) fn new(body: Vec<u8>) -> Self {
-        let etag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
-        let etag = HeaderValue::try_from(etag).expect("a quoted hex string is an entity tag");
-        Self { body: body.into(), etag }
-    }
-}
-
 impl Catalog {
-    /// Renders a projection. Pages whose bytes did not change are kept from the `last` catalog.
+    /// The snapshot of a projection at `now`. Shares everything with the projection.
     pub(crate) fn new(
-        projection: Projection,
-        public_url: &Origin,
-        on_chain: &OnChainFacts,
+        projection: &LiveProjection,
+        on_chain: &Arc<OnChainFacts>,
         last: Option<&Self>,
         now: Timestamp,
     ) -> Self {
-        let agents = agents(&projection, public_url, on_chain);
-        let Projection { default, hosts, published, explanations, next_change } = projection;
-        let page = |document: &Document, last: Option<&Page>| {
-            let body = document.render();
-            match last {
-                Some(last) if last.identity.body == body => last.clone(),
-                Some(_) | None => Page::new(body),
-            }
-        };
-        let default = page(&default, last.map(|last| &last.default));
-        let unchanged = last.filter(|last| last.default.identity.body == default.identity.body);
-        let hosts = hosts.into_iter().map(|(host, agent)| {
-            let page = page(&agent.document, last.and_then(|last| last.hosts.get(&host)));
-            (host, page)
-        });
-        let offers = published.iter().map(|offer| {
-            let page = page(&offer.document, last.and_then(|last| last.offers.get(&offer.id)));
-            (offer.id.clone(), page)
-        });
-        let mut listed: Vec<_> =
-            published.iter().map(|offer| ListedOffer::new(offer, public_url)).collect();
-        listed.sort_by(|a, b| a.id.cmp(&b.id));
+        let unchanged = last.filter(|last| last.projection.default().is_same(projection.default()));
         Self {
-            hosts: hosts.collect(),
-            offers: offers.collect(),
-            listed,
-            agents,
-            explanations,
-            valid_until: next_change,
+            valid_from: projection.valid_from(),
+            valid_until: projection.next_change(),
             changed_at: unchanged.map_or(now, |last| last.changed_at),
-            default,
+            on_chain: Arc::clone(on_chain),
+            projection: projection.clone(),
         }
     }
 
     /// The document for a host: its own, or the default agent's if nobody claims the host.
     pub(crate) fn document_at(&self, host: Option<&Hostname>) -> &Page {
-        host.and_then(|host| self.hosts.get(host)).unwrap_or(&self.default)
-    }
-
-    /// An offer's explanation; `None` if the source has no such offer.
-    pub(crate) fn explanation(&self, id: &OfferId) -> Option<&Explanation> {
-        let at = self.explanations.binary_search_by(|explanation| explanation.id.cmp(id)).ok()?;
-        self.explanations.get(at)
+        let own = host.and_then(|host| self.projection.hosts().get(host));
+        own.map_or_else(|| self.projection.default(), |own| &own.page)
     }
 
     /// An offer's row; `None` if it is not published.
-    pub(crate) fn listed(&self, id: &OfferId) -> Option<&ListedOffer> {
-        let at = self.listed.binary_search_by(|listed| listed.id.cmp(id)).ok()?;
-        self.listed.get(at)
+    pub(crate) fn listed(&self, id: &OfferId) -> Option<ListedOffer> {
+        self.projection.published(id).map(|row| self.listed_offer(row))
     }
 
-    /// Agents whose documents are larger than the strictest reader accepts, with sizes in bytes.
-    pub(crate) fn large_documents(&self) -> Vec<(AgentName, usize)> {
-        let hosts = self.hosts.iter().map(|(host, page)| (AgentName::Host(host.clone()), page));
-        let all = std::iter::once((AgentName::Default, &self.default)).chain(hosts);
-        let sized = all.map(|(agent, page)| (agent, page.identity.body.len()));
-        sized.filter(|(_, bytes)| *bytes > SOFT_LIMIT_BYTES).collect()
+    /// The rows of `/offers` behind `after`, by id.
+    pub(crate) fn listed_after<'a>(
+        &'a self,
+        after: Option<&OfferId>,
+    ) -> impl Iterator<Item = ListedOffer> + use<'a> {
+        self.projection.published_after(after).map(|row| self.listed_offer(row))
     }
 
-    /// Whether it is still valid at `now`.
-    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
-        self.valid_until.is_none_or(|end| now < end)
-    }
-}
-
-impl ListedOffer {
-    fn new(offer: &PublishedOffer, public_url: &Origin) -> Self {
-        let (state, drain_ends_at) = match offer.availability {
+    fn listed_offer(&self, row: PublishedRow) -> ListedOffer {
+        let (state, drain_ends_at) = match row.availability {
             Availability::Open => (OfferState::Published, None),
             Availability::Draining { ends_at } => {
                 (OfferState::Draining, Some(print_seconds(ends_at)))
             }
         };
-        Self {
-            id: offer.id.clone(),
+        let public_url = self.projection.public_url();
+        ListedOffer {
             state,
-            reason: offer.reason,
+            reason: row.reason,
             drain_ends_at,
-            document: format!("{public_url}/offers/{}/agent-registration.json", offer.id),
-            web: offer.web.clone(),
-            host: offer.host.as_ref().map(Hostname::to_string),
+            document: format!("{public_url}/offers/{}/agent-registration.json", row.id),
+            web: row.web,
+            host: row.host.map(|host| host.to_string()),
+            id: row.id,
         }
     }
-}
 
-fn agents(
-    projection: &Projection,
-    public_url: &Origin,
-    on_chain: &OnChainFacts,
-) -> Vec<ListedAgent> {
-    let agent = |agent: AgentName, origin: &str, document: &Document, offers: Vec<String>| {
-        let anchored = on_chain.reasons(&agent).map(|(registry, reason)| {
-            let agent_registry = registry.to_string();
-            ListedAnchor { agent_registry, reason }
-        });
+    /// The rows of `/agents` behind `after`: the default agent, then hosts in order.
+    pub(crate) fn agents_after<'a>(
+        &'a self,
+        after: Option<&AgentName>,
+    ) -> impl Iterator<Item = ListedAgent> + use<'a> {
+        let default = after.is_none().then(|| self.default_agent());
+        let start = match after {
+            Some(AgentName::Host(host)) => Bound::Excluded(host.clone()),
+            Some(AgentName::Default) | None => Bound::Unbounded,
+        };
+        let hosts = self.projection.hosts().range((start, Bound::Unbounded));
+        default.into_iter().chain(hosts.map(|(host, page)| self.host_agent(host, page)))
+    }
+
+    fn default_agent(&self) -> ListedAgent {
+        let projection = &self.projection;
+        let count = projection.published_count();
+        let offers = projection.published_after(None).take(LISTED_OFFERS);
+        let public_url = projection.public_url();
         ListedAgent {
-            anchoring: anchored.collect(),
-            document: format!("{origin}{WELL_KNOWN_PATH}"),
-            active: document.active,
-            registrations: entries(&document.registrations),
-            offers,
+            document: format!("{}{WELL_KNOWN_PATH}", public_url.as_str()),
+            active: count > 0,
+            registrations: entries(&projection.ids().default),
+            offers: offers.map(|row| row.id.to_string()).collect(),
+            all_offers: (count > LISTED_OFFERS).then(|| format!("{public_url}/offers")),
+            anchoring: self.anchoring(&AgentName::Default),
+            agent: AgentName::Default,
+        }
+    }
+
+    fn host_agent(&self, host: &Hostname, page: &HostPage) -> ListedAgent {
+        let agent = AgentName::Host(host.clone());
+        let holder = page.holder.iter().filter(|_| page.is_active);
+        ListedAgent {
+            document: format!("{}{WELL_KNOWN_PATH}", host.origin()),
+            active: page.is_active,
+            registrations: entries(self.projection.ids().at(host)),
+            offers: holder.map(OfferId::to_string).collect(),
+            all_offers: None,
+            anchoring: self.anchoring(&agent),
             agent,
         }
-    };
-    let mut all: Vec<&OfferId> = projection.published.iter().map(|offer| &offer.id).collect();
-    all.sort();
-    let all = all.into_iter().map(OfferId::to_string).collect();
-    let mut agents = vec![agent(AgentName::Default, public_url.as_str(), &projection.default, all)];
-    for (host, hosted) in &projection.hosts {
-        let holder = hosted.holder.iter().filter(|_| hosted.document.active);
-        let offers = holder.map(OfferId::to_string).collect();
-        agents.push(agent(AgentName::Host(host.clone()), &host.origin(), &hosted.document, offers));
     }
-    agents
-}
 
-/// The current catalog; `None` before the first complete world.
-pub(crate) type Shared = Option<Arc<Catalog>>;
+    fn anchoring(&self, agent: &AgentName) -> Vec<ListedAnchor> {
+        let anchored = self.on_chain.reasons(agent).map(|(registry, reason)| ListedAnchor {
+            agent_registry: registry.to_string(),
+            reason,
+        });
+        anchored.collect()
+    }
+
+    /// Whether it is true at `now`.
+    pub(crate) fn holds_at(&self, now: Timestamp) -> bool {
+        self.valid_from.is_none_or(|start| start <= now)
+            && self.valid_until.is_none_or(|end| now < end)
+    }
+}

@@ -37,7 +37,7 @@ use tower_http::{
 use self::{documents::OFFER_DOCUMENT, problem::METHODS};
 pub(crate) use self::{front::Front, problem::ProblemDetails};
 use crate::{
-    catalog::{Catalog, Shared},
+    catalog::{Catalog, CurrentCatalog},
     clock::Clock,
     offer::Timestamp,
     registration::WELL_KNOWN_PATH,
@@ -53,7 +53,7 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// What handlers read.
 #[derive(Clone, Debug)]
 pub(crate) struct CatalogReader {
-    pub(crate) catalog: watch::Receiver<Shared>,
+    pub(crate) catalog: CurrentCatalog,
     /// The state of the source; it lists what is missing before the first catalog.
     pub(crate) observed: watch::Receiver<Observation>,
     pub(crate) health: SourceHealth,
@@ -73,9 +73,7 @@ struct Current {
 impl CatalogReader {
     /// The catalog, if it is valid at this moment.
     fn current_now(&self) -> Option<Current> {
-        let catalog = self.catalog.borrow().clone()?;
-        let now = self.clock.now();
-        catalog.holds_at(now).then_some(Current { catalog, now })
+        self.held().ok().flatten()
     }
 
     /// The catalog that is valid at this moment, or the problem to answer with.
@@ -83,21 +81,38 @@ impl CatalogReader {
     /// Checked for every request, so that a process that was suspended, or whose clock was stepped,
     /// never serves an expired catalog.
     async fn current(&self) -> Result<Current, ProblemDetails> {
-        let mut catalog = self.catalog.clone();
+        if let Some(current) = self.held()? {
+            return Ok(current);
+        }
         let waited = tokio::time::timeout(CATALOG_WAIT, async {
+            let mut replacements = self.catalog.replacements();
             loop {
-                let shared = catalog.borrow_and_update().clone();
-                let Some(shared) = shared else { return Err(self.incomplete()) };
-                let now = self.clock.now();
-                if shared.holds_at(now) {
-                    return Ok(Current { catalog: shared, now });
+                self.catalog.want_another();
+                if let Some(current) = self.held()? {
+                    return Ok(current);
                 }
-                if catalog.changed().await.is_err() {
+                if replacements.changed().await.is_err() {
                     return Err(ProblemDetails::stale());
                 }
             }
         });
         waited.await.unwrap_or_else(|_| Err(ProblemDetails::stale()))
+    }
+
+    /// The catalog, if it holds at this moment. Fails before the first one.
+    fn held(&self) -> Result<Option<Current>, ProblemDetails> {
+        let catalog = self.catalog.load().ok_or_else(|| self.incomplete())?;
+        let now = self.clock.now();
+        Ok(catalog.holds_at(now).then_some(Current { catalog, now }))
+    }
+
+    /// Why documents cannot be served at this moment, if they cannot.
+    fn problem(&self) -> Option<ProblemDetails> {
+        match self.held() {
+            Ok(Some(_)) => None,
+            Ok(None) => Some(ProblemDetails::stale()),
+            Err(problem) => Some(problem),
+        }
     }
 
     /// The age of the facts in seconds, once it is more than a healthy source can have.

@@ -16,6 +16,7 @@ mod http;
 mod leader;
 mod lint;
 mod offer;
+mod page;
 mod publish;
 mod registration;
 mod source;

@@ -31,7 +31,7 @@ pub(crate) use self::{
     endpoint::{EntryCode, Service, is_image},
     fields::{Fields, WrongTypeError},
     grace::GracePeriod,
-    grants::Grants,
+    grants::{Grants, Ungranted},
     hostname::{Hostname, is_dns_name},
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
@@ -46,8 +46,17 @@ pub(crate) struct OfferId {
     pub(crate) name: Arc<str>,
 }
 
-/// Every offer of the source, including those that cannot be published.
-pub(crate) type Offers = BTreeMap<OfferId, Arc<ParsedOffer>>;
+/// Every offer of the source, including those that cannot be published. Copies share what did not
+/// change, and a comparison looks at nothing else.
+pub(crate) type Offers = imbl::OrdMap<OfferId, Arc<ParsedOffer>>;
+
+/// The order of offers: oldest first, those without a creation time last; then by id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Age {
+    is_undated: bool,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) id: OfferId,
+}
 
 /// What could be read of one ServiceOffer. Even a rejected offer keeps the claims that could be
 /// read.
@@ -156,8 +165,7 @@ impl Offer {
 }
 
 impl ParsedOffer {
-    /// The sort key for offers by age: oldest first, those without a creation time last.
-    pub(crate) fn age<'a>(&self, id: &'a OfferId) -> (bool, Option<Timestamp>, &'a OfferId) {
-        (self.created.is_none(), self.created, id)
+    pub(crate) fn age(&self, id: &OfferId) -> Age {
+        Age { is_undated: self.created.is_none(), created: self.created, id: id.clone() }
     }
 }

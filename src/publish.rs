@@ -1,30 +1,72 @@
 //! Publishes a catalog whenever the world or the clock changes what it says.
+//!
+//! Deciding and rendering happen here, on a thread of their own, and never in a request.
+
+mod clock_watch;
+mod step;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{broadcast, watch},
+    time::Instant,
+};
 
+use self::{clock_watch::ClockWatch, step::Publisher};
 use crate::{
-    catalog::{Catalog, Shared},
+    catalog::CurrentCatalog,
     clock::Clock,
-    registration::{OnChainFacts, PublishedAgents, Rules, project},
+    offer::{Origin, Timestamp},
+    registration::{OnChainFacts, PublishedAgents, Rules, Transition},
     source::Observation,
     telemetry::Metrics,
 };
 
-/// The wall clock may be stepped while a timer sleeps, so the clock is read at least this often.
-const MAX_SLEEP: Duration = Duration::from_secs(30);
+/// The publisher wakes at least this often, to notice a clock that was stepped.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// What the publisher publishes: documents for `http`, and what anchoring needs to know of them.
-#[derive(Debug)]
+/// How many steps a slow receiver of transitions may lag behind.
+const STEPS_KEPT: usize = 1_024;
+
+/// What the publisher publishes: documents for `http`, what anchoring needs to know of them, and
+/// what became of which offer.
+#[derive(Clone, Debug)]
 pub(crate) struct Outputs {
-    pub(crate) catalog: watch::Sender<Shared>,
+    pub(crate) catalog: CurrentCatalog,
     /// `None` before the first complete world.
     pub(crate) agents: watch::Sender<Option<Arc<PublishedAgents>>>,
+    /// Subscribe before reading the catalog, then read the catalog: its state and the steps that
+    /// arrive afterwards are complete. A step may already be in the catalog. The first complete
+    /// world is not a step. A receiver that lags gets `RecvError::Lagged`; the catalog shows what it
+    /// missed.
+    pub(crate) steps: broadcast::Sender<Arc<Step>>,
 }
 
-/// Republishes on every change of the world or of the facts from the chain, and when a drain ends.
-/// Returns when the sender of `world` is dropped.
+/// One publication that changed the state of offers.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "for the receivers of `Outputs::steps`"))]
+pub(crate) struct Step {
+    /// When it was published.
+    pub(crate) at: Timestamp,
+    /// The origin of document URLs: `<public URL>/offers/<id>/agent-registration.json`.
+    pub(crate) public_url: Origin,
+    /// At least one, by offer.
+    pub(crate) transitions: Vec<Transition>,
+}
+
+impl Outputs {
+    pub(crate) fn new() -> Self {
+        Self {
+            catalog: CurrentCatalog::default(),
+            agents: watch::Sender::new(None),
+            steps: broadcast::Sender::new(STEPS_KEPT),
+        }
+    }
+}
+
+/// Republishes on every change of the world or of the facts from the chain, when a drain ends, and
+/// when a reader finds that the catalog does not hold. Returns when the sender of `world` is
+/// dropped.
 pub(crate) async fn run(
     mut world: watch::Receiver<Observation>,
     mut on_chain: watch::Receiver<OnChainFacts>,
@@ -33,53 +75,35 @@ pub(crate) async fn run(
     outputs: Outputs,
     metrics: Metrics,
 ) {
+    let wanted = outputs.catalog.clone();
+    let mut clock_watch = ClockWatch::new(clock.now(), Instant::now());
+    let mut publisher = Publisher::new(rules, clock, outputs, metrics.clone());
     loop {
+        if clock_watch.was_stepped(clock.now(), Instant::now()) {
+            metrics.clock_stepped();
+            tracing::warn!("The wall clock was stepped, or the machine was suspended");
+        }
         let facts = on_chain.borrow_and_update().clone();
-        let next = publish(&world.borrow_and_update().clone(), &facts, &rules, clock, &outputs);
+        let observed = world.borrow_and_update().world.clone();
+        if let Some(observed) = observed {
+            publisher.publish(observed, facts);
+        }
+        if !world.has_changed().unwrap_or(true) {
+            publisher.prepare();
+        }
         metrics.heartbeat();
-        let sleep = tokio::time::sleep_until(Instant::now() + next);
+        let next = publisher.next_change().map(|next| (next - clock.now()).to_std());
+        // If the instant has passed, go on at once; this cannot spin because a step always advances.
+        let sleep = next.map_or(MAX_SLEEP, |next| next.unwrap_or_default().min(MAX_SLEEP));
+        let sleep = tokio::time::sleep_until(Instant::now() + sleep);
         tokio::select! {
             changed = world.changed() => if changed.is_err() { return },
             // Anchoring may end; the last facts remain in use.
             Ok(()) = on_chain.changed() => {}
+            () = wanted.wanted() => {}
             () = sleep => {}
         }
     }
-}
-
-/// Publishes the catalog of this instant. Returns how long it is valid, 30 s at most.
-fn publish(
-    observed: &Observation,
-    on_chain: &OnChainFacts,
-    rules: &Rules,
-    clock: Clock,
-    outputs: &Outputs,
-) -> Duration {
-    let Some(world) = &observed.world else { return MAX_SLEEP };
-    let now = clock.now();
-    let identity = &world.identity.registrations;
-    let projection = project(&world.offers, &on_chain.ids(identity), &world.public_url, rules, now);
-    let next_change = projection.next_change;
-    let agents = PublishedAgents::new(&projection, &world.public_url, identity);
-    outputs.agents.send_if_modified(|last| {
-        let is_news = last.as_deref() != Some(&agents);
-        if is_news {
-            *last = Some(Arc::new(agents));
-        }
-        is_news
-    });
-    let last = outputs.catalog.borrow().clone();
-    let built = Catalog::new(projection, &world.public_url, on_chain, last.as_deref(), now);
-    if last.is_none() {
-        tracing::info!(
-            offers.seen = built.explanations.len(),
-            "Published the first complete world"
-        );
-    }
-    outputs.catalog.send_replace(Some(Arc::new(built)));
-    // If the instant has passed, republish now; this cannot spin because `project` always advances.
-    let until = next_change.map(|next| (next - clock.now()).to_std().unwrap_or_default());
-    until.map_or(MAX_SLEEP, |until| until.min(MAX_SLEEP))
 }
 
 #[cfg(test)]

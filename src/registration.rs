@@ -7,6 +7,8 @@ mod entries;
 mod identity;
 mod json;
 mod judge;
+mod live;
+mod offer_documents;
 mod on_chain;
 mod profile;
 mod published;
@@ -17,7 +19,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
-pub(crate) use self::agent::Registrations;
+pub(crate) use self::{agent::Registrations, live::TransitionKind};
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
     document::{
@@ -26,13 +28,15 @@ pub(crate) use self::{
     },
     identity::{Identity, IdentityProblem},
     json::encode,
+    live::{HostPage, LiveProjection, OfferChange, PublishedRow, Transition},
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},
     reason::{DroppedService, Explanation, OfferState, Reason},
 };
 use self::{
-    document::{Cut, fragment},
+    document::Cut,
     judge::{Judgment, judge},
+    offer_documents::{at_host, inactive_host, of_listed},
 };
 use crate::offer::{
     Grants, Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
@@ -159,21 +163,14 @@ impl<'a> JudgedOffer<'a> {
 
     fn publish(&self, ids: &Ids, public_url: &Origin, rules: &Rules) -> Option<PublishedOffer> {
         let (offer, availability) = self.listed()?;
-        let services = entries::at_public_url(offer, public_url, availability, rules);
         Some(PublishedOffer {
             id: self.id.clone(),
             availability,
             reason: self.judgment.reason,
-            web: format!("{public_url}{}", offer.path.as_str()),
+            web: offer_documents::web(offer, public_url),
             host: offer.own_host(public_url).cloned(),
             pay_to: offer.pay_to.clone(),
-            document: Document {
-                profile: profile::of_offer(self.id, offer, public_url),
-                services: vec![fragment(&services)],
-                active: true,
-                x402_support: offer.accepts_x402,
-                registrations: ids.default.clone(),
-            },
+            document: of_listed(self.id, offer, availability, ids, public_url, rules),
         })
     }
 
@@ -185,13 +182,7 @@ impl<'a> JudgedOffer<'a> {
     ) -> Option<(Hostname, HostDocument)> {
         let (offer, availability) = self.listed()?;
         let host = offer.own_host(public_url)?;
-        let document = Document {
-            profile: profile::of_offer(self.id, offer, public_url),
-            services: vec![fragment(&entries::at_host(offer, host, availability, rules))],
-            active: true,
-            x402_support: offer.accepts_x402,
-            registrations: ids.at(host).clone(),
-        };
+        let document = at_host(self.id, offer, host, availability, ids, public_url, rules);
         Some((host.clone(), HostDocument { holder: Some(self.id.clone()), document }))
     }
 }
@@ -205,7 +196,7 @@ fn judge_all<'a>(
 ) -> Vec<JudgedOffer<'a>> {
     let mut by_age: Vec<(&OfferId, &ParsedOffer)> =
         offers.iter().map(|(id, parsed)| (id, parsed.as_ref())).collect();
-    by_age.sort_by_key(|(id, parsed)| parsed.age(id));
+    by_age.sort_by_cached_key(|(id, parsed)| parsed.age(id));
     let judge = |(id, parsed)| {
         let judgment = judge(parsed, claims.outcomes.get(id), rules, now);
         JudgedOffer { id, parsed, judgment }
@@ -246,13 +237,7 @@ fn host_documents(
 ) -> BTreeMap<Hostname, HostDocument> {
     let inactive = |host: &Hostname, holder: Option<&OfferId>| HostDocument {
         holder: holder.cloned(),
-        document: Document {
-            profile: profile::inactive(host.as_str(), profile::default_image(public_url)),
-            services: Vec::new(),
-            active: false,
-            x402_support: false,
-            registrations: ids.at(host).clone(),
-        },
+        document: inactive_host(host, ids, public_url),
     };
     let published = judged.iter().filter_map(|offer| offer.publish_at_host(ids, public_url, rules));
     let mut documents: BTreeMap<Hostname, HostDocument> = published.collect();
@@ -277,7 +262,8 @@ fn explanations(
     let mut explanations: Vec<_> = judged
         .into_iter()
         .map(|offer| {
-            judge::explain(offer.id, offer.parsed, offer.judgment, claims, rules, public_url)
+            let by_name = claims.by_name.get(offer.id);
+            judge::explain(offer.id, offer.parsed, offer.judgment, by_name, rules, public_url)
         })
         .collect();
     explanations.sort_by(|a, b| a.id.cmp(&b.id));

@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
+    catalog::Catalog,
     offer::{OfferId, Offers, Origin, ParsedOffer, Timestamp, parse_timestamp},
+    page::Page,
     registration::{
-        Document, Explanation, Ids, OfferState, OnChainFacts, ProfileOverrides, Projection, Reason,
-        Registrations, Rules, SizeLimits, project,
+        Document, Explanation, Ids, LiveProjection, OfferState, OnChainFacts, ProfileOverrides,
+        Projection, Reason, Registrations, Rules, SizeLimits, project,
     },
 };
 use proptest::test_runner::Config as ProptestConfig;
@@ -69,6 +71,31 @@ pub(crate) fn projected<'a>(
     now: &str,
 ) -> Projection {
     project(&offers(resources), &Ids::default(), &public_url(), rules, at(now))
+}
+
+/// What a process that starts at `now` publishes.
+pub(crate) fn live(offers: &Offers, ids: Ids, rules: &Rules, now: Timestamp) -> LiveProjection {
+    let mut live = LiveProjection::new(rules.clone().into(), ids.into(), public_url(), now);
+    live.apply(offers.iter().map(|(id, parsed)| (id.clone(), Some(Arc::clone(parsed)))), now);
+    live
+}
+
+/// The catalog that a process publishes at `now`.
+pub(crate) fn catalog(
+    offers: &Offers,
+    identity: &Registrations,
+    on_chain: &OnChainFacts,
+    rules: &Rules,
+    last: Option<&Catalog>,
+    now: Timestamp,
+) -> Catalog {
+    let live = live(offers, on_chain.ids(identity), rules, now);
+    Catalog::new(&live, &Arc::new(on_chain.clone()), last, now)
+}
+
+/// The text of a document.
+pub(crate) fn text_of(page: &Page) -> String {
+    String::from_utf8(page.identity().body.to_bytes().to_vec()).unwrap()
 }
 
 pub(crate) fn json_of(document: &Document) -> Value {

@@ -36,7 +36,7 @@ use crate::{
     cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorSettings, OfferConfig, bad_setting},
     clock::Clock,
     error_chain::with_causes,
-    registration::{OnChainAgent, OnChainFacts, OnChainId, PublishedAgents},
+    registration::{OnChainAgent, OnChainFacts, OnChainId, Projection, PublishedAgents},
     telemetry::log_to_stderr,
 };
 
@@ -230,7 +230,7 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     if once {
         let (facts, _unread) = watch::channel(OnChainFacts::default());
         let journal = SharedJournal::new(Box::new(file), journal, facts);
-        let published = published_once(&offers).await?;
+        let (published, _) = published_once(&offers).await?;
         run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -251,10 +251,10 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Reads the world once, and what anchoring needs to know of it.
-async fn published_once(offers: &OfferConfig) -> anyhow::Result<PublishedAgents> {
+/// Reads the world once. Returns what anchoring needs to know of it, and all that is published.
+async fn published_once(offers: &OfferConfig) -> anyhow::Result<(PublishedAgents, Projection)> {
     let world = read_once(offers, ReadIds::Yes).await?.world;
     let projection = project_at(&world, offers, Clock::system().now());
     let identity = &world.identity.registrations;
-    Ok(PublishedAgents::new(&projection, &world.public_url, identity))
+    Ok((PublishedAgents::new(&projection, &world.public_url, identity), projection))
 }

@@ -1,14 +1,17 @@
 //! The source and the publisher as tasks: what `serve` and `anchor run` have in common.
 
-use std::sync::Arc;
+use std::{sync::Arc, thread};
 
 use anyhow::Context;
 use futures::FutureExt;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{oneshot, watch},
+    task::JoinSet,
+};
 
 use super::supervise::{Ended, supervised};
 use crate::{
-    catalog::Shared,
+    catalog::CurrentCatalog,
     cli::{OfferConfig, OfferSource},
     clock::Clock,
     publish,
@@ -23,7 +26,7 @@ use crate::{
 
 /// A running source and publisher, as seen by listeners and by anchoring.
 pub(super) struct Pipeline {
-    pub(super) catalog: watch::Receiver<Shared>,
+    pub(super) catalog: CurrentCatalog,
     pub(super) observed: watch::Receiver<Observation>,
     pub(super) agents: watch::Receiver<Option<Arc<PublishedAgents>>>,
     pub(super) on_chain: watch::Sender<OnChainFacts>,
@@ -42,8 +45,8 @@ pub(super) async fn start_pipeline(
     tasks: &mut JoinSet<Ended>,
 ) -> anyhow::Result<Pipeline> {
     let (observed_sender, observed) = watch::channel(Observation::default());
-    let (catalog_sender, catalog) = watch::channel(None);
-    let (agents_sender, agents) = watch::channel(None);
+    let outputs = publish::Outputs::new();
+    let (catalog, agents) = (outputs.catalog.clone(), outputs.agents.subscribe());
     let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
     let (metrics, health, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
     let release = BrakeRelease::default();
@@ -74,9 +77,29 @@ pub(super) async fn start_pipeline(
         on_chain_receiver,
         offers.rules,
         clock,
-        publish::Outputs { catalog: catalog_sender, agents: agents_sender },
+        outputs,
         metrics.clone(),
     );
-    tasks.spawn(supervised("publisher", published.map(|()| "the source ended".to_owned())));
+    let published = on_own_thread(published)?.map(|ended| match ended {
+        Ok(()) => "the source ended".to_owned(),
+        Err(_) => "its thread panicked".to_owned(),
+    });
+    tasks.spawn(supervised("publisher", published));
     Ok(Pipeline { catalog, observed, agents, on_chain, health, release, metrics, clock })
+}
+
+/// Runs the publisher where no request waits for it. The receiver signals its end, and fails if it
+/// panicked.
+fn on_own_thread(
+    published: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<()>> {
+    let (ended, end) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let run = move || {
+        runtime.block_on(published);
+        // The supervisor may have gone first.
+        let _ = ended.send(());
+    };
+    thread::Builder::new().name("publisher".to_owned()).spawn(run)?;
+    Ok(end)
 }

@@ -22,12 +22,12 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
 use super::{
-    CatalogReader, Front, Route, assemble, common_layers, count_unrouted, problem,
+    CatalogReader, Front, Route, assemble, common_layers, count_unrouted, listings::Slice, problem,
     problem::ProblemDetails,
 };
 use crate::{
-    catalog::ListedAgent,
-    offer::print_seconds,
+    catalog::Catalog,
+    offer::{OfferId, print_seconds},
     registration::{AgentName, Explanation, OfferState, Reason, encode},
     source::{self, BrakeRelease},
     telemetry::{Exposition, ScrapeValues},
@@ -35,8 +35,9 @@ use crate::{
 
 /// Responses describe the process at this moment, so they must not be cached.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-/// The publisher completes an iteration at least every 30 s; after this long it is stuck.
-const HEARTBEAT_LIMIT: Duration = Duration::from_secs(120);
+/// The publisher wakes at least every second, and shows that it is alive while it renders a large
+/// world; after this long it is stuck.
+const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30);
 
 /// What admin handlers read.
 #[derive(Clone, Debug)]
@@ -162,7 +163,7 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
     let problem = if admin.stopping.load(Ordering::Relaxed) {
         Some(ProblemDetails::stopping())
     } else {
-        admin.reader.catalog.borrow().is_none().then(|| admin.reader.incomplete())
+        admin.reader.problem()
     };
     if !verbose {
         return problem.map_or_else(|| "ok\n".into_response(), IntoResponse::into_response);
@@ -181,8 +182,9 @@ async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Respon
 fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     let mut problems = admin.reader.observed.borrow().problems.clone();
     problems.extend(admin.reader.health.stale_parts());
-    let large = admin.reader.catalog.borrow().as_ref().map(|catalog| catalog.large_documents());
-    problems.extend(large.into_iter().flatten().map(|(agent, bytes)| {
+    let catalog = admin.reader.catalog.load();
+    let large = catalog.iter().flat_map(|catalog| catalog.projection.large_documents());
+    problems.extend(large.map(|(agent, bytes)| {
         let message = format!(
             "The document has {bytes} bytes, but some readers accept at most 65,536. Publish fewer or \
              shorter entries."
@@ -194,9 +196,7 @@ fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
 
 fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
     let observed = admin.reader.observed.borrow().clone();
-    let catalog = admin.reader.catalog.borrow().clone();
-    let explanations =
-        catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
+    let catalog = admin.reader.catalog.load();
     ReadinessReport {
         ready,
         missing: observed.missing,
@@ -215,57 +215,49 @@ fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
         public_url: observed.world.map(|world| world.public_url.to_string()),
         next_change: catalog.as_ref().and_then(|catalog| catalog.valid_until).map(print_seconds),
         document_changed_at: catalog.as_ref().map(|catalog| print_seconds(catalog.changed_at)),
-        offers: count_by(explanations, OfferState::ALL, OfferState::as_str, |explanation| {
-            explanation.state
-        })
-        .into_iter()
-        .collect(),
-        anchoring: catalog.iter().flat_map(|catalog| anchors(&catalog.agents)).collect(),
+        offers: states(catalog.as_deref()).into_iter().collect(),
+        anchoring: catalog.iter().flat_map(|catalog| anchors(catalog)).collect(),
     }
 }
 
 /// The state of anchoring, which does not affect readiness.
-fn anchors(agents: &[ListedAgent]) -> impl Iterator<Item = AnchorStatus> + '_ {
-    agents.iter().flat_map(|listed| {
-        listed.anchoring.iter().map(|anchor| AnchorStatus {
-            agent: listed.agent.clone(),
-            agent_registry: anchor.agent_registry.clone(),
-            reason: anchor.reason,
-        })
+fn anchors(catalog: &Catalog) -> impl Iterator<Item = AnchorStatus> + '_ {
+    let is_listed = |agent: &AgentName| match agent {
+        AgentName::Default => true,
+        AgentName::Host(host) => catalog.projection.hosts().contains_key(host),
+    };
+    let listed = catalog.on_chain.0.iter().filter(move |((agent, _), _)| is_listed(agent));
+    listed.map(|((agent, registry), known)| AnchorStatus {
+        agent: agent.clone(),
+        agent_registry: registry.to_string(),
+        reason: known.reason,
     })
 }
 
-fn count_by<T: Copy + PartialEq, const N: usize>(
-    explanations: &[Explanation],
-    all: [T; N],
-    name: fn(T) -> &'static str,
-    of: fn(&Explanation) -> T,
-) -> Vec<(&'static str, usize)> {
-    all.into_iter()
-        .map(|kind| {
-            (name(kind), explanations.iter().filter(|explanation| of(explanation) == kind).count())
-        })
-        .collect()
+/// The number of offers in each state.
+fn states(catalog: Option<&Catalog>) -> Vec<(&'static str, usize)> {
+    let count = |state| catalog.map_or(0, |catalog| catalog.projection.count_in_state(state));
+    OfferState::ALL.into_iter().map(|state| (state.as_str(), count(state))).collect()
+}
+
+/// The number of offers with each reason.
+fn reasons(catalog: Option<&Catalog>) -> Vec<(&'static str, usize)> {
+    let count = |reason| catalog.map_or(0, |catalog| catalog.projection.count_with_reason(reason));
+    Reason::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
 }
 
 /// Metrics in the format that the client prefers.
 async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
-    let catalog = admin.reader.catalog.borrow().clone();
+    let catalog = admin.reader.catalog.load();
     let now = admin.reader.clock.now();
-    let explanations =
-        catalog.as_ref().map(|catalog| catalog.explanations.as_slice()).unwrap_or_default();
     let mut problems = std::collections::BTreeMap::new();
     for problem in &self::problems(&admin) {
         *problems.entry(problem.code.as_str()).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
     let values = ScrapeValues {
-        states: count_by(explanations, OfferState::ALL, OfferState::as_str, |explanation| {
-            explanation.state
-        }),
-        reasons: count_by(explanations, Reason::ALL, Reason::as_str, |explanation| {
-            explanation.reason
-        }),
+        states: states(catalog.as_deref()),
+        reasons: reasons(catalog.as_deref()),
         problems: problems.into_iter().collect(),
         since_response: admin.reader.health.since_response(),
         since_complete: admin.reader.health.since_complete(),
@@ -283,16 +275,23 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
 }
 
 #[derive(Serialize)]
-struct DebugReport<'a> {
-    offers: &'a [Explanation],
+struct DebugReport {
+    offers: Vec<Explanation>,
+    /// The cursor of the next page; null on the last page.
+    next: Option<String>,
     problems: Vec<source::SourceProblem>,
 }
 
-/// Every offer with its explanation, and the problems that do not belong to one offer.
-async fn debug_offers(State(admin): State<Admin>) -> Result<Response, ProblemDetails> {
+/// A page of the offers with their explanations, and the problems that do not belong to one offer.
+async fn debug_offers(
+    State(admin): State<Admin>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ProblemDetails> {
+    let slice = Slice::parse(query.as_deref(), OfferId::parse)?;
     let current = admin.reader.current().await?;
-    let offers = &current.catalog.explanations;
-    Ok(json(&DebugReport { offers, problems: problems(&admin) }))
+    let rest = current.catalog.projection.explanations_after(slice.after());
+    let (offers, next) = slice.page(rest, |explanation| explanation.id.clone());
+    Ok(json(&DebugReport { offers, next, problems: problems(&admin) }))
 }
 
 #[derive(Serialize)]

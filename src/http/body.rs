@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,11 +11,21 @@ use axum::body::HttpBody;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::page::Content;
+
 /// The body of a response.
 #[derive(Debug)]
 pub(crate) enum Body {
     /// Bytes that were rendered before the request came; empty once they are sent.
     Finished(Bytes),
+    /// The same, in pieces that are shared with the catalog.
+    Pieces {
+        pieces: Arc<[Bytes]>,
+        /// The index of the next piece.
+        next: usize,
+        /// How many bytes are still to be sent.
+        left: usize,
+    },
     /// The body of a handler behind the router.
     Routed(axum::body::Body),
 }
@@ -30,6 +41,11 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Finished(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Finished(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Pieces { pieces, next, left } => Poll::Ready(pieces.get(*next).map(|piece| {
+                *next += 1;
+                *left -= piece.len();
+                Ok(Frame::data(piece.clone()))
+            })),
             Self::Routed(body) => Pin::new(body).poll_frame(context),
         }
     }
@@ -37,6 +53,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Finished(bytes) => bytes.is_empty(),
+            Self::Pieces { pieces, next, .. } => *next == pieces.len(),
             Self::Routed(body) => body.is_end_stream(),
         }
     }
@@ -44,7 +61,17 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Finished(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Pieces { left, .. } => SizeHint::with_exact(*left as u64),
             Self::Routed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl From<Content> for Body {
+    fn from(content: Content) -> Self {
+        match content {
+            Content::Whole(bytes) => Self::Finished(bytes),
+            Content::Pieces { pieces, len } => Self::Pieces { pieces, next: 0, left: len },
         }
     }
 }

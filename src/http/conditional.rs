@@ -1,14 +1,13 @@
 //! Content negotiation and conditional requests (RFC 9110, sections 12.5.3 and 13).
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::problem::ProblemDetails;
-use crate::catalog::{Page, Representation};
+use crate::page::{Content, Page, Representation};
 
 /// The representation that a request selects, and whether it is sent.
-pub(super) struct Selected<'a> {
-    representation: &'a Representation,
+pub(super) struct Selected {
+    representation: Representation,
     /// Whether it was chosen by `Accept-Encoding`, and if so, whether it is the gzip form.
     gzip: Option<bool>,
     is_modified: bool,
@@ -19,12 +18,9 @@ pub(super) struct Selected<'a> {
 /// # Errors
 ///
 /// 412 if `If-Match` names other representations only.
-pub(super) fn select<'a>(
-    page: &'a Page,
-    request: &HeaderMap,
-) -> Result<Selected<'a>, ProblemDetails> {
+pub(super) fn select(page: &Page, request: &HeaderMap) -> Result<Selected, ProblemDetails> {
     let gzip = accepts_gzip(request);
-    let representation = if gzip { &page.gzip } else { &page.identity };
+    let representation = if gzip { page.gzip() } else { page.identity() };
     Ok(Selected { gzip: Some(gzip), ..select_only(representation, request)? })
 }
 
@@ -33,11 +29,11 @@ pub(super) fn select<'a>(
 /// # Errors
 ///
 /// 412 if `If-Match` names other representations only.
-pub(super) fn select_only<'a>(
-    representation: &'a Representation,
+pub(super) fn select_only(
+    representation: Representation,
     request: &HeaderMap,
-) -> Result<Selected<'a>, ProblemDetails> {
-    match evaluate(request, representation.etag.as_bytes()) {
+) -> Result<Selected, ProblemDetails> {
+    match evaluate(request, &representation.etag) {
         Precondition::Holds => Ok(Selected { representation, gzip: None, is_modified: true }),
         Precondition::NotModified => {
             Ok(Selected { representation, gzip: None, is_modified: false })
@@ -46,18 +42,18 @@ pub(super) fn select_only<'a>(
     }
 }
 
-impl Selected<'_> {
+impl Selected {
     /// The response: 200 with the bytes, or 304. `headers` is empty; its memory is used again.
     pub(super) fn into_response(
         self,
         headers: HeaderMap,
         media_type: HeaderValue,
         cache: HeaderValue,
-    ) -> Response<Bytes> {
-        let mut response = Response::new(Bytes::new());
+    ) -> Response<Content> {
+        let mut response = Response::new(Content::default());
         *response.headers_mut() = headers;
         if self.is_modified {
-            *response.body_mut() = self.representation.body.clone();
+            *response.body_mut() = self.representation.body;
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_TYPE, media_type);
             if self.gzip == Some(true) {
@@ -67,7 +63,8 @@ impl Selected<'_> {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
         }
         let headers = response.headers_mut();
-        headers.insert(header::ETAG, self.representation.etag.clone());
+        let etag = HeaderValue::from_maybe_shared(self.representation.etag);
+        headers.insert(header::ETAG, etag.expect("a quoted hex string is an entity tag"));
         headers.insert(header::CACHE_CONTROL, cache);
         if self.gzip.is_some() {
             headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{CatalogReader, Route, conditional, problem::not_found};
-use crate::{catalog::Page, registration::encode, source::parse_yaml};
+use crate::{page::Page, registration::encode, source::parse_yaml};
 
 pub(crate) const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
 /// Every file of schema/: its name and its text.
@@ -33,13 +33,13 @@ static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
     let openapi_json =
         encode(openapi.first().expect("openapi.yaml has one document; a test parses it"));
     [
-        ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.into())),
-        ("/openapi.json", "application/json", Page::new(openapi_json)),
-        ("/agent-icon.png", "image/png", Page::new(AGENT_ICON.into())),
+        ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.as_bytes())),
+        ("/openapi.json", "application/json", Page::new(&openapi_json)),
+        ("/agent-icon.png", "image/png", Page::new(AGENT_ICON)),
     ]
 });
 static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
-    LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.into()))).into());
+    LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.as_bytes()))).into());
 
 pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
@@ -60,9 +60,9 @@ async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -
 fn built_in(page: &Page, media_type: &'static str, headers: &HeaderMap) -> Response {
     let media_type = HeaderValue::from_static(media_type);
     match conditional::select(page, headers) {
-        Ok(selected) => {
-            selected.into_response(HeaderMap::new(), media_type, CACHE_CONTROL).map(Body::from)
-        }
+        Ok(selected) => selected
+            .into_response(HeaderMap::new(), media_type, CACHE_CONTROL)
+            .map(|content| Body::from(content.to_bytes())),
         Err(problem) => problem.into_response(),
     }
 }

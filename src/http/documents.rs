@@ -1,12 +1,12 @@
 //! Registration documents, looked up in the catalog. Nothing is allocated for one of an agent.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header, request::Parts};
 
 use super::{CatalogReader, Current, conditional, problem::ProblemDetails};
 use crate::{
-    catalog::{Catalog, Page},
+    catalog::Catalog,
     offer::{Hostname, OfferId, is_dns_name},
+    page::{Content, Page},
     registration::WELL_KNOWN_PATH,
 };
 
@@ -57,7 +57,7 @@ pub(super) fn answer(
     current: &Current,
     wanted: &Wanted,
     request: Parts,
-) -> Response<Bytes> {
+) -> Response<Content> {
     let selected =
         look_up(current, wanted).and_then(|page| conditional::select(page, &request.headers));
     match selected {
@@ -69,7 +69,7 @@ pub(super) fn answer(
             mark_age(reader, response.headers_mut());
             response
         }
-        Err(problem) => problem.response(),
+        Err(problem) => problem.response().map(Content::Whole),
     }
 }
 
@@ -78,7 +78,7 @@ fn look_up<'a>(current: &'a Current, wanted: &Wanted) -> Result<&'a Page, Proble
     match wanted {
         Wanted::Agent(host) => Ok(catalog.document_at(host.as_ref())),
         Wanted::Offer(id) => {
-            let page = id.as_ref().and_then(|id| catalog.offers.get(id));
+            let page = id.as_ref().and_then(|id| catalog.projection.offer(id));
             page.ok_or_else(|| not_found(catalog, id.as_ref()))
         }
     }
@@ -86,11 +86,10 @@ fn look_up<'a>(current: &'a Current, wanted: &Wanted) -> Result<&'a Page, Proble
 
 /// Explains a missing offer without revealing disabled offers.
 pub(super) fn not_found(catalog: &Catalog, id: Option<&OfferId>) -> ProblemDetails {
-    let explained =
-        id.and_then(|id| catalog.explanation(id)).filter(|explanation| explanation.enabled);
-    explained.map_or_else(ProblemDetails::no_such_offer, |explanation| {
-        ProblemDetails::unpublished(explanation.reason)
-    })
+    match id.and_then(|id| catalog.projection.reason(id)) {
+        Some((reason, true)) => ProblemDetails::unpublished(reason),
+        Some((_, false)) | None => ProblemDetails::no_such_offer(),
+    }
 }
 
 /// The offer that two segments of a path name; `None` if they are not valid names.

@@ -22,7 +22,7 @@ use super::{
     problem::{METHODS, ProblemDetails},
     target, with_cors,
 };
-use crate::telemetry::Metrics;
+use crate::{page::Content, telemetry::Metrics};
 
 /// Everything that one listener answers.
 #[derive(Clone)]
@@ -125,12 +125,12 @@ impl Front {
         let method = request.method.clone();
         let mut response = match current {
             Ok(current) => documents::answer(reader, current, wanted, request),
-            Err(problem) => problem.response(),
+            Err(problem) => problem.response().map(Content::Whole),
         };
         with_cors(response.headers_mut());
         drop_body(&method, &mut response);
         self.metrics.answered(wanted.route(), response.status().as_u16());
-        response.map(Body::Finished)
+        response.map(Body::from)
     }
 
     /// The answer to `OPTIONS *`, which asks about the server as a whole.
@@ -143,9 +143,9 @@ impl Front {
     }
 
     fn refuse(&self, problem: ProblemDetails, method: &Method, closes: bool) -> Response {
-        let mut response = problem.response();
+        let mut response = problem.response().map(Content::Whole);
         drop_body(method, &mut response);
-        let mut response = response.map(Body::Finished);
+        let mut response = response.map(Body::from);
         self.count_and_mark(&mut response);
         close_if(closes, response.headers_mut());
         response
@@ -186,7 +186,7 @@ fn has_body<B: HttpBody>(request: &Request<B>) -> bool {
 }
 
 /// HEAD is answered like GET, without the body.
-fn drop_body(method: &Method, response: &mut http::Response<Bytes>) {
+fn drop_body(method: &Method, response: &mut http::Response<Content>) {
     if *method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
         let length = std::mem::take(response.body_mut()).len();
         response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -18,8 +18,8 @@ use super::{
     problem::ProblemDetails,
 };
 use crate::{
-    catalog::Representation,
     offer::OfferId,
+    page::Representation,
     registration::{AgentName, encode},
 };
 
@@ -27,8 +27,8 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
 
 #[derive(Serialize)]
-struct List<'a, T> {
-    items: &'a [T],
+struct List<T> {
+    items: Vec<T>,
     /// The cursor of the next page; null on the last page.
     next: Option<String>,
 }
@@ -41,7 +41,7 @@ pub(super) async fn offers(
 ) -> Result<Response, ProblemDetails> {
     let slice = Slice::parse(query.as_deref(), OfferId::parse)?;
     let current = reader.current().await?;
-    let body = slice.of(&current.catalog.listed, |listed| listed.id.clone());
+    let body = slice.of(current.catalog.listed_after(slice.after()), |listed| listed.id.clone());
     json(&reader, &current, &headers, body)
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn offer(
     let current = reader.current().await?;
     let listed = id.as_ref().and_then(|id| current.catalog.listed(id));
     let listed = listed.ok_or_else(|| not_found(&current.catalog, id.as_ref()))?;
-    json(&reader, &current, &headers, encode(listed))
+    json(&reader, &current, &headers, encode(&listed))
 }
 
 /// `GET /agents`
@@ -66,7 +66,7 @@ pub(super) async fn agents(
 ) -> Result<Response, ProblemDetails> {
     let slice = Slice::parse(query.as_deref(), AgentName::parse)?;
     let current = reader.current().await?;
-    let body = slice.of(&current.catalog.agents, |agent| agent.agent.clone());
+    let body = slice.of(current.catalog.agents_after(slice.after()), |agent| agent.agent.clone());
     json(&reader, &current, &headers, body)
 }
 
@@ -78,20 +78,20 @@ fn json(
 ) -> Result<Response, ProblemDetails> {
     let media_type = HeaderValue::from_static("application/json");
     let cache_control = current.cache_control(reader.max_age);
-    let representation = Representation::new(body);
-    let selected = conditional::select_only(&representation, headers)?;
-    Ok(selected.into_response(HeaderMap::new(), media_type, cache_control).map(Body::from))
+    let selected = conditional::select_only(Representation::new(body), headers)?;
+    let response = selected.into_response(HeaderMap::new(), media_type, cache_control);
+    Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 
 /// The part of a list that a request asks for.
-struct Slice<K> {
+pub(super) struct Slice<K> {
     limit: usize,
     /// The key of the last item of the previous page.
     after: Option<K>,
 }
 
 impl<K: Ord + Display> Slice<K> {
-    fn parse(
+    pub(super) fn parse(
         query: Option<&str>,
         read: impl Fn(&str) -> Option<K>,
     ) -> Result<Self, ProblemDetails> {
@@ -118,15 +118,26 @@ impl<K: Ord + Display> Slice<K> {
         Ok(slice)
     }
 
-    /// The page as JSON. `all` must be sorted by key, so that a cursor remains valid after its item
-    /// has been removed.
-    fn of<T: Serialize>(&self, all: &[T], key: impl Fn(&T) -> K) -> Vec<u8> {
-        let start =
-            self.after.as_ref().map_or(0, |after| all.partition_point(|item| key(item) <= *after));
-        let rest = all.get(start..).unwrap_or_default();
-        let items = rest.get(..self.limit).unwrap_or(rest);
-        let more = items.len() < rest.len();
-        let next = items.last().filter(|_| more).map(|last| hex::encode(key(last).to_string()));
+    pub(super) fn after(&self) -> Option<&K> {
+        self.after.as_ref()
+    }
+
+    /// The page as JSON. `rest` are the items behind the cursor, sorted by key, so that a cursor
+    /// remains valid after its item has been removed.
+    fn of<T: Serialize>(&self, rest: impl Iterator<Item = T>, key: impl Fn(&T) -> K) -> Vec<u8> {
+        let (items, next) = self.page(rest, key);
         encode(&List { items, next })
+    }
+
+    /// The items of the page, and the cursor of the next one.
+    pub(super) fn page<T>(
+        &self,
+        mut rest: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> K,
+    ) -> (Vec<T>, Option<String>) {
+        let items: Vec<T> = rest.by_ref().take(self.limit).collect();
+        let more = rest.next().is_some();
+        let next = items.last().filter(|_| more).map(|last| hex::encode(key(last).to_string()));
+        (items, next)
     }
 }

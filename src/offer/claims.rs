@@ -43,7 +43,7 @@ pub(crate) fn resolve_claims(
     grants: Option<&Grants>,
 ) -> ResolvedClaims {
     let mut claimants: Vec<_> = offers.iter().filter(|(_, parsed)| !parsed.deleting).collect();
-    claimants.sort_by_key(|(id, parsed)| parsed.age(id));
+    claimants.sort_by_cached_key(|(id, parsed)| parsed.age(id));
     let mut resolved = ResolvedClaims::default();
     let mut paths: BTreeMap<&str, &OfferId> = BTreeMap::new();
     for (id, parsed) in claimants {

@@ -60,7 +60,7 @@ impl Grants {
 
     /// Returns the first claim of an offer, the host before the path, that its namespace is not
     /// granted.
-    pub(super) fn first_ungranted(
+    pub(crate) fn first_ungranted(
         &self,
         namespace: &str,
         host: Option<&Hostname>,

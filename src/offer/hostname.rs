@@ -1,10 +1,10 @@
 //! Hostnames of offers, and the DNS rules behind them.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 /// The host of an offer that has one of its own: a lower-case DNS name with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Hostname(String);
+pub(crate) struct Hostname(Arc<str>);
 
 /// Suffixes that resolve only inside a cluster.
 const CLUSTER_SUFFIXES: [&str; 2] = ["svc", "cluster.local"];
@@ -15,7 +15,7 @@ impl Hostname {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let host = text.to_ascii_lowercase();
         let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
-        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then_some(Self(host))
+        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then(|| Self(host.into()))
     }
 
     /// Reads an HTTP `Host` header. Case, port and a final dot are ignored.

@@ -1,8 +1,10 @@
 //! The path of an offer on the public URL.
 
+use std::sync::Arc;
+
 /// Matches `^/[A-Za-z0-9/_.-]*$` without `//`, `.` or `..` segments, and is not reserved.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ServicePath(String);
+pub(crate) struct ServicePath(Arc<str>);
 
 /// Why a text is not a usable path. Both cases carry the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +42,7 @@ impl ServicePath {
         if !clean {
             return Err(PathError::Invalid(text.to_owned()));
         }
-        let path = Self(text.to_owned());
+        let path = Self(text.into());
         let key = path.key();
         let below = |root: &str| {
             key.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -3,22 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    catalog::{Catalog, Shared},
+    catalog::{Catalog, CurrentCatalog},
     clock::Clock,
+    page::Page,
     publish,
-    registration::Identity,
+    registration::{Identity, TransitionKind},
     source::{Observation, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
-    testing::{Resource, at, offer, offers, public_url, rules},
+    testing::{Resource, at, offer, offers, public_url, rules, text_of},
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinSet,
+};
 
 const START: &str = "2026-05-24T14:00:00Z";
 
 /// A running publisher, the channel that feeds it, and the catalogs that it publishes.
 struct Publisher {
     world: watch::Sender<Observation>,
-    catalog: watch::Receiver<Shared>,
+    catalog: CurrentCatalog,
+    steps: broadcast::Sender<Arc<publish::Step>>,
     clock: Clock,
     tasks: JoinSet<()>,
 }
@@ -26,13 +31,13 @@ struct Publisher {
 impl Publisher {
     fn start(observed: Observation) -> Self {
         let (world, worlds) = watch::channel(observed);
-        let (catalogs, catalog) = watch::channel(None);
-        let outputs = publish::Outputs { catalog: catalogs, agents: watch::Sender::new(None) };
+        let outputs = publish::Outputs::new();
+        let (catalog, steps) = (outputs.catalog.clone(), outputs.steps.clone());
         let clock = Clock::starting_at(at(START));
         let mut tasks = JoinSet::new();
         let (_facts, on_chain) = watch::channel(Default::default());
         tasks.spawn(publish::run(worlds, on_chain, rules(), clock, outputs, Metrics::new()));
-        Self { world, catalog, clock, tasks }
+        Self { world, catalog, steps, clock, tasks }
     }
 
     /// Advances the virtual time and lets everything that is due happen.
@@ -43,7 +48,7 @@ impl Publisher {
     /// The catalog once everything that is due has happened.
     async fn published(&self) -> Arc<Catalog> {
         self.pass(Duration::from_millis(1)).await;
-        self.catalog.borrow().clone().unwrap()
+        self.catalog.load().unwrap()
     }
 
     fn feed(&self, observed: Observation) {
@@ -60,8 +65,8 @@ fn seen(resources: &[Resource]) -> Observation {
     Observation { world: Some(world), ..Observation::default() }
 }
 
-fn text(catalog: &Catalog) -> &str {
-    std::str::from_utf8(&catalog.default.identity.body).unwrap()
+fn text(catalog: &Catalog) -> String {
+    text_of(catalog.projection.default())
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +74,7 @@ async fn nothing_is_published_before_there_is_a_world() {
     let missing = vec![SourceProblem::new(SourceProblemCode::BrokenFile, "a.yaml", "line 2: x")];
     let publisher = Publisher::start(Observation { missing, ..Observation::default() });
     publisher.pass(Duration::from_secs(3_600)).await;
-    assert!(publisher.catalog.borrow().is_none());
+    assert!(publisher.catalog.load().is_none());
     publisher.feed(seen(&[]));
     assert!(
         text(&*publisher.published().await).contains(r#""active":false"#),
@@ -85,7 +90,7 @@ async fn an_ended_drain_disappears_without_an_event() {
     assert!(text(&first).contains(r#""available":false,"drainEndsAt":"2026-05-24T14:01:30Z""#));
     assert_eq!(first.valid_until, Some(at("2026-05-24T14:01:30Z")));
     publisher.pass(Duration::from_millis(89_998)).await;
-    let before = publisher.catalog.borrow().clone().unwrap();
+    let before = publisher.catalog.load().unwrap();
     assert!(
         publisher.clock.now() < at("2026-05-24T14:01:30Z")
             && before.holds_at(publisher.clock.now())
@@ -95,10 +100,10 @@ async fn an_ended_drain_disappears_without_an_event() {
     let after = publisher.published().await;
     assert!(!first.holds_at(at("2026-05-24T14:01:30Z")), "the end is inclusive");
     assert!(!text(&after).contains("/services/chat") && text(&after).contains("/services/other"));
-    assert_eq!((after.valid_until, after.offers.len()), (None, 1));
+    assert_eq!((after.valid_until, after.projection.published_count()), (None, 1));
     assert!(after.holds_at(at("9999-12-31T23:59:59Z")));
-    let host = after.hosts.values().next().unwrap();
-    assert!(std::str::from_utf8(&host.identity.body).unwrap().contains("(deactivated)"));
+    let host = after.projection.hosts().values().next().unwrap();
+    assert!(text_of(&host.page).contains("(deactivated)"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +118,7 @@ async fn drains_end_one_after_the_other() {
     let mut left = Vec::new();
     for wait in [0, 1_000, 1_000, 3_598_000, 25 * 3_600_000] {
         publisher.pass(Duration::from_millis(wait)).await;
-        left.push(publisher.published().await.offers.len());
+        left.push(publisher.published().await.projection.published_count());
     }
     assert_eq!(left, [4, 3, 2, 1, 0]);
 }
@@ -142,22 +147,25 @@ async fn pages_that_did_not_change_are_the_same_bytes_in_memory() {
     publisher.feed(seen(&[chat.clone(), other.clone().set("/spec/registration/name", "Other")]));
     let second = publisher.published().await;
     let is_same = |id: &Resource| {
-        let page = |catalog: &Catalog| catalog.offers[&id.id()].clone();
+        let page = |catalog: &Catalog| catalog.projection.offer(&id.id()).unwrap().clone();
         let host = |catalog: &Catalog| {
             let holder = id.parsed().claims.host.unwrap();
-            catalog.hosts[&holder].clone()
+            catalog.projection.hosts()[&holder].page.clone()
         };
-        let same = |one: crate::catalog::Page, two: crate::catalog::Page| {
-            let identity = one.identity.body.as_ptr() == two.identity.body.as_ptr();
-            identity && one.gzip.body.as_ptr() == two.gzip.body.as_ptr()
+        let same = |one: Page, two: Page| {
+            let at = |page: &Page| {
+                [page.identity(), page.gzip()].map(|form| form.body.to_bytes().as_ptr())
+            };
+            at(&one) == at(&two)
         };
         (same(page(&first), page(&second)), same(host(&first), host(&second)))
     };
     assert_eq!(is_same(&chat), (true, true));
     assert_eq!(is_same(&other), (false, false));
-    assert_eq!(first.default.identity.body.as_ptr(), second.default.identity.body.as_ptr());
-    assert_eq!(first.default.identity.etag, second.default.identity.etag);
-    let tags = |catalog: &Catalog| catalog.offers[&other.id()].identity.etag.clone();
+    let default = |catalog: &Catalog| catalog.projection.default().identity();
+    assert_eq!(default(&first).body.to_bytes().as_ptr(), default(&second).body.to_bytes().as_ptr());
+    assert_eq!(default(&first).etag, default(&second).etag);
+    let tags = |catalog: &Catalog| catalog.projection.offer(&other.id()).unwrap().identity().etag;
     assert_ne!(tags(&first), tags(&second));
 }
 
@@ -185,5 +193,71 @@ async fn the_publisher_ends_with_its_source() {
     tokio::time::sleep(Duration::from_millis(1)).await;
     drop(world);
     assert!(tasks.join_next().await.unwrap().is_ok());
-    assert!(catalog.borrow().is_some(), "what was published stays");
+    assert!(catalog.load().is_some(), "what was published stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_each_offer_is_told_once() {
+    let publisher = Publisher::start(seen(&[offer("llm/first")]));
+    publisher.published().await;
+    let mut steps = publisher.steps.subscribe();
+    let chat = || offer("llm/chat").host("chat.example");
+    publisher.feed(seen(&[offer("llm/first"), chat()]));
+    publisher.published().await;
+    publisher.feed(seen(&[offer("llm/first"), chat().draining(START, "90s")]));
+    let draining = publisher.published().await;
+    publisher.pass(Duration::from_secs(120)).await;
+    publisher.feed(seen(&[chat().draining(START, "90s")]));
+    publisher.published().await;
+    let mut told = Vec::new();
+    while let Ok(step) = steps.try_recv() {
+        assert_eq!(step.public_url, public_url());
+        for change in &step.transitions {
+            let end = change.drain_ends_at.map(|end| (end - at(START)).num_seconds());
+            let host = change.host.as_ref().map(ToString::to_string).unwrap_or_default();
+            let seconds = (step.at - at(START)).num_seconds();
+            told.push((seconds, change.id.to_string(), format!("{:?}", change.kind), host, end));
+            if change.kind == TransitionKind::Draining {
+                let page = draining.projection.offer(&change.id).unwrap();
+                assert!(change.page.as_ref().unwrap().is_same(page));
+            }
+        }
+    }
+    let row = |seconds, id: &str, kind: &str, host: &str, end| {
+        (seconds, id.to_owned(), kind.to_owned(), host.to_owned(), end)
+    };
+    let expected = [
+        row(0, "llm/chat", "Published", "chat.example", None),
+        row(0, "llm/chat", "Draining", "chat.example", Some(90)),
+        row(90, "llm/chat", "Drained", "chat.example", Some(90)),
+        row(120, "llm/first", "Withdrawn", "", None),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_shortly_before_a_drain_ends_is_part_of_what_comes_next() {
+    let chat = || offer("llm/chat").draining(START, "10s");
+    let publisher = Publisher::start(seen(&[chat(), offer("llm/other")]));
+    publisher.pass(Duration::from_millis(9_500)).await;
+    publisher.feed(seen(&[chat(), offer("llm/other"), offer("llm/third")]));
+    assert!(text(&*publisher.published().await).contains("/services/third"));
+    let mut steps = publisher.steps.subscribe();
+    publisher.pass(Duration::from_millis(600)).await;
+    let after = publisher.published().await;
+    assert!(!text(&after).contains("/services/chat") && text(&after).contains("/services/third"));
+    let ended = steps.try_recv().unwrap();
+    assert_eq!(ended.transitions.len(), 1);
+    assert_eq!(ended.at, at("2026-05-24T14:00:10Z"), "a swap at its instant");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_is_cleared_shortly_before_its_end_does_not_end() {
+    let publisher = Publisher::start(seen(&[offer("llm/chat").draining(START, "10s")]));
+    publisher.pass(Duration::from_millis(9_500)).await;
+    publisher.feed(seen(&[offer("llm/chat")]));
+    publisher.pass(Duration::from_secs(1)).await;
+    let after = publisher.published().await;
+    assert!(text(&after).contains("/services/chat"));
+    assert_eq!(after.valid_until, None);
 }

@@ -184,7 +184,7 @@ impl Document {
     }
 
     /// The bytes before the first service and after the last.
-    fn frame(&self) -> (Vec<u8>, Vec<u8>) {
+    pub(super) fn frame(&self) -> (Vec<u8>, Vec<u8>) {
         let AgentProfile { name, description, image, supported_trust, metadata, provenance } =
             &self.profile;
         let mut head = encode(&DocumentPrefix { r#type: DOCUMENT_TYPE, name, description, image });

@@ -2,13 +2,13 @@
 
 use super::{Availability, Explanation, OfferState, Reason, Rules, document::Cut, entries};
 use crate::offer::{
-    ClaimOutcome, DecidedByName, Drain, OfferId, Origin, ParsedOffer, Rejection, ResolvedClaims,
-    Timestamp, print_seconds,
+    ClaimOutcome, DecidedByName, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp,
+    print_seconds,
 };
 
 /// The state of one offer, and why.
 pub(super) struct Judgment {
-    state: OfferState,
+    pub(super) state: OfferState,
     pub(super) reason: Reason,
     /// One or more sentences for the operator.
     message: String,
@@ -159,7 +159,7 @@ pub(super) fn explain(
     id: &OfferId,
     parsed: &ParsedOffer,
     judgment: Judgment,
-    claims: &ResolvedClaims,
+    by_name: Option<&DecidedByName>,
     rules: &Rules,
     public_url: &Origin,
 ) -> Explanation {
@@ -168,7 +168,7 @@ pub(super) fn explain(
     let mut sentences = vec![judgment.message];
     sentences.extend(offer.into_iter().flat_map(|offer| offer.warnings.iter().cloned()));
     sentences.extend(host_is_public(parsed, public_url));
-    sentences.extend(claims.by_name.get(id).map(|decision| claim_by_name(id, decision)));
+    sentences.extend(by_name.map(|decision| claim_by_name(id, decision)));
     Explanation {
         id: id.clone(),
         state: judgment.state,

@@ -1,12 +1,12 @@
 //! What anchoring needs to know about what is published, and nothing else of it.
 
-use std::collections::BTreeMap;
+use imbl::OrdMap;
 
 use super::{
     Availability, Projection,
     agent::{AgentName, Registrations},
 };
-use crate::offer::{OfferId, Origin};
+use crate::offer::Origin;
 
 /// The agents that documents describe at one instant. Anchoring decides from it whether an agent
 /// may be minted.
@@ -17,9 +17,7 @@ pub(crate) struct PublishedAgents {
     /// The ids that an AgentIdentity names for the default agent.
     pub(crate) identity: Registrations,
     /// Agents with at least one published offer.
-    agents: BTreeMap<AgentName, Selling>,
-    /// `spec.payment.payTo` of each published offer that has one.
-    pub(crate) payees: BTreeMap<OfferId, String>,
+    agents: OrdMap<AgentName, Selling>,
 }
 
 /// Whether an agent sells anything. An agent that is on chain stays there whatever this says.
@@ -39,8 +37,7 @@ impl PublishedAgents {
         public_url: &Origin,
         identity: &Registrations,
     ) -> Self {
-        let mut agents = BTreeMap::new();
-        let mut payees = BTreeMap::new();
+        let mut agents = OrdMap::new();
         for offer in &projection.published {
             let is_open = offer.availability == Availability::Open;
             let host = offer.host.iter().cloned().map(AgentName::Host);
@@ -50,9 +47,17 @@ impl PublishedAgents {
                     *selling = Selling::Open;
                 }
             }
-            payees.extend(offer.pay_to.iter().map(|payee| (offer.id.clone(), payee.clone())));
         }
-        Self { public_url: public_url.clone(), identity: identity.clone(), agents, payees }
+        Self::of(public_url.clone(), identity.clone(), agents)
+    }
+
+    /// `agents` are those with at least one published offer.
+    pub(super) fn of(
+        public_url: Origin,
+        identity: Registrations,
+        agents: OrdMap<AgentName, Selling>,
+    ) -> Self {
+        Self { public_url, identity, agents }
     }
 
     pub(crate) fn selling(&self, agent: &AgentName) -> Selling {

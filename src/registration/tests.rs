@@ -2,5 +2,5 @@
 
 mod documents;
 mod golden;
-mod laws;
+pub(crate) mod laws;
 pub(crate) mod reference;

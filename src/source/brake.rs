@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use imbl::ordmap::DiffItem;
 use tokio::time::Instant;
 
 use super::{SourceProblem, SourceProblemCode};
@@ -91,11 +92,7 @@ impl ShrinkBrake {
         self.removed.retain(|id, at| {
             (was_held || now.duration_since(*at) < BURST) && !read.contains_key(id)
         });
-        let lost: Offers = published
-            .iter()
-            .filter(|(id, _)| !read.contains_key(*id))
-            .map(|(id, parsed)| (id.clone(), Arc::clone(parsed)))
-            .collect();
+        let lost = gone(&published, read);
         if lost.is_empty() || !is_sudden(&published, lost.len(), self.removed.len()) {
             let change = if was_held { BrakeChange::Released } else { BrakeChange::None };
             if !was_held && self.is_burst(&published, read, lost.len(), now) {
@@ -179,8 +176,7 @@ impl ShrinkBrake {
             grew: now,
             read: Arc::clone(read),
         });
-        let is_gone = |id: &&OfferId| burst.read.contains_key(*id) && !read.contains_key(*id);
-        if published.keys().filter(is_gone).count() > 0 {
+        if !gone(&burst.read, read).is_empty() {
             burst.grew = now;
         }
         burst.read = Arc::clone(read);
@@ -189,9 +185,7 @@ impl ShrinkBrake {
 
     /// Publishes a reading with the lost offers as they were last read.
     fn retain(&mut self, read: &Offers, lost: Offers) -> Arc<Offers> {
-        let mut kept = Offers::clone(read);
-        kept.extend(lost);
-        let kept = Arc::new(kept);
+        let kept = Arc::new(Offers::clone(read).union(lost));
         self.published = Some(Arc::clone(&kept));
         kept
     }
@@ -201,8 +195,8 @@ impl ShrinkBrake {
         if let Some(published) = self.published.replace(Arc::clone(read))
             && !Arc::ptr_eq(&published, read)
         {
-            let lost = published.keys().filter(|id| !read.contains_key(*id));
-            self.removed.extend(lost.map(|id| (id.clone(), now)));
+            let lost = gone(&published, read);
+            self.removed.extend(lost.keys().map(|id| (id.clone(), now)));
         }
         (self.held, self.burst) = (None, None);
         Arc::clone(read)
@@ -232,9 +226,19 @@ impl Held {
     }
 
     fn shrinks_further(&self, read: &Offers) -> bool {
-        let lost = self.read.keys().filter(|id| !read.contains_key(*id)).count();
-        is_sudden(&self.read, lost, 0)
+        is_sudden(&self.read, gone(&self.read, read).len(), 0)
     }
+}
+
+/// The offers of `before` that are not in `after`. Looks only at what they do not share.
+fn gone(before: &Offers, after: &Offers) -> Offers {
+    before
+        .diff(after)
+        .filter_map(|change| match change {
+            DiffItem::Remove(id, parsed) => Some((id.clone(), Arc::clone(parsed))),
+            DiffItem::Add(..) | DiffItem::Update { .. } => None,
+        })
+        .collect()
 }
 
 /// Whether a loss is more than an operator deletes in passing. `before` are the offers before it,

@@ -27,6 +27,7 @@ struct Inner {
     incomplete: Seconds,
     brake_engaged: Gauge,
     drift: Counter,
+    clock_steps: Counter,
     document_age: Seconds,
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
@@ -172,6 +173,11 @@ impl Metrics {
                 "source_drift",
                 "Objects whose changes a watch had missed, corrected by a full list",
             ),
+            clock_steps: register(
+                to,
+                "clock_steps",
+                "Times that the wall clock was stepped or the machine was suspended",
+            ),
             document_age: register(
                 to,
                 "document_age_seconds",
@@ -244,6 +250,11 @@ impl Metrics {
     /// Counts objects whose changes a watch had missed.
     pub(crate) fn drifted(&self, objects: usize) {
         self.0.drift.inc_by(objects.try_into().unwrap_or(u64::MAX));
+    }
+
+    /// Counts a step of the wall clock.
+    pub(crate) fn clock_stepped(&self) {
+        self.0.clock_steps.inc();
     }
 
     /// Records that the publisher has completed an iteration.

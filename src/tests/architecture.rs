@@ -12,17 +12,18 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 16] = [
+const LAW: [(&str, &[&str]); 17] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
     ("offer", &[]),
-    ("registration", &["offer"]),
+    ("page", &[]),
+    ("registration", &["offer", "page"]),
     ("lint", &["offer", "registration"]),
-    ("catalog", &["offer", "registration"]),
+    ("catalog", &["offer", "page", "registration"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("http", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
+    ("http", &["source", "offer", "page", "registration", "catalog", "clock", "telemetry"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("leader", &["source", "clock", "telemetry", "error_chain"]),
     ("enforce", &["source", "offer", "clock", "telemetry", "error_chain"]),
@@ -35,6 +36,7 @@ const EVERYTHING: &[&str] = &[
     "error_chain",
     "telemetry",
     "offer",
+    "page",
     "registration",
     "lint",
     "catalog",
@@ -47,8 +49,9 @@ const EVERYTHING: &[&str] = &[
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 13] = [
+const DECIDING: [&str; 14] = [
     "offer",
+    "page",
     "registration",
     "lint",
     "anchor::account",

@@ -17,7 +17,7 @@ use crate::{
     },
     cli::AnchorReportArgs,
     clock::Clock,
-    registration::{AgentName, PublishedAgents},
+    registration::{AgentName, Projection},
 };
 
 /// What would be done on one chain.
@@ -62,7 +62,7 @@ struct Transaction {
 pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (offers, settings, json) = args.resolve();
     let accounts = accounts(&settings);
-    let published = published_once(&offers).await?;
+    let (published, projection) = published_once(&offers).await?;
     let journal = file::read(&settings.journal)?.unwrap_or_default();
     let mut plans = Vec::new();
     for mut target in settings.targets {
@@ -74,7 +74,7 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
             now: Clock::system().now(),
         };
         let prepared = target.prepare(journal.account(&key), intent).await;
-        let warnings = payee_warnings(&published, accounts.current);
+        let warnings = payee_warnings(&projection, accounts.current);
         plans.push(ChainPlan::new(prepared, warnings));
     }
     print_rows(&plans, json, describe)
@@ -123,9 +123,15 @@ impl Transaction {
 
 /// A mint sets the agent's wallet to the signing account; buyers may compare it with an offer's
 /// payTo.
-fn payee_warnings(published: &PublishedAgents, account: Address) -> Vec<String> {
+fn payee_warnings(projection: &Projection, account: Address) -> Vec<String> {
     let account = account.to_checksum(None);
-    let others = published.payees.iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));
+    let mut payees: Vec<_> = projection
+        .published
+        .iter()
+        .filter_map(|offer| Some((&offer.id, offer.pay_to.as_ref()?)))
+        .collect();
+    payees.sort();
+    let others = payees.into_iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));
     let warnings = others.map(|(id, payee)| {
         format!(
             "{id} is paid to {payee}, but the agent's wallet on chain is the signing account {account}"

@@ -338,12 +338,12 @@ async fn an_answer_waits_for_a_publisher_that_catches_up_in_time() {
 #[tokio::test(start_paused = true)]
 async fn a_publisher_that_publishes_what_has_run_out_as_well_does_not_help() {
     let site = Site::of(NOON, &draining("1m"));
-    let stale = site.catalog.borrow().clone();
+    let stale = site.catalog.load().unwrap();
     tokio::time::advance(Duration::from_secs(60)).await;
     let insists = async {
         for _ in 0..9 {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            site.catalog.send_replace(stale.clone());
+            site.catalog.replace(stale.clone());
         }
     };
     let ((answer, waited), ()) = tokio::join!(timed(&site, WELL_KNOWN), insists);
@@ -351,12 +351,28 @@ async fn a_publisher_that_publishes_what_has_run_out_as_well_does_not_help() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_that_is_gone_is_not_waited_for() {
-    let mut site = Site::of(NOON, &draining("1m"));
+async fn a_catalog_that_does_not_hold_wakes_the_publisher_and_is_not_ready() {
+    let site = Site::of(NOON, &draining("1m"));
     tokio::time::advance(Duration::from_secs(60)).await;
-    site.catalog = watch::channel(None).0;
-    let (answer, waited) = timed(&site, WELL_KNOWN).await;
-    assert_eq!((answer.problem(), waited), (is(503, "Stale"), Duration::ZERO));
+    assert_eq!(site.get_admin("/readyz").await.problem(), is(503, "Stale"));
+    let publisher = async {
+        site.catalog.wanted().await;
+        site.publish(&draining("1m"));
+    };
+    let (answer, ()) = tokio::join!(site.get(WELL_KNOWN), publisher);
+    assert_eq!(answer.json()["active"], false);
+    assert_eq!(site.get_admin("/readyz").await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_catalog_is_not_served_at_an_earlier_time_than_it_is_true_at() {
+    let mut site = Site::of(NOON, &draining("0s"));
+    assert_eq!(site.get(WELL_KNOWN).await.json()["active"], false);
+    site.step_clock_to("2026-05-24T11:59:59Z");
+    assert_eq!(site.get(WELL_KNOWN).await.problem(), is(503, "Stale"));
+    assert_eq!(site.get_admin("/readyz").await.problem(), is(503, "Stale"));
+    site.publish(&draining("0s"));
+    assert_eq!(site.get(WELL_KNOWN).await.json()["services"][0]["available"], false);
 }
 
 #[tokio::test(start_paused = true)]
@@ -381,8 +397,7 @@ async fn under_the_real_publisher_a_drain_ends_on_the_second_without_an_event() 
     let observed = site.observed.subscribe();
     let reader = &site.admin.reader;
     let mut tasks = JoinSet::new();
-    let outputs =
-        publish::Outputs { catalog: site.catalog.clone(), agents: watch::Sender::new(None) };
+    let outputs = publish::Outputs { catalog: site.catalog.clone(), ..publish::Outputs::new() };
     let (_facts, on_chain) = watch::channel(Default::default());
     tasks.spawn(publish::run(
         observed,

@@ -45,7 +45,7 @@ async fn generated_problem_codes_are_what_handlers_answer() {
         ProblemDetails::incomplete(&[]).into_response(),
         ProblemDetails::stale().into_response(),
         ProblemDetails::stopping().into_response(),
-        ProblemDetails::stuck(121).into_response(),
+        ProblemDetails::stuck(31).into_response(),
         timeout.await,
         ProblemDetails::internal().into_response(),
     ];

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     anchor::AnchorReason,
-    catalog::{Catalog, Shared},
+    catalog::CurrentCatalog,
     clock::Clock,
     http::{
         self, CatalogReader, Front,
@@ -16,11 +16,11 @@ use crate::{
     },
     registration::{
         AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules,
-        chains::KnownRegistries, project,
+        chains::KnownRegistries,
     },
     source::{BrakeRelease, Observation, SourceHealth, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
-    testing::{Resource, at, offers, public_url, rules},
+    testing::{Resource, at, catalog, offers, public_url, rules},
 };
 use alloy::primitives::Address;
 use axum::{
@@ -39,7 +39,7 @@ pub(crate) fn document_of(id: &str) -> String {
 
 /// Both routers, and the state that they read.
 pub(crate) struct Site {
-    pub(crate) catalog: watch::Sender<Shared>,
+    pub(crate) catalog: CurrentCatalog,
     pub(crate) observed: watch::Sender<Observation>,
     pub(crate) admin: Admin,
     pub(crate) identity: Identity,
@@ -58,10 +58,10 @@ pub(crate) struct Answer {
 impl Site {
     /// A site before its first catalog.
     pub(crate) fn empty(now: &str) -> Self {
-        let (catalog, catalog_reader) = watch::channel(None);
+        let catalog = CurrentCatalog::default();
         let (observed, observed_reader) = watch::channel(Observation::default());
         let reader = CatalogReader {
-            catalog: catalog_reader,
+            catalog: catalog.clone(),
             observed: observed_reader,
             health: SourceHealth::default(),
             clock: Clock::starting_at(at(now)),
@@ -96,16 +96,15 @@ impl Site {
             identity: self.identity.clone().into(),
             public_url: public_url(),
         };
-        let ids = self.on_chain.ids(&world.identity.registrations);
-        let projection = project(&world.offers, &ids, &world.public_url, &self.rules, now);
-        let last = self.catalog.borrow().clone();
-        let catalog =
-            Catalog::new(projection, &world.public_url, &self.on_chain, last.as_deref(), now);
+        let last = self.catalog.load();
+        let identity = &world.identity.registrations;
+        let (offers, on_chain) = (&world.offers, &self.on_chain);
+        let catalog = catalog(offers, identity, on_chain, &self.rules, last.as_deref(), now);
         self.observed.send_modify(|observed| {
             observed.world = Some(world);
             observed.missing.clear();
         });
-        self.catalog.send_replace(Some(Arc::new(catalog)));
+        self.catalog.replace(Arc::new(catalog));
     }
 
     /// Adds a problem that prevents the first world from being complete.

@@ -9,7 +9,9 @@ use crate::{
         AgentId, AgentName, AgentRegistry, Ids, OnChainAgent, OnChainFacts, OnChainId,
         Registrations, project,
     },
-    testing::{NOON, Resource, at, for_each_row, json_of, offer, offers, public_url, rules},
+    testing::{
+        NOON, Resource, at, for_each_row, json_of, offer, offers, public_url, rules, text_of,
+    },
 };
 use alloy::primitives::{Address, U256};
 
@@ -89,9 +91,7 @@ fn a_host_shows_only_its_own_ids_and_without_any_the_default_agents() {
 }
 
 fn catalog(resources: &[Resource], identity: &Registrations, facts: &OnChainFacts) -> Catalog {
-    let ids = facts.ids(identity);
-    let projection = project(&offers(resources), &ids, &public_url(), &rules(), at(NOON));
-    Catalog::new(projection, &public_url(), facts, None, at(NOON))
+    crate::testing::catalog(&offers(resources), identity, facts, &rules(), None, at(NOON))
 }
 
 #[test]
@@ -123,8 +123,8 @@ fn an_anchored_host_that_became_the_public_urls_own_serves_the_default_agent() {
     let facts = facts(&[(host("seller.example"), 1, OnChainId::Own(id(3)))]);
     let catalog = catalog(&[offer("llm/chat").host("seller.example")], &named(&[]), &facts);
     let page = catalog.document_at(Some(&hostname("seller.example")));
-    assert_eq!(page.identity.body, catalog.default.identity.body);
-    assert!(catalog.hosts.is_empty());
+    assert_eq!(text_of(page), text_of(catalog.projection.default()));
+    assert!(catalog.projection.hosts().is_empty());
 }
 
 #[test]
@@ -138,8 +138,7 @@ fn rows_of_agents_say_how_each_stands_on_chain() {
     let resources = [offer("llm/chat"), offer("llm/audit").path("/a").host("audit.example")];
     let catalog = catalog(&resources, &named(&[(2, 5)]), &facts);
     let rows: std::collections::BTreeMap<String, serde_json::Value> = catalog
-        .agents
-        .iter()
+        .agents_after(None)
         .map(|row| (row.agent.to_string(), serde_json::to_value(row).unwrap()))
         .collect();
     let anchor = |chain, reason: &str| json!({ "agentRegistry": registry(chain).to_string(), "reason": reason });

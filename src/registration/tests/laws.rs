@@ -6,8 +6,9 @@ use std::{
 };
 
 use crate::{
-    catalog::{Catalog, Representation},
+    catalog::Catalog,
     offer::{Offers, Timestamp},
+    page::{Page, Representation},
     registration::tests::reference::{parsed_once, rendered_without_drains},
     registration::{
         Document, Identity, Ids, OnChainFacts, Projection, Reason, Registrations, Rules,
@@ -28,7 +29,7 @@ const INSTANTS: [&str; 6] = [
     "2026-05-24T15:30:00Z",
 ];
 
-fn resource(drains: bool) -> impl Strategy<Value = Resource> {
+pub(crate) fn resource(drains: bool) -> impl Strategy<Value = Resource> {
     let id = (select(&["a", "b"][..]), select(&["x", "y", "z"][..]));
     let created = select(vec![None, Some(0), Some(1), Some(4)]);
     let path = select(&["", "/p", "/p/", "/q", "/services/x", "/api", "bad"][..]);
@@ -92,7 +93,7 @@ fn resources(drains: bool) -> impl Strategy<Value = Vec<Resource>> {
     })
 }
 
-fn any_rules() -> impl Strategy<Value = Rules> {
+pub(crate) fn any_rules() -> impl Strategy<Value = Rules> {
     let limits = (select(vec![1_048_576, 1_048_576, 700, 500, 1]), select(vec![65_536, 150, 0]));
     (any::<bool>(), any::<bool>(), limits, any::<bool>()).prop_map(
         |(strict, drop, (document, offer), named)| Rules {
@@ -105,13 +106,13 @@ fn any_rules() -> impl Strategy<Value = Rules> {
     )
 }
 
-fn instant() -> impl Strategy<Value = Timestamp> {
+pub(crate) fn instant() -> impl Strategy<Value = Timestamp> {
     let around = select(vec![-1, 0, 0, 1]);
     (select(&INSTANTS[..]), around)
         .prop_map(|(text, nanos)| at(text) + chrono::TimeDelta::nanoseconds(nanos))
 }
 
-fn ids() -> Registrations {
+pub(crate) fn ids() -> Registrations {
     let largest = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
     let entries =
         json!([{ "chain": "base", "agentId": "0" }, { "chain": "sepolia", "agentId": largest }]);
@@ -195,8 +196,8 @@ proptest! {
             prop_assert_eq!(&bare.published, &whole.published);
             prop_assert_eq!(&bare.hosts, &whole.hosts);
         }
-        let mut living = all.clone();
-        living.retain(|_, parsed| !parsed.deleting);
+        let living = all.iter().filter(|(_, parsed)| !parsed.deleting);
+        let living = living.map(|(id, parsed)| (id.clone(), Arc::clone(parsed))).collect();
         let living = projected(&living, &rules, now);
         prop_assert_eq!((&living.default, &living.hosts), (&whole.default, &whole.hosts));
     }
@@ -280,18 +281,22 @@ proptest! {
         earlier in instant(), now in instant(),
     ) {
         let catalog = |made: &[Resource], last: Option<&Catalog>, at| {
-            Catalog::new(projected(&offers(made), &rules, at), &public_url(), &OnChainFacts::default(), last, at)
+            crate::testing::catalog(&offers(made), &ids(), &OnChainFacts::default(), &rules, last, at)
         };
         let (earlier, now) = (earlier.min(now), earlier.max(now));
         let first = catalog(&before, None, earlier);
         let warm = catalog(&made, Some(&first), now);
         let cold = catalog(&made, None, now);
         prop_assert_eq!(pages(&warm), pages(&cold));
-        prop_assert_eq!((&warm.listed, &warm.explanations), (&cold.listed, &cold.explanations));
+        let rows = |catalog: &Catalog| {
+            let listed: Vec<_> = catalog.listed_after(None).collect();
+            (listed, catalog.projection.explanations_after(None).collect::<Vec<_>>())
+        };
+        prop_assert_eq!(rows(&warm), rows(&cold));
         prop_assert_eq!(warm.valid_until, cold.valid_until);
-        let agents = |catalog: &Catalog| serde_json::to_string(&catalog.agents).unwrap();
+        let agents = |catalog: &Catalog| serde_json::to_string(&catalog.agents_after(None).collect::<Vec<_>>()).unwrap();
         prop_assert_eq!(agents(&warm), agents(&cold));
-        let unmoved = first.default.identity.body == warm.default.identity.body;
+        let unmoved = first.projection.default().is_same(warm.projection.default());
         prop_assert_eq!(warm.changed_at, if unmoved { earlier } else { now });
     }
 }
@@ -301,9 +306,15 @@ type Sent = (String, Vec<u8>);
 
 /// Every page of a catalog: what it is of, and what is sent in each encoding.
 fn pages(catalog: &Catalog) -> Vec<(String, [Sent; 2])> {
-    let hosts = catalog.hosts.iter().map(|(host, page)| (host.to_string(), page));
-    let offers = catalog.offers.iter().map(|(id, page)| (id.to_string(), page));
-    let all = hosts.chain(offers).chain([("default".to_owned(), &catalog.default)]);
-    let sent = |sent: &Representation| (sent.etag.to_str().unwrap().to_owned(), sent.body.to_vec());
-    all.map(|(key, page)| (key, [sent(&page.identity), sent(&page.gzip)])).collect()
+    let projection = &catalog.projection;
+    let hosts = projection.hosts().iter().map(|(host, agent)| (host.to_string(), &agent.page));
+    let offers = catalog
+        .listed_after(None)
+        .filter_map(|row| Some((row.id.to_string(), projection.offer(&row.id)?)));
+    let all = hosts.chain(offers).chain([("default".to_owned(), projection.default())]);
+    let sent = |sent: Representation| {
+        (String::from_utf8(sent.etag.to_vec()).unwrap(), sent.body.to_bytes().to_vec())
+    };
+    let page = |page: &Page| [sent(page.identity()), sent(page.gzip())];
+    all.map(|(key, of)| (key, page(of))).collect()
 }

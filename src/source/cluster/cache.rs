@@ -1,15 +1,17 @@
 //! The objects of one watch. A list replaces them all at once.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
+
+use imbl::OrdMap;
 
 use crate::offer::OfferId;
 
 /// The last complete list with the changes since; `None` before the first one.
-pub(super) struct Cache<T>(Option<Arc<BTreeMap<OfferId, T>>>);
+pub(super) struct Cache<T>(Option<Arc<OrdMap<OfferId, T>>>);
 
 /// A change of what a watch sees.
 pub(super) enum Change<T> {
-    Listed(BTreeMap<OfferId, T>),
+    Listed(OrdMap<OfferId, T>),
     Applied(OfferId, T),
     Removed(OfferId),
 }
@@ -22,7 +24,7 @@ impl<T> Default for Cache<T> {
 
 impl<T: Clone + PartialEq> Cache<T> {
     /// The objects, once they have been listed completely.
-    pub(super) fn whole(&self) -> Option<&Arc<BTreeMap<OfferId, T>>> {
+    pub(super) fn whole(&self) -> Option<&Arc<OrdMap<OfferId, T>>> {
         self.0.as_ref()
     }
 
@@ -42,7 +44,7 @@ impl<T: Clone + PartialEq> Cache<T> {
     /// The objects in which a list of the same resourceVersion differs: those that a watch missed.
     pub(super) fn differences(&self, change: &Change<T>) -> Vec<OfferId> {
         let (Change::Listed(objects), Some(whole)) = (change, &self.0) else { return Vec::new() };
-        let changed = objects.iter().filter(|(id, object)| whole.get(id) != Some(object));
+        let changed = objects.iter().filter(|(id, object)| whole.get(*id) != Some(*object));
         let gone = whole.keys().filter(|id| !objects.contains_key(*id));
         changed.map(|(id, _)| id).chain(gone).cloned().collect()
     }

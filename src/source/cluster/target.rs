@@ -1,6 +1,8 @@
 //! What is watched in a cluster, and how its objects are parsed.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
+
+use imbl::OrdMap;
 
 use kube::core::Selector;
 
@@ -34,9 +36,9 @@ pub(super) enum TargetChange {
 
 /// The objects so far of a list in progress.
 pub(super) enum Listing {
-    Offers(BTreeMap<OfferId, Arc<ParsedOffer>>),
-    Identity(BTreeMap<OfferId, Arc<Identity>>),
-    Tunnel(BTreeMap<OfferId, Option<String>>),
+    Offers(OrdMap<OfferId, Arc<ParsedOffer>>),
+    Identity(OrdMap<OfferId, Arc<Identity>>),
+    Tunnel(OrdMap<OfferId, Option<String>>),
 }
 
 /// Which objects of a kind a target consists of. Single objects are selected by name, so that access
@@ -91,9 +93,9 @@ impl WatchTarget {
 
     pub(super) fn listing(&self) -> Listing {
         match self {
-            Self::Offers(_) => Listing::Offers(BTreeMap::new()),
-            Self::Identity => Listing::Identity(BTreeMap::new()),
-            Self::Tunnel => Listing::Tunnel(BTreeMap::new()),
+            Self::Offers(_) => Listing::Offers(OrdMap::new()),
+            Self::Identity => Listing::Identity(OrdMap::new()),
+            Self::Tunnel => Listing::Tunnel(OrdMap::new()),
         }
     }
 

@@ -155,7 +155,7 @@ impl Server {
 
     /// The entry of `/debug/offers` for one offer, if there is one.
     pub async fn explained(&self, id: &str) -> Option<Value> {
-        let all = json(self.admin("/debug/offers").await).await;
+        let all = json(self.admin("/debug/offers?limit=1000").await).await;
         let mut offers = all["offers"].as_array()?.iter();
         offers
             .find(|offer| format!("{}/{}", text(offer, "namespace"), text(offer, "name")) == id)
