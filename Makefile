@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden gas-table crash-test soak image tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench gas-table crash-test soak image tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -60,6 +60,12 @@ SOAK_SEED ?= $(shell date +%s)
 soak: ## Random faults between the process and its API server (STEPS=10000 SOAK_SEED=now)
 	REGISTRAR_SOAK_STEPS=$(STEPS) REGISTRAR_SOAK_SEED=$(SOAK_SEED) \
 		cargo test --locked --test it cluster::history -- --nocapture
+
+# Words that select cases: rebuild, change, memory, drains.
+CASES ?=
+bench: ## Measure the release build (CASES=drains OFFERS=100000); docs/performance.md has the figures
+	cargo build --locked --release --bin registrar --example bench
+	$(or $(CARGO_TARGET_DIR),target)/release/examples/bench $(CASES)
 
 image: ## Build the container image with docker or buildah
 	scripts/build-image

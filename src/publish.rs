@@ -3,6 +3,7 @@
 //! Deciding and rendering happen here, on a thread of their own, and never in a request.
 
 mod clock_watch;
+mod rebuild;
 mod step;
 
 use std::{sync::Arc, time::Duration};

@@ -68,7 +68,9 @@ pub(super) async fn start_pipeline(
                 metrics: metrics.clone(),
                 release: release.clone(),
             };
-            let watched = cluster::watch(settings, outputs);
+            let watched = on_own_thread("source", cluster::watch(settings, outputs))?;
+            let watched =
+                watched.map(|ended| ended.unwrap_or_else(|_| "its thread panicked".to_owned()));
             tasks.spawn(supervised("source", watched));
         }
     }
@@ -80,7 +82,7 @@ pub(super) async fn start_pipeline(
         outputs,
         metrics.clone(),
     );
-    let published = on_own_thread(published)?.map(|ended| match ended {
+    let published = on_own_thread("publisher", published)?.map(|ended| match ended {
         Ok(()) => "the source ended".to_owned(),
         Err(_) => "its thread panicked".to_owned(),
     });
@@ -88,18 +90,18 @@ pub(super) async fn start_pipeline(
     Ok(Pipeline { catalog, observed, agents, on_chain, health, release, metrics, clock })
 }
 
-/// Runs the publisher where no request waits for it. The receiver signals its end, and fails if it
-/// panicked.
-fn on_own_thread(
-    published: impl Future<Output = ()> + Send + 'static,
-) -> anyhow::Result<oneshot::Receiver<()>> {
+/// Runs what may take its time where no request waits for it. The receiver gets its result, and
+/// fails if it panicked.
+fn on_own_thread<T: Send + 'static>(
+    name: &str,
+    task: impl Future<Output = T> + Send + 'static,
+) -> anyhow::Result<oneshot::Receiver<T>> {
     let (ended, end) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
-        runtime.block_on(published);
         // The supervisor may have gone first.
-        let _ = ended.send(());
+        let _ = ended.send(runtime.block_on(task));
     };
-    thread::Builder::new().name("publisher".to_owned()).spawn(run)?;
+    thread::Builder::new().name(name.to_owned()).spawn(run)?;
     Ok(end)
 }

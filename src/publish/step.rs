@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 use chrono::TimeDelta;
 use imbl::ordmap::DiffItem;
 
-use super::{Outputs, Step};
+use super::{
+    Outputs, Step,
+    rebuild::{Frame, Rebuild, is_large, project},
+};
 use crate::{
     catalog::Catalog,
     clock::Clock,
-    offer::{OfferId, Offers, Timestamp},
+    offer::{OfferId, Offers, Origin, Timestamp},
     registration::{LiveProjection, OfferChange, OnChainFacts, Rules, Transition},
     source::World,
     telemetry::Metrics,
@@ -17,9 +20,6 @@ use crate::{
 
 /// How long before its instant the next state is prepared.
 const PREPARED_AHEAD: TimeDelta = TimeDelta::seconds(3);
-/// After this many offers the publisher shows that it is alive.
-const BATCH: usize = 4_096;
-
 /// What was published last, and what comes next.
 pub(super) struct Publisher {
     rules: Arc<Rules>,
@@ -27,14 +27,24 @@ pub(super) struct Publisher {
     outputs: Outputs,
     metrics: Metrics,
     published: Option<Published>,
+    /// The projection that will replace the published one.
+    rebuild: Option<Rebuild>,
 }
 
 struct Published {
     world: World,
     on_chain: Arc<OnChainFacts>,
+    frame: Frame,
     projection: LiveProjection,
     catalog: Arc<Catalog>,
     next: Option<Prepared>,
+}
+
+/// What is to be published.
+struct Wanted {
+    world: World,
+    on_chain: Arc<OnChainFacts>,
+    frame: Frame,
 }
 
 /// The state from the next instant on at which the clock changes something.
@@ -47,41 +57,48 @@ struct Prepared {
 
 impl Publisher {
     pub(super) fn new(rules: Rules, clock: Clock, outputs: Outputs, metrics: Metrics) -> Self {
-        Self { rules: rules.into(), clock, outputs, metrics, published: None }
+        Self { rules: rules.into(), clock, outputs, metrics, published: None, rebuild: None }
     }
 
     /// Publishes this world at this instant, unless that is published already.
     pub(super) fn publish(&mut self, world: World, on_chain: OnChainFacts) {
+        let on_chain = match &self.published {
+            Some(published) if *published.on_chain == on_chain => Arc::clone(&published.on_chain),
+            Some(_) | None => on_chain.into(),
+        };
+        let frame = Frame {
+            ids: on_chain.ids(&world.identity.registrations),
+            public_url: world.public_url.clone(),
+        };
         match self.published.take() {
             None => {
-                let now = self.clock.now();
-                let on_chain = Arc::new(on_chain);
-                let projection = self.project(&world, &on_chain, now);
+                let projection = self.project(&world.offers, frame.clone());
                 tracing::info!(
                     offers.seen = projection.offer_count(),
                     "Published the first complete world"
                 );
-                self.finish(world, on_chain, projection, None);
+                self.finish(Wanted { world, on_chain, frame }, projection, None);
             }
-            Some(published) => self.republish(published, world, on_chain),
+            Some(last) if last.frame == frame => {
+                // What the last frame was to be replaced by is not wanted any more.
+                self.rebuild = None;
+                self.republish(last, Wanted { world, on_chain, frame });
+            }
+            Some(last) => self.reframe(last, Wanted { world, on_chain, frame }),
         }
     }
 
-    fn republish(&mut self, mut last: Published, world: World, on_chain: OnChainFacts) {
-        let is_same_chain = *last.on_chain == on_chain;
-        let is_same_frame = last.world.public_url == world.public_url
-            && last.world.identity.registrations == world.identity.registrations
-            && (is_same_chain
-                || last.on_chain.ids(&world.identity.registrations)
-                    == on_chain.ids(&world.identity.registrations));
-        let changes = differences(&last.world.offers, &world.offers);
+    /// Publishes changes of offers, and what the clock changed.
+    fn republish(&mut self, mut last: Published, wanted: Wanted) {
+        let changes = differences(&last.world.offers, &wanted.world.offers);
         let now = self.clock.now();
-        if changes.is_empty() && is_same_chain && is_same_frame && last.catalog.holds_at(now) {
+        let is_same_chain = Arc::ptr_eq(&last.on_chain, &wanted.on_chain);
+        if changes.is_empty() && is_same_chain && last.catalog.holds_at(now) {
             // Other facts of the world, such as problems of the AgentIdentity, are not published.
-            self.published = Some(Published { world, ..last });
+            self.published = Some(Published { world: wanted.world, ..last });
             return;
         }
-        let mut next = last.next.take().filter(|_| is_same_frame);
+        let mut next = last.next.take();
         let mut projection = last.projection.clone();
         let mut touched = BTreeSet::new();
         if let Some(due) = next.take_if(|next| next.at <= now) {
@@ -91,15 +108,67 @@ impl Publisher {
             next.touched.append(&mut next.projection.apply(changes.clone(), next.at));
         }
         touched.append(&mut projection.apply(changes, now));
-        let on_chain = if is_same_chain { Arc::clone(&last.on_chain) } else { on_chain.into() };
-        if !is_same_frame {
-            projection = self.project(&world, &on_chain, now);
-        }
         let transitions = projection.transitions_since(&last.projection, &touched);
-        self.finish(world, on_chain, projection, Some(&last.catalog));
+        self.finish(wanted, projection, Some(&last.catalog));
         if let Some(published) = &mut self.published {
             published.next = next.filter(|next| Some(next.at) == published.catalog.valid_until);
         }
+        self.send(last.world.public_url, now, transitions);
+    }
+
+    /// Publishes other ids or another public URL. Until a large world is projected anew, changes of
+    /// its offers are published with the last ones.
+    fn reframe(&mut self, last: Published, wanted: Wanted) {
+        let Wanted { world, frame, .. } = &wanted;
+        let pending = self.rebuild.take().filter(|rebuild| rebuild.frame == *frame);
+        let made = match pending {
+            Some(mut rebuild) => rebuild.take().map(|made| (rebuild, made)).ok(),
+            None if is_large(&world.offers) => self.start_rebuild(&wanted).map(|new| (new, None)),
+            None => None,
+        };
+        let (now, mut projection) = match made {
+            Some((rebuild, None)) => {
+                self.rebuild = Some(rebuild);
+                let world = World { offers: Arc::clone(&world.offers), ..last.world.clone() };
+                let (on_chain, frame) = (Arc::clone(&last.on_chain), last.frame.clone());
+                return self.republish(last, Wanted { world, on_chain, frame });
+            }
+            Some((rebuild, Some(mut made))) => {
+                let now = self.clock.now();
+                made.apply(differences(&rebuild.offers, &world.offers), now);
+                (now, made)
+            }
+            None => (self.clock.now(), self.project(&world.offers, frame.clone())),
+        };
+        projection.advance(now);
+        let changes = differences(&last.world.offers, &world.offers);
+        let mut before = last.projection.clone();
+        let touched = before.apply(changes, now);
+        let transitions = projection.transitions_since(&last.projection, &touched);
+        let public_url = frame.public_url.clone();
+        self.finish(wanted, projection, Some(&last.catalog));
+        self.send(public_url, now, transitions);
+    }
+
+    /// `None` if no thread can be started.
+    fn start_rebuild(&self, wanted: &Wanted) -> Option<Rebuild> {
+        let started = Rebuild::start(
+            wanted.frame.clone(),
+            Arc::clone(&wanted.world.offers),
+            Arc::clone(&self.rules),
+            self.clock.now(),
+            self.metrics.clone(),
+            self.outputs.catalog.clone(),
+        );
+        started.ok()
+    }
+
+    fn project(&self, offers: &Offers, frame: Frame) -> LiveProjection {
+        project(offers, frame, Arc::clone(&self.rules), self.clock.now(), &self.metrics)
+    }
+
+    /// Tells what became of which offer.
+    fn send(&self, public_url: Origin, at: Timestamp, transitions: Vec<Transition>) {
         for transition in &transitions {
             let Transition { kind, id, host, page, drain_ends_at } = transition;
             let etag = page.as_ref().map(|page| page.identity().etag);
@@ -112,34 +181,13 @@ impl Publisher {
             );
         }
         if !transitions.is_empty() {
-            let public_url = last.world.public_url;
             // Nobody may be listening.
-            let _ = self.outputs.steps.send(Arc::new(Step { at: now, public_url, transitions }));
+            let _ = self.outputs.steps.send(Arc::new(Step { at, public_url, transitions }));
         }
     }
 
-    /// The projection of a whole world.
-    fn project(&self, world: &World, on_chain: &OnChainFacts, now: Timestamp) -> LiveProjection {
-        let ids = on_chain.ids(&world.identity.registrations).into();
-        let rules = Arc::clone(&self.rules);
-        let mut projection = LiveProjection::new(rules, ids, world.public_url.clone(), now);
-        let mut offers = world.offers.iter().peekable();
-        while offers.peek().is_some() {
-            let batch = offers.by_ref().take(BATCH);
-            let batch = batch.map(|(id, parsed)| (id.clone(), Some(Arc::clone(parsed))));
-            projection.apply(batch, now);
-            self.metrics.heartbeat();
-        }
-        projection
-    }
-
-    fn finish(
-        &mut self,
-        world: World,
-        on_chain: Arc<OnChainFacts>,
-        projection: LiveProjection,
-        last: Option<&Catalog>,
-    ) {
+    fn finish(&mut self, wanted: Wanted, projection: LiveProjection, last: Option<&Catalog>) {
+        let Wanted { world, on_chain, frame } = wanted;
         let now = self.clock.now();
         let catalog = Arc::new(Catalog::new(&projection, &on_chain, last, now));
         self.outputs.catalog.replace(Arc::clone(&catalog));
@@ -151,7 +199,8 @@ impl Publisher {
             }
             is_news
         });
-        self.published = Some(Published { world, on_chain, projection, catalog, next: None });
+        self.published =
+            Some(Published { world, on_chain, frame, projection, catalog, next: None });
     }
 
     /// The first instant at which the clock alone changes what is published.

@@ -7,11 +7,12 @@ use crate::{
     clock::Clock,
     page::Page,
     publish,
-    registration::{Identity, TransitionKind},
+    registration::{Identity, OnChainFacts, TransitionKind, chains::KnownRegistries},
     source::{Observation, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
-    testing::{Resource, at, offer, offers, public_url, rules, text_of},
+    testing::{Resource, at, catalog, offer, offers, public_url, rules, text_of},
 };
+use serde_json::json;
 use tokio::{
     sync::{broadcast, watch},
     task::JoinSet,
@@ -260,4 +261,40 @@ async fn a_drain_that_is_cleared_shortly_before_its_end_does_not_end() {
     let after = publisher.published().await;
     assert!(text(&after).contains("/services/chat"));
     assert_eq!(after.valid_until, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_ids_of_a_large_world_are_published_once_it_is_projected_anew() {
+    let resources: Vec<_> = (0..4_200).map(|at| offer(&format!("llm/o{at}"))).collect();
+    let mut large = seen(&resources);
+    let publisher = Publisher::start(large.clone());
+    publisher.published().await;
+    let world = large.world.as_mut().unwrap();
+    let status = json!({ "status": { "registrations": [{ "chain": "base", "agentId": "7" }] } });
+    world.identity = Arc::new(Identity::parse(&status, &KnownRegistries::default()));
+    publisher.feed(large.clone());
+    publisher.pass(Duration::from_millis(1)).await;
+    // A change that comes while the world is projected on another thread.
+    let world = large.world.as_mut().unwrap();
+    let late = offer("llm/late").path("/late");
+    Arc::make_mut(&mut world.offers).insert(late.id(), Arc::new(late.parsed()));
+    publisher.feed(large.clone());
+    publisher.pass(Duration::from_millis(1)).await;
+    assert!(publisher.published().await.listed(&late.id()).is_some(), "it does not wait");
+    let began = std::time::Instant::now();
+    let published = loop {
+        let published = publisher.published().await;
+        if !published.projection.ids().default.is_empty() {
+            break published;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60));
+    };
+    let world = large.world.unwrap();
+    let identity = &world.identity.registrations;
+    let facts = OnChainFacts::default();
+    let cold = catalog(&world.offers, identity, &facts, &rules(), None, at(START));
+    assert_eq!(text(&published), text(&cold));
+    assert!(published.projection.default().is_same(cold.projection.default()));
+    let own = |catalog: &Catalog| catalog.projection.offer(&late.id()).unwrap().clone();
+    assert!(own(&published).is_same(&own(&cold)));
 }

@@ -113,7 +113,9 @@ pub(crate) async fn watch(settings: ClusterSettings, outputs: SourceOutputs) -> 
     let mut state = ClusterState::new(scope.clone(), public_url);
     let (reports, mut inbox) = mpsc::channel(256);
     let (orders, list_orders) = watch::channel(0);
-    let settings = WatchSettings { access: access.clone(), scope, reports, list_orders, resync };
+    let observed = outputs.observed.subscribe();
+    let settings =
+        WatchSettings { access: access.clone(), scope, reports, observed, list_orders, resync };
     let mut watches = JoinSet::new();
     for target in state.targets() {
         watches.spawn(watch_task::watch(settings.clone(), target));

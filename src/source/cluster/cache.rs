@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, ordmap::DiffItem};
 
 use crate::offer::OfferId;
 
@@ -30,7 +30,8 @@ impl<T: Clone + PartialEq> Cache<T> {
 
     pub(super) fn apply(&mut self, change: Change<T>) {
         match (change, &mut self.0) {
-            (Change::Listed(objects), whole) => *whole = Some(Arc::new(objects)),
+            (Change::Listed(objects), Some(whole)) => replace(Arc::make_mut(whole), &objects),
+            (Change::Listed(objects), whole @ None) => *whole = Some(Arc::new(objects)),
             (Change::Applied(id, object), Some(whole)) => {
                 Arc::make_mut(whole).insert(id, object);
             }
@@ -47,5 +48,21 @@ impl<T: Clone + PartialEq> Cache<T> {
         let changed = objects.iter().filter(|(id, object)| whole.get(*id) != Some(*object));
         let gone = whole.keys().filter(|id| !objects.contains_key(*id));
         changed.map(|(id, _)| id).chain(gone).cloned().collect()
+    }
+}
+
+/// Makes a map equal to another one. What both have in common stays where it is, so that those who
+/// compare it with an earlier copy find little.
+fn replace<T: Clone + PartialEq>(whole: &mut OrdMap<OfferId, T>, listed: &OrdMap<OfferId, T>) {
+    let before = whole.clone();
+    for change in before.diff(listed) {
+        match change {
+            DiffItem::Add(id, object) | DiffItem::Update { new: (id, object), .. } => {
+                whole.insert(id.clone(), object.clone());
+            }
+            DiffItem::Remove(id, _) => {
+                whole.remove(id);
+            }
+        }
     }
 }

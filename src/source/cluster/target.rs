@@ -13,7 +13,7 @@ use super::{
     id_of, tunnel_of,
 };
 use crate::{
-    offer::{OfferId, ParsedOffer},
+    offer::{OfferId, Offers, ParsedOffer},
     registration::Identity,
     source::Scope,
 };
@@ -36,7 +36,11 @@ pub(super) enum TargetChange {
 
 /// The objects so far of a list in progress.
 pub(super) enum Listing {
-    Offers(OrdMap<OfferId, Arc<ParsedOffer>>),
+    Offers {
+        listed: Offers,
+        /// What was published before. An offer that is as it was is not kept twice.
+        known: Arc<Offers>,
+    },
     Identity(OrdMap<OfferId, Arc<Identity>>),
     Tunnel(OrdMap<OfferId, Option<String>>),
 }
@@ -91,9 +95,9 @@ impl WatchTarget {
         }
     }
 
-    pub(super) fn listing(&self) -> Listing {
+    pub(super) fn listing(&self, known: Arc<Offers>) -> Listing {
         match self {
-            Self::Offers(_) => Listing::Offers(OrdMap::new()),
+            Self::Offers(_) => Listing::Offers { listed: Offers::new(), known },
             Self::Identity => Listing::Identity(OrdMap::new()),
             Self::Tunnel => Listing::Tunnel(OrdMap::new()),
         }
@@ -128,9 +132,14 @@ impl Listing {
     pub(super) fn add(&mut self, object: &RawObject, scope: &Scope) {
         let id = id_of(object);
         match self {
-            Self::Offers(offers) => {
+            Self::Offers { listed, known } => {
                 let parsed = parse_offer(&id, object);
-                offers.insert(id, parsed);
+                let kept = known.get_key_value(&id).filter(|(_, kept)| **kept == parsed);
+                let (id, parsed) = match kept {
+                    Some((id, kept)) => (id.clone(), Arc::clone(kept)),
+                    None => (id, parsed),
+                };
+                listed.insert(id, parsed);
             }
             Self::Identity(identities) => {
                 identities.insert(id, parse_identity(object, scope));
@@ -143,7 +152,7 @@ impl Listing {
 
     pub(super) fn complete(self) -> TargetChange {
         match self {
-            Self::Offers(offers) => TargetChange::Offers(Change::Listed(offers)),
+            Self::Offers { listed, .. } => TargetChange::Offers(Change::Listed(listed)),
             Self::Identity(identities) => TargetChange::Identity(Change::Listed(identities)),
             Self::Tunnel(urls) => TargetChange::Tunnel(Change::Listed(urls)),
         }

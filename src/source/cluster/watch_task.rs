@@ -22,7 +22,10 @@ use super::{
     progress::{Cause, Request, SILENCE_LIMIT, WatchProgress},
     target::{TargetChange, WatchTarget},
 };
-use crate::{error_chain::with_causes, source::Scope};
+use crate::{
+    error_chain::with_causes,
+    source::{Observation, Scope},
+};
 
 /// A watch ends after this many seconds and is opened again. An API server sends a bookmark shortly
 /// before.
@@ -61,6 +64,8 @@ pub(super) struct WatchSettings {
     pub(super) access: Access,
     pub(super) scope: Scope,
     pub(super) reports: mpsc::Sender<WatchReport>,
+    /// What is published, so that a list shares what it has in common with it.
+    pub(super) observed: watch::Receiver<Observation>,
     /// Changes when everything is to be listed.
     pub(super) list_orders: watch::Receiver<u64>,
     /// How often a list checks what the watch delivered.
@@ -163,7 +168,8 @@ impl WatchTask {
             resource_version: exactly,
             ..ListParams::default()
         };
-        let mut listing = self.target.listing();
+        let known = self.settings.observed.borrow().world.clone();
+        let mut listing = self.target.listing(known.map(|world| world.offers).unwrap_or_default());
         let read = read_pages(api, params, |object| listing.add(object, &self.settings.scope));
         let version = read.await.map_err(|error| match error {
             PagesError::Request(error) => self.failure(&error),
