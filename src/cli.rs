@@ -12,7 +12,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use self::offers::require_public_url;
+use self::{anchoring::AgentOnChain, offers::require_public_url};
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
     leadership::{LeaderArgs, Leadership},
@@ -21,6 +21,7 @@ pub(crate) use self::{
 };
 use crate::{
     offer::{GracePeriod, Hostname, OfferId, Timestamp, is_dns_name, parse_timestamp},
+    registration::{AgentName, AgentRegistry},
     source::cluster::Access,
     telemetry::LogFormat,
 };
@@ -91,6 +92,8 @@ pub(crate) enum AnchorCommand {
     /// Shows the content of the journal: agent ids, transactions in flight, and the last decision
     /// with its reasons
     Status(AnchorReportArgs),
+    /// Has calls tried again for an agent that is Reverted: three of them were mined and failed
+    Resume(AnchorResumeArgs),
 }
 
 /// `registrar anchor run`
@@ -118,6 +121,18 @@ pub(crate) struct AnchorReportArgs {
     /// Print JSON instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// `registrar anchor resume`
+#[derive(Debug, Args)]
+pub(crate) struct AnchorResumeArgs {
+    #[command(flatten)]
+    offers: OfferArgs,
+    #[command(flatten)]
+    anchoring: AnchorArgs,
+    /// The agent: the default agent on a chain, or a host's
+    #[arg(value_name = "CHAIN[/HOST]")]
+    agent: AgentOnChain,
 }
 
 /// `registrar serve`
@@ -302,6 +317,20 @@ impl AnchorReportArgs {
         let offers = offers.resolve();
         let anchoring = anchoring.reporting(&offers);
         (offers, anchoring, json)
+    }
+}
+
+impl AnchorResumeArgs {
+    /// Checks the settings. The agent is given with its chain's registry.
+    pub(crate) fn resolve(self) -> (AnchorSettings, AgentRegistry, AgentName) {
+        let Self { offers, anchoring, agent: AgentOnChain { chain, agent } } = self;
+        let settings = anchoring.reporting(&offers.resolve());
+        let mut registries = settings.targets.iter().map(|target| target.client.registry);
+        let registry = registries.find(|registry| registry.chain_id == chain.0);
+        let registry = registry.unwrap_or_else(|| {
+            bad_setting("CHAIN[/HOST]", &format!("names {chain}, which --anchor does not"))
+        });
+        (settings, registry, agent)
     }
 }
 

@@ -15,10 +15,11 @@ use super::{
     evidence::{Block, View},
     facts::IdRecord,
     fees::Fees,
+    key::AnchorKey,
     plan::{BUMP_AFTER_DECISIONS, Reservation, Step},
     reason::AnchorReason,
 };
-use crate::registration::{AgentName, AgentRegistry};
+use crate::registration::{AgentId, AgentName, AgentRegistry};
 
 /// Which account in which registry: `eip155:CHAIN:0xREGISTRY:0xACCOUNT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,10 @@ pub(crate) struct AccountState {
     /// rewritten.
     pub(crate) checkpoint: Option<Block>,
     pub(crate) agents: BTreeMap<AgentName, AgentRecord>,
+    /// The token of each κ that was ever found in a finalized block. It only grows: evidence that
+    /// lacks one of these is not believed.
+    #[serde(with = "serialized::ids", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) minted: BTreeMap<AnchorKey, AgentId>,
     /// Finalized nonces used by transactions that are not in this journal.
     pub(crate) foreign_nonces: u64,
     /// The account's transaction count at the checkpoint.
@@ -123,10 +128,22 @@ pub(crate) struct CodeHashes {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AgentRecord {
     pub(crate) reason: AnchorReason,
+    /// What the reason is about in this case, for people, where its own text does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
     pub(crate) id: IdRecord,
     /// Calls for it that were mined and failed, in a row.
     #[serde(rename = "reverts")]
     pub(crate) failures: u32,
+}
+
+/// What a decision finds out about one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AgentFinding {
+    pub(crate) reason: AnchorReason,
+    /// See [`AgentRecord::detail`].
+    pub(crate) detail: Option<String>,
+    pub(crate) id: IdRecord,
 }
 
 /// How a transaction whose nonce is final ended.
@@ -173,31 +190,48 @@ impl AccountState {
 
     /// Records each agent's reason and id. Records of agents that are not anchored any more are
     /// kept only for their id.
-    pub(crate) fn record_agents(&mut self, agents: BTreeMap<AgentName, (AnchorReason, IdRecord)>) {
+    pub(crate) fn record_agents(&mut self, agents: BTreeMap<AgentName, AgentFinding>) {
         self.agents
             .retain(|agent, record| agents.contains_key(agent) || record.id != IdRecord::Unknown);
-        for (agent, (reason, id)) in agents {
+        for (agent, AgentFinding { reason, detail, id }) in agents {
             let record = self.agents.entry(agent).or_insert_with(AgentRecord::new);
             record.reason = reason;
+            record.detail = detail;
             record.id = id;
             // Healthy again, so reset the failure count.
-            if reason == AnchorReason::Anchored {
+            if matches!(reason, AnchorReason::Anchored | AnchorReason::DuplicateMint) {
                 record.failures = 0;
             }
         }
     }
 
+    /// Remembers the tokens of the given κ permanently, as far as the view shows them.
+    pub(crate) fn record_minted(&mut self, keys: impl Iterator<Item = AnchorKey>, view: &View) {
+        for key in keys {
+            if let Some(id) = view.agents.get(&key) {
+                self.minted.entry(key).or_insert(*id);
+            }
+        }
+    }
+
+    /// Has a call that failed too often tried again. Returns whether one had failed.
+    pub(crate) fn resume(&mut self, agent: &AgentName) -> bool {
+        let Some(record) = self.agents.get_mut(agent) else { return false };
+        std::mem::take(&mut record.failures) > 0
+    }
+
     /// Gives the agents one reason, because nothing could be decided.
     pub(crate) fn block(&mut self, agents: impl Iterator<Item = AgentName>, reason: AnchorReason) {
         for agent in agents {
-            self.agents.entry(agent).or_insert_with(AgentRecord::new).reason = reason;
+            let record = self.agents.entry(agent).or_insert_with(AgentRecord::new);
+            (record.reason, record.detail) = (reason, None);
         }
     }
 
     /// Gives one agent another reason.
     pub(crate) fn set_reason(&mut self, agent: &AgentName, reason: AnchorReason) {
         if let Some(record) = self.agents.get_mut(agent) {
-            record.reason = reason;
+            (record.reason, record.detail) = (reason, None);
         }
     }
 
@@ -288,7 +322,12 @@ impl InFlight {
 
 impl AgentRecord {
     fn new() -> Self {
-        Self { reason: AnchorReason::NotAsked, id: IdRecord::Unknown, failures: 0 }
+        Self { reason: AnchorReason::NotAsked, detail: None, id: IdRecord::Unknown, failures: 0 }
+    }
+
+    /// What is the case, and what to do about it.
+    pub(crate) fn message(&self) -> &str {
+        self.detail.as_deref().unwrap_or_else(|| self.reason.message())
     }
 }
 

@@ -43,7 +43,12 @@ impl AnchorPolicy {
         state: &AccountState,
     ) -> DesiredState {
         let agents = self.agents().map(|agent| self.agent(registry, agent, published, state));
-        DesiredState { account, agents: agents.collect(), mint_beside: self.mint_beside }
+        DesiredState {
+            chain_id: registry.chain_id,
+            account,
+            agents: agents.collect(),
+            mint_beside: self.mint_beside,
+        }
     }
 
     fn agent(
@@ -53,12 +58,14 @@ impl AnchorPolicy {
         published: &PublishedAgents,
         state: &AccountState,
     ) -> DesiredAgent {
-        let (origin, known) = match &agent {
-            AgentName::Default => {
-                (published.public_url.to_string(), published.identity.get(registry).copied())
-            }
+        let (origin, known, unclear) = match &agent {
+            AgentName::Default => (
+                published.public_url.to_string(),
+                published.identity.get(registry).copied(),
+                published.unclear_identity.clone(),
+            ),
             // An AgentIdentity describes the default agent only.
-            AgentName::Host(host) => (host.origin(), None),
+            AgentName::Host(host) => (host.origin(), None, None),
         };
         let incarnation = self.owner.incarnation;
         let earlier = (incarnation.saturating_sub(EARLIER)..incarnation)
@@ -72,6 +79,7 @@ impl AnchorPolicy {
             selling: published.selling(&agent),
             adopt: self.adopt.get(&(registry.chain_id, agent.clone())).copied(),
             known,
+            unclear,
             failed: state.agents.get(&agent).map_or(0, |record| record.failures),
             agent,
         }

@@ -2,6 +2,7 @@
 //! endpoints.
 
 mod at_block;
+mod confirm;
 mod contract;
 mod endpoint;
 mod history;
@@ -18,8 +19,9 @@ use alloy::{
 pub(super) use self::contract::calldata;
 pub(crate) use self::{
     at_block::{AtBlock, ReadRequest},
+    confirm::DoubtedEvidence,
     endpoint::{Endpoint, RpcError},
-    history::History,
+    history::{Histories, History},
     snapshots::{Snapshot, SnapshotCache},
 };
 use super::{
@@ -163,6 +165,7 @@ impl RegistryClient {
         let mut ahead = history.clone();
         ahead.extend(&head, request.accounts).await?;
         snapshots.keep(head.read(&mut ahead, request).await?);
+        history.eldest = ahead.eldest;
         snapshots.newest_final(&at).await?.ok_or(SnapshotError::StatePruned)
     }
 
@@ -190,6 +193,23 @@ impl RegistryClient {
             tip: provider.get_max_priority_fee_per_gas().await.unwrap_or(FALLBACK_TIP),
             balance: u128::try_from(balance).unwrap_or(u128::MAX),
         })
+    }
+
+    /// The transaction count of an account including what is pending, by the endpoint that has seen
+    /// most.
+    pub(crate) async fn pending(&self, at: AtBlock<'_>, account: Address) -> Result<u64, RpcError> {
+        let mut most = None;
+        for endpoint in &self.endpoints {
+            let pending = BlockId::pending();
+            let count = endpoint.provider().get_transaction_count(account).block_id(pending);
+            match endpoint.request("eth_getTransactionCount", count).await {
+                Ok(count) => most = most.max(Some(count)),
+                // The others may have seen it; the decision's own endpoint must answer.
+                Err(_) if endpoint.to_string() != at.endpoint().to_string() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(most.unwrap_or_default())
     }
 
     /// The gas that a call needs at the head, with a quarter to spare. A revert is an error with

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::shared::{SharedJournal, publish_if_changed};
 use super::{
-    account::{AccountKey, AccountState},
+    account::{AccountKey, AccountState, InFlight},
     evidence::Accounts,
 };
+use crate::registration::{AgentName, AgentRegistry};
 
 const FORMAT: &str = "erc8004-registrar-journal";
 const VERSION: u32 = 1;
@@ -28,6 +29,14 @@ pub(crate) struct Journal {
     pub(crate) owner_id: String,
     #[serde(rename = "lanes", with = "by_text")]
     pub(crate) accounts: BTreeMap<AccountKey, AccountState>,
+}
+
+/// What a decision about one account begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recalled {
+    pub(crate) state: AccountState,
+    /// The transactions in flight of the registry's other accounts: all of them are former ones.
+    pub(crate) former: BTreeMap<Address, InFlight>,
 }
 
 /// Where a journal is kept. The process that opened it is the only one that writes it.
@@ -127,14 +136,35 @@ impl Journal {
     }
 
     /// The state of one account. An account that is new to a registry begins with what the previous
-    /// one knew about its agents, so that a key rotation removes no id from a document.
+    /// one knew about its agents, so that a key rotation removes no id from a document. What was
+    /// minted by any account is remembered by all.
     pub(crate) fn account(&self, key: &AccountKey) -> AccountState {
         let mut state = self.accounts.get(key).cloned().unwrap_or_default();
+        let others = || self.accounts.iter().filter(|(other, _)| is_beside(other, key));
         if state.agents.is_empty() {
-            let others = self.accounts.iter().filter(|(other, _)| is_beside(other, key));
-            state.agents = others.flat_map(|(_, other)| other.agents.clone()).collect();
+            state.agents = others().flat_map(|(_, other)| other.agents.clone()).collect();
+        }
+        for (_, other) in others() {
+            for (key, id) in &other.minted {
+                state.minted.entry(*key).or_insert(*id);
+            }
         }
         state
+    }
+
+    /// What a decision about one account begins with.
+    pub(crate) fn recall(&self, key: &AccountKey) -> Recalled {
+        let others = self.accounts.iter().filter(|(other, _)| is_beside(other, key));
+        let in_flight = |(other, state): (&AccountKey, &AccountState)| {
+            Some((other.account, state.in_flight.clone()?))
+        };
+        Recalled { state: self.account(key), former: others.filter_map(in_flight).collect() }
+    }
+
+    /// Has calls tried again for an agent of a registry. Returns whether any had failed.
+    pub(crate) fn resume(&mut self, registry: &AgentRegistry, agent: &AgentName) -> bool {
+        let own = self.accounts.iter_mut().filter(|(key, _)| key.registry == *registry);
+        own.fold(false, |any, (_, state)| state.resume(agent) || any)
     }
 
     /// Replaces the state of one account. A registry's agents are recorded with the account of the

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use alloy::primitives::{Keccak256, hex};
+use alloy::primitives::{FixedBytes, Keccak256, hex};
+use serde::{Deserialize, Serialize};
 
 use crate::registration::{AgentName, AgentRegistry};
 
@@ -14,7 +15,10 @@ const TAG: &str = "erc8004-registrar/1";
 
 /// Identifies an agent permanently: a function of chain, registry, owner id, agent and incarnation,
 /// and of nothing that a rebuilt cluster would change.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Written as hexadecimal text.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "FixedBytes<20>", into = "FixedBytes<20>")]
 pub(crate) struct AnchorKey([u8; Self::LENGTH]);
 
 /// Who anchors: what κ is derived from in addition to the agent and the registry.
@@ -65,6 +69,18 @@ impl AnchorKey {
 
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl From<FixedBytes<20>> for AnchorKey {
+    fn from(bytes: FixedBytes<20>) -> Self {
+        Self(bytes.0)
+    }
+}
+
+impl From<AnchorKey> for FixedBytes<20> {
+    fn from(key: AnchorKey) -> Self {
+        Self(key.0)
     }
 }
 

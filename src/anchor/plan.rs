@@ -5,11 +5,21 @@
 //! finalized block shows exactly n transactions from the account, and its complete evidence
 //! contains no mint of κ. Two mints of κ would need two nonces, and when the second was signed, the
 //! first would have been in that evidence.
+//!
+//! That argument is about one account and one truthful view. So nothing is minted while a former
+//! account may still mint ([`FormerAccount`]), and a mint is signed only if a majority of the
+//! endpoints confirms the view ([`Unconfirmed`]).
 
-use std::{collections::BTreeMap, fmt};
+mod confirm;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use alloy::primitives::Address;
 
+pub(crate) use self::confirm::{Testimony, Unconfirmed};
 use super::{account::InFlight, evidence::View, key::AnchorKey, reason::AnchorReason};
 use crate::registration::{AgentId, AgentName, Selling};
 
@@ -22,6 +32,7 @@ pub(crate) const PAID_FAILURES: u32 = 3;
 /// What should be on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DesiredState {
+    pub(crate) chain_id: u64,
     /// The account that signs.
     pub(crate) account: Address,
     /// In the order in which they are served.
@@ -46,6 +57,8 @@ pub(crate) struct DesiredAgent {
     pub(crate) adopt: Option<AgentId>,
     /// The token that an AgentIdentity names for it.
     pub(crate) known: Option<AgentId>,
+    /// What cannot be read in the AgentIdentity that describes it: it may name an id, too.
+    pub(crate) unclear: Option<String>,
     /// How many calls for it were mined and failed, in a row.
     pub(crate) failed: u32,
 }
@@ -79,8 +92,32 @@ pub(crate) struct HeadState {
     pub(crate) balance: u128,
 }
 
-/// The right to sign one call at one nonce. Only [`next`] creates one, so the signer cannot be
-/// reached without the rule.
+/// An account that signed before a key rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FormerAccount {
+    /// Its transaction count in the finalized block.
+    pub(crate) final_count: u64,
+    /// Its transaction count including what nodes have pending.
+    pub(crate) pending: u64,
+    /// The nonce of its transaction in flight, by the journal.
+    pub(crate) recorded: Option<u64>,
+}
+
+impl FormerAccount {
+    /// Whether it may still mint: what it signed stays valid until another transaction at that
+    /// nonce is final.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pending > self.final_count || self.holds_recorded()
+    }
+
+    /// Whether the transaction that the journal records can still be included.
+    pub(crate) fn holds_recorded(&self) -> bool {
+        self.recorded.is_some_and(|nonce| nonce >= self.final_count)
+    }
+}
+
+/// The right to sign one call at one nonce. Only [`next`] and [`Unconfirmed::judge`] create one, so
+/// the signer cannot be reached without the rule.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reservation {
     nonce: u64,
@@ -111,6 +148,8 @@ impl Reservation {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Wait,
+    /// Have the other endpoints confirm that the agent is not on chain yet, then sign.
+    Confirm(Unconfirmed),
     /// Sign, record, and send.
     Sign(Reservation),
     /// Send the recorded bytes again.
@@ -124,7 +163,7 @@ impl Step {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Wait => "rest",
-            Self::Sign(_) => "sign",
+            Self::Confirm(_) | Self::Sign(_) => "sign",
             Self::Broadcast => "broadcast",
             Self::Release => "forget",
         }
@@ -136,24 +175,41 @@ impl Step {
 pub(crate) struct Decision {
     pub(crate) step: Step,
     pub(crate) agents: BTreeMap<AgentName, AnchorReason>,
+    /// What an agent's reason is about in this case, for people.
+    pub(crate) details: BTreeMap<AgentName, String>,
+    /// Whether nothing is in flight or needed, so that the decision stays the same until a new
+    /// block is final or something else is desired.
+    pub(crate) is_settled: bool,
 }
 
 /// Decides. `waited` counts the decisions that an unknown pending transaction has been waited for.
 pub(crate) fn next(
     desired: &DesiredState,
     in_flight: Option<&InFlight>,
+    formers: &[FormerAccount],
     view: &View,
     head: &HeadState,
     waited: u32,
 ) -> Decision {
-    let needs: Vec<(&DesiredAgent, Need)> =
-        desired.agents.iter().map(|agent| (agent, capped_need(desired, agent, view))).collect();
+    let is_busy = formers.iter().any(FormerAccount::is_busy);
+    let needs: Vec<(&DesiredAgent, Need)> = desired
+        .agents
+        .iter()
+        .map(|agent| (agent, permitted_need(desired, agent, view, is_busy)))
+        .collect();
     let mut agents: BTreeMap<AgentName, AnchorReason> =
         needs.iter().map(|(desired, need)| (desired.agent.clone(), need.reason())).collect();
+    let details = needs.iter().filter_map(|(desired, need)| {
+        let Need::None(_, Some(detail)) = need else { return None };
+        Some((desired.agent.clone(), detail.clone()))
+    });
+    let details = details.collect();
     let first = needs.into_iter().find_map(|(desired, need)| match need {
         Need::Call(call) => Some((desired.agent.clone(), call)),
-        Need::None(_) => None,
+        Need::None(..) => None,
     });
+    // A former account's transaction moves without a decision of ours.
+    let is_settled = in_flight.is_none() && first.is_none() && !is_busy;
     let step = match (in_flight, first) {
         (Some(sent), _) => follow_up(sent, view, head),
         (None, None) => Step::Wait,
@@ -167,10 +223,26 @@ pub(crate) fn next(
             Step::Wait
         }
         (None, Some((agent, call))) => {
-            Step::Sign(Reservation { nonce: view.count, purpose: Purpose::Open { agent, call } })
+            let key = call.claimed_key();
+            let purpose = Purpose::Open { agent: agent.clone(), call };
+            let reservation = Reservation { nonce: view.count, purpose };
+            match key {
+                Some(key) => Step::Confirm(Unconfirmed::new(reservation, agent, key)),
+                None => Step::Sign(reservation),
+            }
         }
     };
-    Decision { step, agents }
+    Decision { step, agents, details, is_settled }
+}
+
+impl Call {
+    /// The κ that it gives to a token: it must not be given a second time.
+    fn claimed_key(&self) -> Option<AnchorKey> {
+        match self {
+            Self::Mint { key, .. } | Self::Adopt { key, .. } => Some(*key),
+            Self::SetUri { .. } | Self::SetX402 { .. } => None,
+        }
+    }
 }
 
 /// What to do about the transaction in flight.
@@ -190,24 +262,40 @@ fn follow_up(sent: &InFlight, view: &View, head: &HeadState) -> Step {
 }
 
 enum Need {
-    None(AnchorReason),
+    /// Nothing, for a reason, and what that is about in this case.
+    None(AnchorReason, Option<String>),
     Call(Call),
+}
+
+impl From<AnchorReason> for Need {
+    fn from(reason: AnchorReason) -> Self {
+        Self::None(reason, None)
+    }
 }
 
 impl Need {
     fn reason(&self) -> AnchorReason {
         match self {
-            Self::None(reason) => *reason,
+            Self::None(reason, _) => *reason,
             Self::Call(_) => AnchorReason::Pending,
         }
     }
 }
 
-/// What one agent needs, unless calls for it have failed too often.
-fn capped_need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Need {
+/// What one agent needs, unless calls for it have failed too often, or it would be minted while a
+/// former account may mint it.
+fn permitted_need(
+    desired: &DesiredState,
+    agent: &DesiredAgent,
+    view: &View,
+    is_former_busy: bool,
+) -> Need {
     match need(desired, agent, view) {
-        Need::Call(_) if agent.failed >= PAID_FAILURES => Need::None(AnchorReason::Reverted),
-        need @ (Need::Call(_) | Need::None(_)) => need,
+        Need::Call(_) if agent.failed >= PAID_FAILURES => AnchorReason::Reverted.into(),
+        Need::Call(call) if is_former_busy && call.claimed_key().is_some() => {
+            AnchorReason::FormerAccountBusy.into()
+        }
+        need @ (Need::Call(_) | Need::None(..)) => need,
     }
 }
 
@@ -215,14 +303,17 @@ fn capped_need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Nee
 fn need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Need {
     if let Some(id) = view.agents.get(&agent.key) {
         return match view.tokens.get(id) {
-            Some(token) if token.owner != desired.account => Need::None(AnchorReason::NotOwner),
+            Some(token) if token.owner != desired.account => AnchorReason::NotOwner.into(),
             Some(token) if token.uri != agent.uri => {
                 Need::Call(Call::SetUri { id: *id, uri: agent.uri.clone() })
             }
             Some(token) if !token.x402 => Need::Call(Call::SetX402 { id: *id }),
-            Some(_) => Need::None(AnchorReason::Anchored),
+            Some(_) => match view.duplicates.get(&agent.key) {
+                Some(others) => Need::None(AnchorReason::DuplicateMint, Some(listed(others))),
+                None => AnchorReason::Anchored.into(),
+            },
             // A complete view contains every token that it names.
-            None => Need::None(AnchorReason::ViewShort),
+            None => AnchorReason::ViewShort.into(),
         };
     }
     if let Some(id) = agent.adopt {
@@ -230,26 +321,63 @@ fn need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Need {
             Some(token) if token.owner == desired.account => {
                 Need::Call(Call::Adopt { id, key: agent.key })
             }
-            Some(_) | None => Need::None(AnchorReason::NotOwner),
+            Some(_) | None => AnchorReason::NotOwner.into(),
         };
     }
-    if !desired.mint_beside && has_unclaimed_id(agent, view) {
-        return Need::None(AnchorReason::AdoptFirst);
+    if !desired.mint_beside {
+        if let Some(wrong) = &agent.unclear {
+            return Need::None(AnchorReason::IdentityUnclear, Some(wrong.clone()));
+        }
+        if let Some(id) = unclaimed_id(agent, view) {
+            return Need::None(
+                AnchorReason::AdoptFirst,
+                Some(adopt_advice(desired, agent, id, view)),
+            );
+        }
     }
     match agent.selling {
         Selling::Open => Need::Call(Call::Mint { uri: agent.uri.clone(), key: agent.key }),
-        Selling::Nothing => Need::None(AnchorReason::Tombstone),
-        Selling::Draining => Need::None(AnchorReason::Draining),
+        Selling::Nothing => AnchorReason::Tombstone.into(),
+        Selling::Draining => AnchorReason::Draining.into(),
     }
 }
 
-/// Whether an id is known for the agent that does not carry a κ of ours: it must be adopted or
-/// waived first.
-fn has_unclaimed_id(agent: &DesiredAgent, view: &View) -> bool {
+/// An id that is known for the agent and does not carry a κ of ours: it must be adopted or waived
+/// first.
+fn unclaimed_id(agent: &DesiredAgent, view: &View) -> Option<AgentId> {
     let earlier =
         |id: &AgentId| agent.earlier_keys.iter().any(|key| view.agents.get(key) == Some(id));
     let unkeyed = view.unkeyed.get(&agent.uri);
-    agent.known.iter().chain(unkeyed).any(|id| !earlier(id))
+    agent.known.iter().chain(unkeyed).copied().find(|id| !earlier(id))
+}
+
+/// Which id is known, and what exactly to do about it. Only a token of the account can be adopted.
+fn adopt_advice(desired: &DesiredState, agent: &DesiredAgent, id: AgentId, view: &View) -> String {
+    let host = match &agent.agent {
+        AgentName::Default => String::new(),
+        AgentName::Host(host) => format!("/{host}"),
+    };
+    let flag = format!("--adopt eip155:{}{host}={id}", desired.chain_id);
+    match view.tokens.get(&id).map(|token| token.owner) {
+        Some(owner) if owner == desired.account => format!(
+            "agentId {id} is already known for this agent. Take it over with {flag}, or mint a second one with --mint-beside."
+        ),
+        Some(owner) => format!(
+            "agentId {id} is already known for this agent, but {owner} owns it. Mint a new one with --mint-beside; or transfer the token to {} first, then give {flag}.",
+            desired.account
+        ),
+        None => format!(
+            "agentId {id} is already known for this agent, but the registry has no such token. Correct what names it, or mint a new one with --mint-beside."
+        ),
+    }
+}
+
+fn listed(ids: &BTreeSet<AgentId>) -> String {
+    let ids: Vec<String> = ids.iter().map(AgentId::to_string).collect();
+    format!(
+        "The account also holds agentId {}, which carries the same key. The older one is kept and published. Find out which process minted the other one, then give that token away.",
+        ids.join(", ")
+    )
 }
 
 impl fmt::Display for Call {

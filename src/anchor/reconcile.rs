@@ -4,23 +4,34 @@
 //! [`ChainTarget::prepare`] only reads. `anchor plan` prints what it returns; `anchor run` and
 //! `serve` execute the same value, so a plan cannot differ from what is done.
 
+mod blocked;
+mod execute;
+
+use std::collections::BTreeSet;
+
 use alloy::primitives::B256;
 use chrono::{DateTime, Utc};
 
+pub(crate) use self::{
+    blocked::{Blocked, BlockedError},
+    execute::execute,
+};
 use super::{
-    account::{AccountKey, AccountState, CodeHashes, Observed, PricedCall},
+    account::{AccountKey, AccountState, AgentFinding, Attempt, CodeHashes, Observed, PricedCall},
     desired::AnchorPolicy,
-    evidence::{Accounts, Block, IncompleteEvidence, View},
+    evidence::{Accounts, Block, View},
     evm::{
-        AtBlock, History, ReadRequest, RegistryClient, RpcError, Snapshot, SnapshotCache,
+        AtBlock, Histories, ReadRequest, RegistryClient, RpcError, Snapshot, SnapshotCache,
         SnapshotError, calldata,
     },
     facts::id_record,
     fees::{FeeInputs, SpendLimits, compute_fees},
-    journal::{JournalError, SharedJournal},
-    plan::{Decision, DesiredState, HeadState, Purpose, Reservation, Step, next},
+    journal::Recalled,
+    plan::{
+        Decision, DesiredState, FormerAccount, HeadState, Purpose, Reservation, Step, Testimony,
+        Unconfirmed, next,
+    },
     reason::AnchorReason,
-    signer::{Signer, SignerError, Unsigned},
 };
 use crate::registration::PublishedAgents;
 
@@ -32,13 +43,25 @@ pub(crate) struct ChainTarget {
     /// `--accept-registry`: the code to accept in place of what was recorded first; see
     /// [`CodeHashes::combined`].
     pub(crate) accepted_code: Option<B256>,
-    /// The registry's events, as far as they have been read.
-    pub(crate) history: History,
+    /// The registry's events, as far as each endpoint was asked for them.
+    pub(crate) histories: Histories,
     /// What was read at heads, for nodes that prune state.
     pub(crate) snapshots: SnapshotCache,
     /// What was last logged, so that a block that lasts for hours is one line and not one per
     /// decision.
     pub(crate) last_blocked: Option<Blocked>,
+    /// What was decided last, if it holds until something changes.
+    pub(crate) settled: Option<Settled>,
+    /// How many tokens of ours carry a key that an older one carries.
+    pub(crate) duplicates: usize,
+}
+
+/// A decision that left nothing to do, and what it depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// The finalized block of that decision.
+    block: Block,
+    desired: DesiredState,
 }
 
 /// Who asks for what: the inputs of a reconciliation that do not come from the chain.
@@ -59,6 +82,9 @@ pub(crate) struct Prepared {
     pub(crate) action: Action,
     /// The state after the action. A signature is added to it when the action is executed.
     pub(crate) state: AccountState,
+    /// Signatures of former accounts that may still be included: nothing is minted before their
+    /// nonces are final, so they are sent again.
+    pub(crate) former: Vec<Attempt>,
     /// Why nothing is done, or why the call in turn is not signed.
     pub(crate) blocked: Option<Blocked>,
 }
@@ -66,6 +92,8 @@ pub(crate) struct Prepared {
 /// What is done next.
 #[derive(Debug)]
 pub(crate) enum Action {
+    /// The last decision still holds: nothing was read, and there is nothing to record.
+    Rest,
     Wait,
     /// Sign the call at the reserved nonce, record it, send it.
     Sign(Box<ReservedCall>),
@@ -83,54 +111,6 @@ pub(crate) struct ReservedCall {
     pub(crate) call: PricedCall,
 }
 
-/// Why an action is not taken, for people and machines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Blocked {
-    pub(crate) reason: AnchorReason,
-    pub(crate) message: String,
-}
-
-/// Why nothing could be decided.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BlockedError {
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    #[error(transparent)]
-    Evidence(#[from] IncompleteEvidence),
-    #[error(
-        "the registry's code changed; after a review, accept it with --accept-registry eip155:{chain_id}={hash}"
-    )]
-    RegistryChanged {
-        chain_id: u64,
-        /// The hash to accept.
-        hash: B256,
-    },
-}
-
-impl From<RpcError> for BlockedError {
-    fn from(error: RpcError) -> Self {
-        Self::Snapshot(error.into())
-    }
-}
-
-impl BlockedError {
-    /// The reason that every agent of the chain gets.
-    fn reason(&self) -> AnchorReason {
-        match self {
-            Self::Snapshot(SnapshotError::Rpc(_)) => AnchorReason::Unreachable,
-            Self::Snapshot(SnapshotError::NoQuorum { .. }) => AnchorReason::NoQuorum,
-            Self::Snapshot(SnapshotError::ChainMismatch { .. } | SnapshotError::Rewritten(_)) => {
-                AnchorReason::ChainMismatch
-            }
-            Self::Snapshot(SnapshotError::StatePruned) => AnchorReason::StatePruned,
-            Self::Snapshot(SnapshotError::RegistryMissing(_)) => AnchorReason::RegistryMissing,
-            Self::Snapshot(SnapshotError::AccountHasCode(_)) => AnchorReason::AccountHasCode,
-            Self::Evidence(_) => AnchorReason::ViewShort,
-            Self::RegistryChanged { .. } => AnchorReason::RegistryChanged,
-        }
-    }
-}
-
 /// What was read at one finalized block and at the head, and the decision that follows from it.
 struct Decided<'a> {
     at: AtBlock<'a>,
@@ -139,32 +119,53 @@ struct Decided<'a> {
     head: HeadState,
     desired: DesiredState,
     decision: Decision,
+    former: Vec<Attempt>,
+    /// Why a mint was not confirmed.
+    unconfirmed: Option<Blocked>,
+}
+
+/// What a decision comes to.
+enum Decidable<'a> {
+    /// The last decision still holds, at this block.
+    Settled(Block),
+    Decided(Box<Decided<'a>>),
 }
 
 impl ChainTarget {
     /// Reads one finalized block, decides, and prices the decision. Nothing is written and nothing
     /// is sent.
-    pub(crate) async fn prepare(&mut self, state: AccountState, intent: Intent<'_>) -> Prepared {
+    pub(crate) async fn prepare(&mut self, recalled: Recalled, intent: Intent<'_>) -> Prepared {
         let registry = self.client.registry;
         let key = AccountKey { registry, account: intent.accounts.current };
-        let state = AccountState { account: key.account, ..state };
+        let Recalled { state, former } = recalled;
+        let recalled = Recalled { state: AccountState { account: key.account, ..state }, former };
         let limits = self.limits;
         let client = self.client.clone();
-        match self.decide(&state, intent).await {
-            Ok(decided) => decided.into_prepared(key, state, &client, &limits, intent).await,
-            Err(error) => Prepared::blocked(key, state, intent.policy, &error),
+        match self.decide(&recalled, intent).await {
+            Ok(Decidable::Settled(block)) => Prepared::settled(key, recalled.state, block),
+            Ok(Decidable::Decided(decided)) => {
+                decided.into_prepared(key, recalled.state, &client, &limits, intent).await
+            }
+            Err(error) => Prepared::blocked(key, recalled.state, intent.policy, &error),
         }
     }
 
     async fn decide(
         &mut self,
-        state: &AccountState,
+        recalled: &Recalled,
         intent: Intent<'_>,
-    ) -> Result<Decided<'_>, BlockedError> {
+    ) -> Result<Decidable<'_>, BlockedError> {
         let Intent { policy, accounts, published, .. } = intent;
-        let Self { client, history, snapshots, accepted_code, .. } = self;
+        let Recalled { state, former } = recalled;
+        let Self { client, histories, snapshots, accepted_code, settled, duplicates, .. } = self;
         let desired = policy.desired(&client.registry, accounts.current, published, state);
         let at = client.at_final().await?;
+        let now = Settled { block: at.block(), desired };
+        if state.in_flight.is_none() && settled.as_ref() == Some(&now) {
+            return Ok(Decidable::Settled(now.block));
+        }
+        *settled = None;
+        let Settled { desired, .. } = now;
         if let Some(checkpoint) = state.checkpoint
             && !at.contains(checkpoint).await?
         {
@@ -172,21 +173,78 @@ impl ChainTarget {
         }
         let named =
             desired.agents.iter().flat_map(|agent| agent.adopt.into_iter().chain(agent.known));
-        let request = ReadRequest { accounts, named: named.collect() };
+        let request = ReadRequest { accounts, minted: &state.minted, named: named.collect() };
+        let history = histories.of(at.endpoint());
         let Snapshot { code, evidence } = client.read(at, history, snapshots, &request).await?;
         let hash = code.combined();
-        let is_known =
-            state.code.is_none_or(|recorded| recorded == code) || *accepted_code == Some(hash);
-        if !is_known {
-            let chain_id = client.registry.chain_id;
-            return Err(BlockedError::RegistryChanged { chain_id, hash });
+        if state.code.is_some_and(|known| known != code) && *accepted_code != Some(hash) {
+            return Err(BlockedError::RegistryChanged { chain_id: client.registry.chain_id, hash });
         }
-        let view = evidence.view(accounts);
+        let view = evidence.view(accounts, &state.minted);
         history.judge(view.is_ok());
         let view = view?;
+        *duplicates = view.duplicates.values().map(BTreeSet::len).sum();
         let head = client.head(at, accounts.current).await?;
-        let decision = next(&desired, state.in_flight.as_ref(), &view, &head, state.waited);
-        Ok(Decided { at, code, view, head, desired, decision })
+        let mut formers = Vec::new();
+        let mut resent = Vec::new();
+        for (account, count) in &evidence.former_counts {
+            let sent = former.get(account);
+            let pending = client.pending(at, *account).await?;
+            let recorded = sent.map(|sent| sent.nonce);
+            let former = FormerAccount { final_count: *count, pending, recorded };
+            if former.holds_recorded() {
+                resent.extend(sent.and_then(|sent| sent.attempts.last()).cloned());
+            }
+            formers.push(former);
+        }
+        let mut decision =
+            next(&desired, state.in_flight.as_ref(), &formers, &view, &head, state.waited);
+        let mut unconfirmed = None;
+        if let Step::Confirm(claim) = decision.step {
+            let said = client.testimonies(at, &evidence, &claim, histories, &request).await?;
+            let agent = claim.agent().clone();
+            (decision.step, unconfirmed) = confirmed(claim, &said, client.endpoints.len());
+            if let Some(blocked) = &unconfirmed {
+                decision.agents.insert(agent, blocked.reason);
+            }
+        }
+        if decision.is_settled {
+            *settled = Some(Settled { block: at.block(), desired: desired.clone() });
+        }
+        Ok(Decidable::Decided(Box::new(Decided {
+            at,
+            code,
+            view,
+            head,
+            desired,
+            decision,
+            former: resent,
+            unconfirmed,
+        })))
+    }
+}
+
+/// The step after the endpoints have testified, and why it is not to sign.
+fn confirmed(
+    claim: Unconfirmed,
+    said: &[(String, Testimony)],
+    endpoints: usize,
+) -> (Step, Option<Blocked>) {
+    let testimonies: Vec<Testimony> = said.iter().map(|(_, said)| said.clone()).collect();
+    match claim.judge(&testimonies, endpoints) {
+        Ok(reservation) => (Step::Sign(reservation), None),
+        Err(reason) => {
+            let others = said.iter().filter_map(|(endpoint, said)| match said {
+                Testimony::Absent => None,
+                Testimony::Present(id) => Some(format!("{endpoint} shows it as agentId {id}")),
+                Testimony::Unusable(why) => Some(format!("{endpoint} does not say: {why}")),
+            });
+            let message = format!(
+                "too few of {endpoints} endpoints confirm that the agent is not on chain yet: {}",
+                others.collect::<Vec<_>>().join("; ")
+            );
+            (Step::Wait, Some(Blocked { reason, message }))
+        }
     }
 }
 
@@ -199,20 +257,26 @@ impl Decided<'_> {
         limits: &SpendLimits,
         intent: Intent<'_>,
     ) -> Prepared {
-        let Self { at, code, view, head, desired, decision } = self;
-        let Decision { step, agents } = decision;
+        let Self { at, code, view, head, desired, decision, former, unconfirmed } = self;
+        let Decision { step, agents, mut details, is_settled: _ } = decision;
         let observed =
             Observed { account: key.account, code, balance: head.balance, at: intent.now };
         state.observe(&view, observed, &step);
-        let records = desired.agents.iter().map(|desired| {
-            let reason = agents.get(&desired.agent).copied().unwrap_or(AnchorReason::NotAsked);
-            (desired.agent.clone(), (reason, id_record(desired, &view, intent.accounts)))
+        state.record_minted(desired.agents.iter().map(|desired| desired.key), &view);
+        let findings = desired.agents.iter().map(|desired| {
+            let finding = AgentFinding {
+                reason: agents.get(&desired.agent).copied().unwrap_or(AnchorReason::NotAsked),
+                detail: details.remove(&desired.agent),
+                id: id_record(desired, &view, intent.accounts),
+            };
+            (desired.agent.clone(), finding)
         });
-        state.record_agents(records.collect());
+        state.record_agents(findings.collect());
         let (action, blocked) = match step {
-            Step::Wait => {
+            // `confirmed` leaves no such step.
+            Step::Wait | Step::Confirm(_) => {
                 state.wait();
-                (Action::Wait, None)
+                (Action::Wait, unconfirmed)
             }
             Step::Broadcast => {
                 state.count_broadcast();
@@ -235,7 +299,7 @@ impl Decided<'_> {
                 }
             }
         };
-        Prepared { key, block: Some(view.block), action, state, blocked }
+        Prepared { key, block: Some(view.block), action, state, former, blocked }
     }
 }
 
@@ -305,12 +369,6 @@ fn refusal(error: &RpcError) -> AnchorReason {
     }
 }
 
-impl From<AnchorReason> for Blocked {
-    fn from(reason: AnchorReason) -> Self {
-        Self { reason, message: reason.message().to_owned() }
-    }
-}
-
 impl Prepared {
     fn blocked(
         key: AccountKey,
@@ -320,93 +378,17 @@ impl Prepared {
     ) -> Self {
         let blocked = Blocked { reason: error.reason(), message: error.to_string() };
         state.block(policy.agents(), blocked.reason);
-        Self { key, block: None, action: Action::Wait, state, blocked: Some(blocked) }
+        let former = Vec::new();
+        Self { key, block: None, action: Action::Wait, state, former, blocked: Some(blocked) }
+    }
+
+    fn settled(key: AccountKey, state: AccountState, block: Block) -> Self {
+        let (action, former) = (Action::Rest, Vec::new());
+        Self { key, block: Some(block), action, state, former, blocked: None }
     }
 
     /// Whether the next decision need not wait for the interval.
     pub(crate) fn is_final_release(&self) -> bool {
         matches!(self.action, Action::Release)
-    }
-}
-
-/// Carries out what was prepared. Whatever the nodes reply, a nonce is freed by nothing but a final
-/// count.
-pub(crate) async fn execute(
-    prepared: Prepared,
-    target: &mut ChainTarget,
-    signer: &Signer,
-    journal: &SharedJournal,
-    now: DateTime<Utc>,
-) -> Result<AccountState, JournalError> {
-    let Prepared { key, action, mut state, blocked, .. } = prepared;
-    let (chain_id, client) = (key.registry.chain_id, &target.client);
-    if let Some(Blocked { reason, message }) = &blocked
-        && blocked != target.last_blocked
-    {
-        tracing::warn!(chain.id = chain_id, anchor.reason = %reason, "Nothing is signed: {message}");
-    }
-    target.last_blocked = blocked;
-    match action {
-        Action::Wait | Action::Release => {}
-        Action::Broadcast => broadcast(client, &mut state).await,
-        Action::Sign(reserved) => match sign(*reserved, chain_id, signer, now, &mut state) {
-            Ok(()) => {
-                // Recorded before it is sent: after a crash the same bytes are sent again.
-                journal.write(key, &state).await?;
-                state.count_broadcast();
-                broadcast(client, &mut state).await;
-            }
-            Err(error) => tracing::error!(
-                chain.id = chain_id,
-                error = &error as &dyn std::error::Error,
-                "Nothing is signed: the signer failed"
-            ),
-        },
-    }
-    journal.write(key, &state).await?;
-    Ok(state)
-}
-
-/// Signs a call and records the signature in the state, or records that the signer failed.
-fn sign(
-    reserved: ReservedCall,
-    chain_id: u64,
-    signer: &Signer,
-    now: DateTime<Utc>,
-    state: &mut AccountState,
-) -> Result<(), SignerError> {
-    let ReservedCall { reservation, call } = reserved;
-    let PricedCall { to, ref data, gas, fees, .. } = call;
-    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees }) {
-        Ok(signed) => {
-            tracing::info!(
-                chain.id = chain_id,
-                tx.hash = %signed.hash,
-                tx.nonce = reservation.nonce(),
-                "Signed {} for {}", call.call, call.agent
-            );
-            state.record_signature(&reservation, call, signed.hash, signed.raw, now);
-            Ok(())
-        }
-        Err(error) => {
-            state.set_reason(&call.agent, AnchorReason::SignerFailed);
-            Err(error)
-        }
-    }
-}
-
-/// Sends the recorded bytes, unless a node has them already.
-async fn broadcast(client: &RegistryClient, state: &mut AccountState) {
-    let Some(last) = state.in_flight.as_ref().and_then(|sent| sent.attempts.last()) else { return };
-    let (hash, raw) = (last.hash, last.raw.clone());
-    if client.is_known(hash).await {
-        return;
-    }
-    for refusal in client.broadcast(&raw).await {
-        // The only use of an error's text: paying more at the same nonce.
-        if refusal.to_string().to_lowercase().contains("underpriced") {
-            state.bump_next();
-        }
-        tracing::info!(chain.id = client.registry.chain_id, tx.hash = %hash, "{refusal}");
     }
 }

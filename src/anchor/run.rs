@@ -118,7 +118,7 @@ impl Reconciler<'_> {
         loop {
             let now = clock.now();
             let intent = Intent { policy, accounts, published, now };
-            let prepared = target.prepare(journal.account(&key).await, intent).await;
+            let prepared = target.prepare(journal.recall(&key).await, intent).await;
             let is_final_release = prepared.is_final_release();
             let state = execute(prepared, target, signer, journal, now).await?;
             if !is_final_release {
@@ -137,6 +137,7 @@ fn chain_stats(state: &AccountState, target: &ChainTarget) -> ChainStats {
         reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
         days_of_funds: target.limits.days_of(state.balance),
         foreign_nonces: state.foreign_nonces,
+        duplicate_mints: target.duplicates,
         settled_nonces: state.final_count,
         endpoints: target.client.endpoints.len(),
     }

@@ -42,6 +42,7 @@ pub(crate) fn desired(agent: AgentName, key: AnchorKey, uri: &str) -> DesiredAge
         selling: Selling::Open,
         adopt: None,
         known: None,
+        unclear: None,
         failed: 0,
     }
 }

@@ -15,12 +15,12 @@ use clap::{Args, error::ErrorKind};
 use url::Url;
 
 use self::values::{AdoptedToken, Amount, ChainId, PerChain, for_chain, per_chain};
-pub(super) use self::values::{ForChain, RegistryPlace};
+pub(super) use self::values::{AgentOnChain, ForChain, RegistryPlace};
 use super::{OfferConfig, refuse, seconds, without_urls};
 use crate::{
     anchor::{
         desired::AnchorPolicy,
-        evm::{Endpoint, Finality, History, RegistryClient, SnapshotCache},
+        evm::{Endpoint, Finality, Histories, RegistryClient, SnapshotCache},
         fees::SpendLimits,
         key::Owner,
         reconcile::ChainTarget,
@@ -194,7 +194,7 @@ impl AnchorArgs {
             bad_setting("--anchor", "names one chain twice");
         }
         let adopt = self.adopt.into_iter().map(|adoption| {
-            let AdoptedToken { chain, agent, id } = adoption;
+            let AdoptedToken { of: AgentOnChain { chain, agent }, id } = adoption;
             if !registries.contains_key(&chain) {
                 bad_setting(
                     "--adopt",
@@ -268,9 +268,11 @@ impl AnchorArgs {
                 daily_budget: amount(&self.daily_budgets, chain, "--daily-budget-ether"),
             },
             accepted_code: for_chain(&self.accept_registry, chain).copied(),
-            history: History::since(first_block),
+            histories: Histories::since(first_block),
             snapshots: SnapshotCache::default(),
             last_blocked: None,
+            settled: None,
+            duplicates: 0,
         }
     }
 

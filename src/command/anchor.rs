@@ -2,6 +2,7 @@
 
 mod plan;
 mod report;
+mod resume;
 mod status;
 
 use std::{
@@ -50,6 +51,7 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
         AnchorCommand::Run(args) => anchor_run(args).await,
         AnchorCommand::Plan(args) => plan::run(args).await,
         AnchorCommand::Status(args) => status::run(args).await,
+        AnchorCommand::Resume(args) => resume::run(args).await,
     }
 }
 
@@ -128,21 +130,36 @@ async fn follow_journal(path: &Path, facts: &watch::Sender<OnChainFacts>) -> Str
 }
 
 /// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a
-/// disk that was full may have space again.
+/// disk that was full may have space again. One that another process writes is read until that
+/// process ends.
 async fn anchor_forever(
     anchoring: &mut Anchoring,
     journal: &Path,
     sources: Sources,
     facts: watch::Sender<OnChainFacts>,
 ) -> String {
+    let mut is_reading = false;
     loop {
         let ended = match open_journal(journal, anchoring) {
             Ok((file, remembered)) => {
                 let journal = SharedJournal::new(Box::new(file), remembered, facts.clone());
                 run::run(anchoring, sources.clone(), journal).await
             }
+            Err(locked @ JournalError::Locked(_)) => match read_beside(journal, anchoring) {
+                Ok(remembered) => {
+                    publish_if_changed(&facts, on_chain_facts(&remembered.accounts));
+                    if !is_reading {
+                        tracing::info!("Anchoring waits, and the ids are read: {locked}");
+                    }
+                    is_reading = true;
+                    tokio::time::sleep(READ_INTERVAL).await;
+                    continue;
+                }
+                Err(error) => with_causes(&error),
+            },
             Err(error) => with_causes(&error),
         };
+        is_reading = false;
         tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Anchoring is stopped: {ended}");
         facts.send_modify(|facts| refuse(facts, anchoring));
         tokio::time::sleep(RETRY_INTERVAL).await;
@@ -206,6 +223,11 @@ fn open_journal(
     JournalFile::open(path, &anchoring.policy.owner.id, &anchoring.accounts)
 }
 
+/// Reads a journal that another process writes.
+fn read_beside(path: &Path, anchoring: &Anchoring) -> Result<Journal, JournalError> {
+    file::read_own(path, &anchoring.policy.owner.id, &anchoring.accounts)
+}
+
 /// Reads the key. One that cannot be used is a bad setting.
 fn open_signer(source: &KeySource, account: Option<Address>) -> Signer {
     Signer::open(source, account)
@@ -255,6 +277,5 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
 async fn published_once(offers: &OfferConfig) -> anyhow::Result<(PublishedAgents, Projection)> {
     let world = read_once(offers, ReadIds::Yes).await?.world;
     let projection = project_at(&world, offers, Clock::system().now());
-    let identity = &world.identity.registrations;
-    Ok((PublishedAgents::new(&projection, &world.public_url, identity), projection))
+    Ok((PublishedAgents::new(&projection, &world.public_url, &world.identity), projection))
 }

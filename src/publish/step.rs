@@ -93,8 +93,10 @@ impl Publisher {
         let changes = differences(&last.world.offers, &wanted.world.offers);
         let now = self.clock.now();
         let is_same_chain = Arc::ptr_eq(&last.on_chain, &wanted.on_chain);
-        if changes.is_empty() && is_same_chain && last.catalog.holds_at(now) {
-            // Other facts of the world, such as problems of the AgentIdentity, are not published.
+        // Anchoring depends on what cannot be read of an AgentIdentity, too.
+        let is_same_identity = last.world.identity == wanted.world.identity;
+        let is_same = is_same_chain && is_same_identity;
+        if changes.is_empty() && is_same && last.catalog.holds_at(now) {
             self.published = Some(Published { world: wanted.world, ..last });
             return;
         }
@@ -191,7 +193,7 @@ impl Publisher {
         let now = self.clock.now();
         let catalog = Arc::new(Catalog::new(&projection, &on_chain, last, now));
         self.outputs.catalog.replace(Arc::clone(&catalog));
-        let agents = projection.agents(&world.identity.registrations);
+        let agents = projection.agents(&world.identity);
         self.outputs.agents.send_if_modified(|last| {
             let is_news = last.as_deref() != Some(&agents);
             if is_news {

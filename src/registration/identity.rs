@@ -69,6 +69,17 @@ impl Identity {
         identity
     }
 
+    /// What cannot be read in it, and may therefore be an id in any registry.
+    pub(crate) fn unclear(&self) -> Option<String> {
+        let unclear: Vec<String> = self
+            .problems
+            .iter()
+            .filter(|problem| problem.hides_id())
+            .map(ToString::to_string)
+            .collect();
+        (!unclear.is_empty()).then(|| unclear.join("; "))
+    }
+
     fn take(&mut self, entry: IdentityEntry, known: &KnownRegistries) {
         let IdentityEntry { chain, id } = entry;
         let Some(registry) = known.find(&chain) else {
@@ -103,6 +114,16 @@ impl IdentityEntry {
             }
         };
         Ok(Self { chain, id })
+    }
+}
+
+impl IdentityProblem {
+    /// Whether an id that was left out remains unknown.
+    fn hides_id(&self) -> bool {
+        match self {
+            Self::Undecodable(_) | Self::UnknownChain(_) | Self::UnreadableId { .. } => true,
+            Self::IdConflict { .. } => false,
+        }
     }
 }
 

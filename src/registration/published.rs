@@ -5,6 +5,7 @@ use imbl::OrdMap;
 use super::{
     Availability, Projection,
     agent::{AgentName, Registrations},
+    identity::Identity,
 };
 use crate::offer::Origin;
 
@@ -16,6 +17,8 @@ pub(crate) struct PublishedAgents {
     pub(crate) public_url: Origin,
     /// The ids that an AgentIdentity names for the default agent.
     pub(crate) identity: Registrations,
+    /// What cannot be read in that AgentIdentity: it may name further ids.
+    pub(crate) unclear_identity: Option<String>,
     /// Agents with at least one published offer.
     agents: OrdMap<AgentName, Selling>,
 }
@@ -32,11 +35,7 @@ pub(crate) enum Selling {
 }
 
 impl PublishedAgents {
-    pub(crate) fn new(
-        projection: &Projection,
-        public_url: &Origin,
-        identity: &Registrations,
-    ) -> Self {
+    pub(crate) fn new(projection: &Projection, public_url: &Origin, identity: &Identity) -> Self {
         let mut agents = OrdMap::new();
         for offer in &projection.published {
             let is_open = offer.availability == Availability::Open;
@@ -48,16 +47,18 @@ impl PublishedAgents {
                 }
             }
         }
-        Self::of(public_url.clone(), identity.clone(), agents)
+        Self::of(public_url.clone(), identity, agents)
     }
 
     /// `agents` are those with at least one published offer.
     pub(super) fn of(
         public_url: Origin,
-        identity: Registrations,
+        identity: &Identity,
         agents: OrdMap<AgentName, Selling>,
     ) -> Self {
-        Self { public_url, identity, agents }
+        let unclear_identity = identity.unclear();
+        let identity = identity.registrations.clone();
+        Self { public_url, identity, unclear_identity, agents }
     }
 
     pub(crate) fn selling(&self, agent: &AgentName) -> Selling {

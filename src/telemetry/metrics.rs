@@ -44,6 +44,7 @@ struct AnchoringMetrics {
     agents: Family<AnchorLabels, Gauge>,
     funds_days: Family<ChainLabel, Gauge<f64, AtomicU64>>,
     foreign_nonces: Family<ChainLabel, Gauge>,
+    duplicate_mints: Family<ChainLabel, Gauge>,
     settled_nonces: Family<ChainLabel, Gauge>,
     endpoints: Family<ChainLabel, Gauge>,
 }
@@ -101,6 +102,8 @@ pub(crate) struct ChainStats {
     pub(crate) days_of_funds: f64,
     /// Finalized nonces used by transactions that are not in this journal.
     pub(crate) foreign_nonces: u64,
+    /// Tokens of the account that carry a key which an older token carries.
+    pub(crate) duplicate_mints: usize,
     /// The account's transaction count in the last final block.
     pub(crate) settled_nonces: u64,
     /// The number of configured endpoints; a single endpoint is trusted without cross-checking.
@@ -243,6 +246,7 @@ impl Metrics {
         }
         metrics.funds_days.get_or_create(&chain).set(stats.days_of_funds);
         metrics.foreign_nonces.get_or_create(&chain).set(clamped(stats.foreign_nonces));
+        metrics.duplicate_mints.get_or_create(&chain).set(clamped(stats.duplicate_mints));
         metrics.settled_nonces.get_or_create(&chain).set(clamped(stats.settled_nonces));
         metrics.endpoints.get_or_create(&chain).set(clamped(stats.endpoints));
     }
@@ -307,6 +311,11 @@ impl AnchoringMetrics {
                 to,
                 "anchor_foreign_nonces",
                 "Finalized nonces used by transactions that are not in this journal",
+            ),
+            duplicate_mints: register(
+                to,
+                "anchor_duplicate_mints",
+                "Tokens of the account that carry an agent's key although an older token carries it",
             ),
             settled_nonces: register(
                 to,

@@ -2,6 +2,7 @@
 
 mod consumer;
 mod crashes;
+mod exactly_once;
 mod faults_chain;
 mod faults_journal;
 mod faults_logs;
@@ -15,4 +16,5 @@ mod faults_wording;
 mod faulty;
 mod gas;
 mod ground;
+mod idle;
 mod stories;

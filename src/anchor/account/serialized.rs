@@ -55,3 +55,30 @@ pub(super) mod instant {
         Ok(Some(at.to_utc()))
     }
 }
+
+/// Tokens by κ, with ids in decimal text.
+pub(super) mod ids {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::{anchor::key::AnchorKey, registration::AgentId};
+
+    pub(crate) fn serialize<S: Serializer>(
+        ids: &BTreeMap<AnchorKey, AgentId>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(ids.iter().map(|(key, id)| (key, id.to_string())))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<AnchorKey, AgentId>, D::Error> {
+        let texts = BTreeMap::<AnchorKey, String>::deserialize(from)?;
+        let ids = texts.into_iter().map(|(key, text)| match AgentId::parse(&text) {
+            Some(id) => Ok((key, id)),
+            None => Err(D::Error::custom(format!("{text:?} is not an agentId"))),
+        });
+        ids.collect()
+    }
+}

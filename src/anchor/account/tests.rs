@@ -1,12 +1,14 @@
 //! The transitions of an account's state.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, B256};
 
 use crate::{
     anchor::{
         account::{
-            AccountKey, AccountState, AgentRecord, CodeHashes, FinalOutcome, Observed, PricedCall,
-            Spent,
+            AccountKey, AccountState, AgentFinding, AgentRecord, CodeHashes, FinalOutcome,
+            Observed, PricedCall, Spent,
         },
         evidence::{Block, View},
         facts::IdRecord,
@@ -14,7 +16,7 @@ use crate::{
         plan::{BUMP_AFTER_DECISIONS, Step},
         reason::AnchorReason,
         signer::tests::reservation,
-        testing::{US, host, id, in_flight, registry},
+        testing::{US, host, id, in_flight, key, registry},
     },
     registration::AgentName,
     testing::{at, for_each_row},
@@ -75,6 +77,7 @@ fn observe(state: &mut AccountState, count: u64) {
         block,
         count,
         agents: Default::default(),
+        duplicates: Default::default(),
         unkeyed: Default::default(),
         tokens: Default::default(),
     };
@@ -109,7 +112,12 @@ fn finalized_nonces_that_nobody_here_signed_for_are_counted() {
 
 #[test]
 fn a_released_nonce_counts_for_its_agent_or_as_foreign() {
-    let record = AgentRecord { reason: AnchorReason::Pending, id: IdRecord::Unknown, failures: 2 };
+    let record = AgentRecord {
+        reason: AnchorReason::Pending,
+        detail: None,
+        id: IdRecord::Unknown,
+        failures: 2,
+    };
     let cases = [
         ("succeeded", FinalOutcome::Succeeded, 0, 0),
         ("failed", FinalOutcome::Failed, 3, 0),
@@ -144,7 +152,7 @@ fn waiting_counts_only_while_nothing_is_in_flight() {
 
 #[test]
 fn records_of_agents_that_are_not_anchored_stay_only_for_their_ids() {
-    let record = |id| AgentRecord { reason: AnchorReason::Anchored, id, failures: 2 };
+    let record = |id| AgentRecord { reason: AnchorReason::Anchored, detail: None, id, failures: 2 };
     let mut state = AccountState {
         agents: [
             (AgentName::Default, record(IdRecord::Unknown)),
@@ -154,19 +162,23 @@ fn records_of_agents_that_are_not_anchored_stay_only_for_their_ids() {
         .into(),
         ..AccountState::default()
     };
-    let now = (AnchorReason::Pending, IdRecord::Unknown);
+    let finding = |reason, id| AgentFinding { reason, detail: Some("why".to_owned()), id };
+    let now = finding(AnchorReason::Pending, IdRecord::Unknown);
     state.record_agents([(AgentName::Default, now)].into());
+    assert_eq!(state.agents[&AgentName::Default].message(), "why");
     assert_eq!(
         state.agents.keys().cloned().collect::<Vec<_>>(),
         [AgentName::Default, host("kept.example")]
     );
     assert_eq!(state.agents[&AgentName::Default].failures, 2);
-    let anchored = (AnchorReason::Anchored, IdRecord::Ours(id(0)));
+    let anchored = finding(AnchorReason::Anchored, IdRecord::Ours(id(0)));
     state.record_agents([(AgentName::Default, anchored)].into());
     assert_eq!(state.agents[&AgentName::Default].failures, 0, "healthy again");
     state.block([AgentName::Default, host("new.example")].into_iter(), AnchorReason::NoQuorum);
     assert_eq!(state.agents[&AgentName::Default].id, IdRecord::Ours(id(0)), "ids remain");
     assert_eq!(state.agents[&host("new.example")].reason, AnchorReason::NoQuorum);
+    let message = state.agents[&AgentName::Default].message();
+    assert_eq!(message, AnchorReason::NoQuorum.message(), "what was found before is gone");
     assert_eq!(state.agents[&host("kept.example")].reason, AnchorReason::Anchored);
 }
 
@@ -193,4 +205,39 @@ fn a_day_is_utc_and_what_was_spent_on_another_counts_for_nothing() {
     for_each_row(cases, |(name, spent, now, expected)| {
         assert_eq!(spent.on(at(now)), expected, "{name}");
     });
+}
+
+#[test]
+fn a_token_that_was_once_final_is_remembered_for_good() {
+    let view = |agents: &[(u8, u64)]| View {
+        block: Block { number: 1, hash: B256::ZERO },
+        count: 1,
+        agents: agents.iter().map(|(number, token)| (key(*number), id(*token))).collect(),
+        duplicates: BTreeMap::new(),
+        unkeyed: BTreeMap::new(),
+        tokens: BTreeMap::new(),
+    };
+    let mut state = AccountState::default();
+    let ours = || [key(1), key(2)].into_iter();
+    state.record_minted(ours(), &view(&[(1, 0), (9, 5)]));
+    assert_eq!(state.minted, BTreeMap::from([(key(1), id(0))]), "only what is desired");
+    state.record_minted(ours(), &view(&[(1, 7), (2, 3)]));
+    state.record_minted(ours(), &view(&[]));
+    assert_eq!(state.minted, BTreeMap::from([(key(1), id(0)), (key(2), id(3))]));
+}
+
+#[test]
+fn failures_are_forgotten_when_a_person_says_so() {
+    let record = |failures| AgentRecord {
+        reason: AnchorReason::Reverted,
+        detail: None,
+        id: IdRecord::Unknown,
+        failures,
+    };
+    let agents = [(AgentName::Default, record(3)), (host("a.example"), record(4))];
+    let mut state = AccountState { agents: agents.into(), ..AccountState::default() };
+    assert!(state.resume(&AgentName::Default));
+    assert!(!state.resume(&AgentName::Default) && !state.resume(&host("b.example")));
+    let failures: Vec<_> = state.agents.values().map(|record| record.failures).collect();
+    assert_eq!(failures, [0, 4]);
 }

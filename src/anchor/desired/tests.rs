@@ -11,14 +11,15 @@ use crate::{
         testing::{US, host, id, registry},
     },
     offer::Hostname,
-    registration::{AgentName, Ids, PublishedAgents, Selling, project},
+    registration::{AgentName, Identity, Ids, PublishedAgents, Selling, project},
     testing::{NOON, Resource, at, for_each_row, offer, offers, public_url, rules},
 };
 
 fn published(resources: &[Resource], identity: &[(u64, u64)], now: &str) -> PublishedAgents {
     let projection = project(&offers(resources), &Ids::default(), &public_url(), &rules(), at(now));
     let identity = identity.iter().map(|(chain, number)| (registry(*chain), id(*number)));
-    PublishedAgents::new(&projection, &public_url(), &identity.collect())
+    let identity = Identity { registrations: identity.collect(), problems: Vec::new() };
+    PublishedAgents::new(&projection, &public_url(), &identity)
 }
 
 fn owner(incarnation: u64) -> Owner {

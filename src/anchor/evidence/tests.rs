@@ -1,9 +1,9 @@
 //! What evidence shows, and that evidence with a hole in it shows nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anchor::{
-    evidence::{Evidence, IncompleteEvidence, Transfer},
+    evidence::{Evidence, FirstMint, IncompleteEvidence, Transfer},
     testing::{FORMER, STRANGER, US, id, key},
 };
 use crate::testing::for_each_row;
@@ -12,7 +12,7 @@ use alloy::primitives::{Address, U256};
 mod laws;
 mod truth;
 
-use self::truth::{Registry, accounts};
+use self::truth::{Registry, accounts, place};
 
 #[test]
 fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
@@ -100,8 +100,38 @@ fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
             &[("a", 0)],
         ),
         (
-            "adopted, and given away",
+            "adopted, and given away: for good",
             new().mint(US, "a", None).adopt(0, US, k1).transfer(0, STRANGER),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "adopted, given away, and another κ set by the new owner",
+            new().mint(US, "a", None).adopt(0, US, k1).transfer(0, STRANGER).adopt(0, STRANGER, k2),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "a stranger's token, adopted by us and given away",
+            new().mint(STRANGER, "a", None).transfer(0, US).adopt(0, US, k1).transfer(0, STRANGER),
+            &[(1, 0)],
+            &[],
+        ),
+        (
+            "adopted anew under another κ: both",
+            new().mint(US, "a", None).adopt(0, US, k1).adopt(0, US, k2),
+            &[(1, 0), (2, 0)],
+            &[],
+        ),
+        (
+            "set by us for a stranger who allowed us to, and sent to us",
+            new().mint(STRANGER, "a", None).adopt(0, US, k1).transfer(0, US),
+            &[],
+            &[],
+        ),
+        (
+            "set by us on a token that was given away, for the new owner",
+            new().mint(US, "a", None).transfer(0, STRANGER).adopt(0, US, k1),
             &[],
             &[("a", 0)],
         ),
@@ -118,9 +148,15 @@ fn only_what_an_account_of_ours_sent_gives_an_agent_its_token() {
             &[],
         ),
         (
-            "a minted κ goes before an adopted one",
+            "minted, then set on another token: the older",
             new().mint(US, "a", None).mint(US, "b", Some(k1)).adopt(0, US, k1),
             &[(1, 1)],
+            &[],
+        ),
+        (
+            "adopted, then minted: the older",
+            new().mint(US, "a", None).adopt(0, US, k1).mint(FORMER, "b", Some(k1)),
+            &[(1, 0)],
             &[],
         ),
     ];
@@ -206,7 +242,8 @@ fn evidence_with_a_hole_is_short_and_says_where() {
         (
             "more went out than came in",
             |e| {
-                e.transfers.extend([Transfer { id: id(9), from: FORMER, to: STRANGER }; 2]);
+                let lost = Transfer { at: place(99), id: id(9), from: FORMER, to: STRANGER };
+                e.transfers.extend([lost; 2]);
                 e.balances.insert(FORMER, U256::MAX);
             },
             IncompleteEvidence::Balance { account: FORMER, summed: -1, balance: U256::MAX },
@@ -218,7 +255,7 @@ fn evidence_with_a_hole_is_short_and_says_where() {
         ),
         (
             "κ stands on a token, and no event says who set it",
-            |e| e.adoptions.retain(|adoption| adoption.id != id(2)),
+            |e| e.key_events.retain(|event| event.id != id(2)),
             IncompleteEvidence::Key(id(2), key(3)),
         ),
         (
@@ -252,4 +289,112 @@ fn what_is_held_follows_the_transfers_in_order() {
     assert_eq!(registry.evidence.owned(&accounts()), BTreeSet::from([id(1), id(2)]));
     let back = registry.transfer(0, US).transfer(1, Address::ZERO);
     assert_eq!(back.evidence.owned(&accounts()), BTreeSet::from([id(0), id(2)]));
+}
+
+#[test]
+fn a_view_that_lacks_what_the_journal_records_is_not_believed() {
+    let (k1, k2) = (key(1), key(2));
+    let registry = || Registry::new().mint(US, "a", Some(k1)).mint(FORMER, "b", Some(k2));
+    let view = |registry: Registry, minted: &[(u8, u64)]| {
+        let minted = minted.iter().map(|(number, token)| (key(*number), id(*token)));
+        registry.evidence.view(&accounts(), &minted.collect::<BTreeMap<_, _>>())
+    };
+    let contradicts =
+        |number, token| Err(IncompleteEvidence::Contradicts { key: key(number), id: id(token) });
+    assert!(view(registry(), &[]).is_ok());
+    assert!(view(registry(), &[(1, 0), (2, 1)]).is_ok());
+    assert!(view(registry().transfer(0, STRANGER), &[(1, 0)]).is_ok());
+    assert_eq!(view(registry(), &[(1, 0), (3, 7)]), contradicts(3, 7));
+    assert_eq!(view(registry(), &[(1, 1)]), contradicts(1, 1));
+    // All of its events left out, in a way that adds up.
+    assert_eq!(view(Registry::new(), &[(1, 0)]), contradicts(1, 0));
+}
+
+#[test]
+fn a_second_token_with_one_key_is_reported_while_we_hold_it() {
+    let k1 = key(1);
+    let duplicates = |registry: Registry| {
+        let view = registry.view().unwrap();
+        assert_eq!(view.agents, BTreeMap::from([(k1, id(0))]));
+        view.duplicates.get(&k1).cloned().unwrap_or_default()
+    };
+    let twice = || Registry::new().mint(FORMER, "a", Some(k1)).mint(US, "b", Some(k1));
+    assert_eq!(duplicates(Registry::new().mint(US, "a", Some(k1))), BTreeSet::new());
+    assert_eq!(duplicates(twice()), BTreeSet::from([id(1)]));
+    assert_eq!(duplicates(twice().transfer(1, STRANGER)), BTreeSet::new());
+    assert_eq!(duplicates(twice().mint(US, "c", Some(k1))), BTreeSet::from([id(1), id(2)]));
+    // A stranger's is not ours to report.
+    let forged = Registry::new().mint(US, "a", Some(k1)).mint(STRANGER, "a", Some(k1));
+    assert_eq!(duplicates(forged.transfer(1, US)), BTreeSet::new());
+}
+
+#[test]
+fn who_set_a_key_matters_only_while_the_token_is_ours() {
+    let k1 = key(1);
+    let registry = Registry::new()
+        .mint(STRANGER, "a", Some(k1))
+        .transfer(0, US)
+        .adopt(0, STRANGER, k1)
+        .mint(US, "b", Some(k1));
+    let evidence = &registry.evidence;
+    let claims: Vec<bool> =
+        evidence.key_events.iter().map(|event| evidence.is_claim(event, &accounts())).collect();
+    assert_eq!(claims, [false, true, false]);
+    let mut untold = registry.evidence.clone();
+    untold.key_events[0].sender = None;
+    assert!(untold.view(&accounts(), &BTreeMap::new()).is_ok());
+    untold.key_events[1].sender = None;
+    let wrong = untold.view(&accounts(), &BTreeMap::new());
+    assert_eq!(wrong, Err(IncompleteEvidence::Key(id(0), k1)));
+}
+
+#[test]
+fn an_absence_needs_the_oldest_event_and_an_explanation_of_every_key() {
+    let k1 = key(1);
+    let registry = Registry::new().mint(STRANGER, "a", None).transfer(0, US).adopt(0, US, k1);
+    let mut evidence = registry.evidence;
+    evidence.tokens.clear();
+    assert_eq!(evidence.unread(&accounts()), BTreeSet::from([id(0)]));
+    let explained = |evidence: &Evidence, first| evidence.check_absence(first, [(id(0), k1)]);
+    for first in [FirstMint::Served, FirstMint::None] {
+        assert_eq!(explained(&evidence, first), Ok(()));
+    }
+    assert_eq!(explained(&evidence, FirstMint::Missing), Err(IncompleteEvidence::Pruned));
+    let other = evidence.check_absence(FirstMint::Served, [(id(0), key(2))]);
+    assert_eq!(other, Err(IncompleteEvidence::Key(id(0), key(2))));
+    evidence.key_events.clear();
+    let hidden = Err(IncompleteEvidence::Key(id(0), k1));
+    assert_eq!(explained(&evidence, FirstMint::Served), hidden);
+    // Accounts that never did anything have no events that could be missing.
+    let mut unused = Registry::new().evidence;
+    (unused.count, unused.former_counts) = (0, BTreeMap::new());
+    assert_eq!(explained(&unused, FirstMint::Missing), Ok(()));
+}
+
+#[test]
+fn accounts_are_unused_only_if_none_has_ever_sent_or_holds_anything() {
+    let unused = || {
+        let mut evidence = Registry::new().evidence;
+        (evidence.count, evidence.former_counts) = (0, BTreeMap::from([(FORMER, 0)]));
+        evidence
+    };
+    assert!(unused().is_unused());
+    type Change = fn(&mut Evidence);
+    let uses: [Change; 4] = [
+        |e| e.count = 1,
+        |e| {
+            e.former_counts.insert(FORMER, 1);
+        },
+        |e| {
+            e.balances.insert(US, U256::ONE);
+        },
+        |e| {
+            e.balances.insert(FORMER, U256::ONE);
+        },
+    ];
+    for change in uses {
+        let mut evidence = unused();
+        change(&mut evidence);
+        assert!(!evidence.is_unused());
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads that are pinned to one block: the registry, the account, and tokens.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     consensus::constants::KECCAK_EMPTY,
@@ -42,6 +42,8 @@ pub(crate) struct AtBlock<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct ReadRequest<'a> {
     pub(crate) accounts: &'a Accounts,
+    /// What the journal records: evidence that lacks any of it is not believed.
+    pub(crate) minted: &'a BTreeMap<AnchorKey, AgentId>,
     /// Tokens that the operator or an AgentIdentity names.
     pub(crate) named: Vec<AgentId>,
 }
@@ -51,7 +53,7 @@ impl<'a> AtBlock<'a> {
         Self { endpoint, registry, block }
     }
 
-    pub(super) fn endpoint(&self) -> &'a Endpoint {
+    pub(in crate::anchor) fn endpoint(&self) -> &'a Endpoint {
         self.endpoint
     }
 
@@ -59,14 +61,19 @@ impl<'a> AtBlock<'a> {
         self.registry
     }
 
-    pub(super) fn block(&self) -> Block {
+    pub(in crate::anchor) fn block(&self) -> Block {
         self.block
+    }
+
+    /// The same endpoint at another block.
+    pub(super) fn at(&self, block: Block) -> Self {
+        Self { block, ..*self }
     }
 
     /// The same endpoint at its newest block.
     pub(super) async fn at_head(&self) -> Result<Self, RpcError> {
         let header = self.endpoint.header("the newest block", BlockNumberOrTag::Latest).await?;
-        Ok(Self { block: Block { number: header.number, hash: header.hash }, ..*self })
+        Ok(self.at(Block { number: header.number, hash: header.hash }))
     }
 
     /// Whether the chain of this block contains a block that was finalized earlier.
@@ -110,29 +117,58 @@ impl<'a> AtBlock<'a> {
         Ok(CodeHashes { proxy: keccak256(code), implementation })
     }
 
-    async fn evidence(
+    /// The events, counts, balances and tokens at this block.
+    pub(super) async fn evidence(
         &self,
         history: &mut History,
         request: &ReadRequest<'_>,
     ) -> Result<Evidence, RpcError> {
-        let provider = self.endpoint.provider();
-        let count = provider.get_transaction_count(request.accounts.current).block_id(self.id());
-        let count = self.endpoint.request("eth_getTransactionCount", count).await?;
-        let mut evidence = history.evidence(self.block, count);
-        for account in request.accounts.all() {
+        let accounts = request.accounts;
+        let mut evidence = history.evidence(self, accounts).await?;
+        evidence.count = self.count(accounts.current).await?;
+        for former in &accounts.former {
+            evidence.former_counts.insert(*former, self.count(*former).await?);
+        }
+        for account in accounts.all() {
             evidence.balances.insert(account, self.balance_of(account).await?);
         }
-        let owned = evidence.owned(request.accounts);
-        evidence.adoptions = history.adoptions(self, &owned).await?;
+        if history.eldest.is_none() && !evidence.is_unused() {
+            history.eldest = self.eldest().await?;
+        }
         let minted = evidence.mints.iter().map(|mint| mint.id);
-        let ids: BTreeSet<AgentId> =
-            owned.into_iter().chain(minted).chain(request.named.iter().copied()).collect();
+        let claimed = evidence.key_events.iter().filter(|event| evidence.is_claim(event, accounts));
+        let ids: BTreeSet<AgentId> = minted
+            .chain(claimed.map(|event| event.id))
+            .chain(request.named.iter().copied())
+            .collect();
         for id in ids {
             if let Some(token) = self.token(&id).await? {
                 evidence.tokens.insert(id, token);
             }
         }
         Ok(evidence)
+    }
+
+    async fn count(&self, account: Address) -> Result<u64, RpcError> {
+        let count = self.endpoint.provider().get_transaction_count(account).block_id(self.id());
+        self.endpoint.request("eth_getTransactionCount", count).await
+    }
+
+    /// κ in a token's current metadata, if it carries one.
+    pub(super) async fn key_of(&self, id: &AgentId) -> Result<Option<AnchorKey>, RpcError> {
+        Ok(AnchorKey::from_metadata(&self.metadata(id, KEY_METADATA).await?))
+    }
+
+    /// The registry's first token: ids are given in ascending order from 0 or 1. `None` if it has
+    /// none yet.
+    async fn eldest(&self) -> Result<Option<AgentId>, RpcError> {
+        for id in [0_u64, 1].map(|number| AgentId::new(U256::from(number))) {
+            let owner = IdentityRegistry::ownerOfCall { tokenId: id.number() };
+            if self.call(owner).await?.is_some() {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 
     fn id(&self) -> BlockId {
@@ -176,7 +212,7 @@ impl<'a> AtBlock<'a> {
         let uri = self.call(IdentityRegistry::tokenURICall { tokenId: token_id }).await?;
         let uri = uri.ok_or_else(|| self.endpoint.missing("tokenURI"))?;
         let x402 = *self.metadata(id, X402_METADATA).await? == *X402_VALUE;
-        let key = AnchorKey::from_metadata(&self.metadata(id, KEY_METADATA).await?);
+        let key = self.key_of(id).await?;
         Ok(Some(Token { owner, uri, x402, key }))
     }
 

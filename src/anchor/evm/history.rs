@@ -1,7 +1,7 @@
 //! The registry's events about our accounts. They are read once, since finalized blocks do not
 //! change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alloy::{
     network::TransactionResponse,
@@ -11,10 +11,10 @@ use alloy::{
     sol_types::SolEvent,
 };
 
-use super::{AtBlock, RpcError, contract::IdentityRegistry};
+use super::{AtBlock, Endpoint, RpcError, contract::IdentityRegistry};
 use crate::{
     anchor::{
-        evidence::{Accounts, Adoption, Block, Evidence, Mint, Transfer},
+        evidence::{Accounts, Block, Evidence, KeyEvent, LogPosition, Mint, Transfer},
         key::{AnchorKey, KEY_METADATA},
     },
     registration::AgentId,
@@ -37,13 +37,37 @@ pub(crate) struct History {
     mints: Vec<Mint>,
     transfers: Vec<Transfer>,
     /// κ set on a token, with the transaction that set it, whoever sent it.
-    keys: Vec<(AgentId, AnchorKey, B256)>,
+    keys: Vec<(KeyEvent, B256)>,
     senders: BTreeMap<B256, Address>,
+    /// The registry's first token, once it is known to exist.
+    pub(super) eldest: Option<AgentId>,
+    /// Whether the node served that token's mint: it serves the registry's oldest events.
+    pub(super) serves_eldest: bool,
+}
+
+/// What each endpoint of a chain serves: an endpoint's events must not vouch for another's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histories {
+    first: u64,
+    by_endpoint: BTreeMap<String, History>,
+}
+
+impl Histories {
+    /// Empty histories that begin at `block`.
+    pub(crate) fn since(block: u64) -> Self {
+        Self { first: block, by_endpoint: BTreeMap::new() }
+    }
+
+    /// The history that one endpoint serves.
+    pub(in crate::anchor) fn of(&mut self, endpoint: &Endpoint) -> &mut History {
+        let first = self.first;
+        self.by_endpoint.entry(endpoint.to_string()).or_insert_with(|| History::since(first))
+    }
 }
 
 impl History {
     /// An empty history that begins at `block`.
-    pub(crate) fn since(block: u64) -> Self {
+    fn since(block: u64) -> Self {
         Self { first: block, next: block, ..Self::default() }
     }
 
@@ -126,12 +150,15 @@ impl History {
             mints.push(mint(at, &log).await?);
         }
         // A transfer between two of our accounts matches both filters.
-        let moves: BTreeMap<_, _> =
-            sent.iter().chain(&received).map(|log| (position(log), log)).collect();
+        let mut moves = BTreeMap::new();
+        for log in sent.iter().chain(&received) {
+            moves.insert(position(at, log)?, log);
+        }
         let mut transfers = Vec::new();
-        for log in moves.values() {
+        for (position, log) in moves {
             let event = decode::<IdentityRegistry::Transfer>(at, log)?;
             transfers.push(Transfer {
+                at: position,
                 id: AgentId::new(event.tokenId),
                 from: event.from,
                 to: event.to,
@@ -143,7 +170,8 @@ impl History {
             if let (Some(key), Some(hash)) =
                 (AnchorKey::from_metadata(&event.metadataValue), log.transaction_hash)
             {
-                keys.push((AgentId::new(event.agentId), key, hash));
+                let (at, id) = (position(at, log)?, AgentId::new(event.agentId));
+                keys.push((KeyEvent { at, id, key, sender: None }, hash));
             }
         }
         self.mints.extend(mints);
@@ -152,43 +180,73 @@ impl History {
         Ok(())
     }
 
-    /// The events as evidence; balances, adoptions and tokens are still missing.
-    pub(super) fn evidence(&self, block: Block, count: u64) -> Evidence {
-        Evidence {
-            block,
-            count,
+    /// The events as evidence; counts, balances and tokens are still missing.
+    pub(super) async fn evidence(
+        &mut self,
+        at: &AtBlock<'_>,
+        accounts: &Accounts,
+    ) -> Result<Evidence, RpcError> {
+        let mut evidence = Evidence {
+            block: at.block(),
+            count: 0,
+            former_counts: BTreeMap::new(),
             mints: self.mints.clone(),
             transfers: self.transfers.clone(),
             balances: BTreeMap::new(),
-            adoptions: Vec::new(),
+            key_events: Vec::new(),
             tokens: BTreeMap::new(),
-        }
-    }
-
-    /// Who set κ on the given tokens.
-    pub(super) async fn adoptions(
-        &mut self,
-        at: &AtBlock<'_>,
-        owned: &BTreeSet<AgentId>,
-    ) -> Result<Vec<Adoption>, RpcError> {
-        let mut adoptions = Vec::new();
-        for (id, key, hash) in self.keys.iter().filter(|(id, _, _)| owned.contains(id)) {
+        };
+        let ever_held = evidence.ever_held(accounts);
+        for (event, hash) in self.keys.iter().filter(|(event, _)| ever_held.contains(&event.id)) {
             let sender = match self.senders.get(hash) {
-                Some(sender) => *sender,
-                None => {
+                Some(sender) => Some(*sender),
+                None if evidence.is_claim(event, accounts) => {
                     let sender = sender(at, *hash).await?;
                     self.senders.insert(*hash, sender);
-                    sender
+                    Some(sender)
                 }
+                None => None,
             };
-            adoptions.push(Adoption { id: *id, sender, key: *key });
+            evidence.key_events.push(KeyEvent { sender, ..*event });
         }
-        Ok(adoptions)
+        Ok(evidence)
+    }
+
+    /// Whether the node serves the mint of the registry's first token, with which all later events
+    /// begin. A node that drops old events without an error does not.
+    pub(super) async fn serves(
+        &mut self,
+        at: &AtBlock<'_>,
+        eldest: &AgentId,
+    ) -> Result<bool, RpcError> {
+        let (mut next, mut width) = (self.first, RANGE);
+        let id = B256::from(eldest.number());
+        while !self.serves_eldest && next <= at.block().number {
+            let to = at.block().number.min(next.saturating_add(width - 1));
+            let filter = Filter::new()
+                .address(at.registry())
+                .from_block(next)
+                .to_block(to)
+                .event_signature(IdentityRegistry::Registered::SIGNATURE_HASH)
+                .topic1(id);
+            match logs(at, filter).await {
+                Ok(found) => {
+                    self.serves_eldest = !found.is_empty();
+                    next = to + 1;
+                }
+                Err(error) if width == 1 => return Err(error),
+                Err(_) => width = (width / 2).max(1),
+            }
+        }
+        Ok(self.serves_eldest)
     }
 }
 
-fn position(log: &Log) -> (Option<u64>, Option<u64>) {
-    (log.block_number, log.log_index)
+fn position(at: &AtBlock<'_>, log: &Log) -> Result<LogPosition, RpcError> {
+    match (log.block_number, log.log_index) {
+        (Some(block), Some(index)) => Ok(LogPosition { block, index }),
+        (None, _) | (_, None) => Err(at.endpoint().missing("a log's position")),
+    }
 }
 
 async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, RpcError> {
@@ -226,7 +284,8 @@ async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, RpcError> {
         .map(|set| set.inner.data)
         .filter(|set| set.agentId == event.agentId && set.metadataKey == KEY_METADATA);
     let key = keys.find_map(|set| AnchorKey::from_metadata(&set.metadataValue));
-    Ok(Mint { id: AgentId::new(event.agentId), owner: event.owner, uri: event.agentURI, key })
+    let (at, id) = (position(at, log)?, AgentId::new(event.agentId));
+    Ok(Mint { at, id, owner: event.owner, uri: event.agentURI, key })
 }
 
 async fn sender(at: &AtBlock<'_>, hash: B256) -> Result<Address, RpcError> {

@@ -29,6 +29,7 @@ fn what_a_view_shows_of_an_id_is_recorded() {
         block: Block { number: 1, hash: B256::ZERO },
         count: 0,
         agents: keyed.map(|number| (key(1), id(number))).into_iter().collect(),
+        duplicates: BTreeMap::new(),
         unkeyed: BTreeMap::new(),
         tokens: token
             .map(|(owner, uri)| {
@@ -69,7 +70,7 @@ fn what_a_view_shows_of_an_id_is_recorded() {
 }
 
 fn record(reason: AnchorReason, id: IdRecord) -> AgentRecord {
-    AgentRecord { reason, id, failures: 0 }
+    AgentRecord { reason, detail: None, id, failures: 0 }
 }
 
 #[test]

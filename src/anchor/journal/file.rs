@@ -28,6 +28,18 @@ pub(crate) fn read(path: &Path) -> Result<Option<Journal>, JournalError> {
     }
 }
 
+/// The same, and checks whose it is.
+pub(crate) fn read_own(
+    path: &Path,
+    owner_id: &str,
+    accounts: &Accounts,
+) -> Result<Journal, JournalError> {
+    match read(path)? {
+        Some(journal) => journal.check_owner(owner_id, accounts, &place(path)),
+        None => Ok(Journal { owner_id: owner_id.to_owned(), ..Journal::default() }),
+    }
+}
+
 impl JournalFile {
     /// Takes a journal over: locks it, reads it, and checks whose it is. A missing one is created.
     pub(crate) fn open(
@@ -43,14 +55,11 @@ impl JournalFile {
             .map_err(|source| failed(path, "locked", source))?;
         lock.try_lock().map_err(|_| JournalError::Locked(place(path)))?;
         let file = Self { path: path.to_owned(), _lock: lock };
-        let journal = match read(path)? {
-            Some(journal) => journal.check_owner(owner_id, accounts, &place(path))?,
-            None => {
-                let new = Journal { owner_id: owner_id.to_owned(), ..Journal::default() };
-                file.write(&new.encode())?;
-                new
-            }
-        };
+        let is_new = !path.exists();
+        let journal = read_own(path, owner_id, accounts)?;
+        if is_new {
+            file.write(&journal.encode())?;
+        }
         Ok((file, journal))
     }
 

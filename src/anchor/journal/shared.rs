@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, watch};
 
-use super::{Journal, JournalError, JournalStore};
+use super::{Journal, JournalError, JournalStore, Recalled};
 use crate::{
     anchor::{
         account::{AccountKey, AccountState},
@@ -31,8 +31,9 @@ impl SharedJournal {
         Self { state: Arc::new(Mutex::new((store, journal))), facts }
     }
 
-    pub(crate) async fn account(&self, key: &AccountKey) -> AccountState {
-        self.state.lock().await.1.account(key)
+    /// What is remembered of one account, and of the registry's other accounts.
+    pub(crate) async fn recall(&self, key: &AccountKey) -> Recalled {
+        self.state.lock().await.1.recall(key)
     }
 
     /// Stores an account's state, then publishes the facts that follow. On an error nothing has

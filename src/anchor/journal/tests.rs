@@ -1,7 +1,11 @@
 //! The journal: what is written is read again, whole or not at all, and what is not ours is left as
 //! it is.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use alloy::primitives::{Address, B256};
 use serde_json::{Value, json};
@@ -16,7 +20,7 @@ use crate::{
             file::{JournalFile, read},
         },
         reason::AnchorReason,
-        testing::{US, host, id, registry},
+        testing::{self, US, host, id, registry},
     },
     registration::AgentName,
     testing::{at, for_each_row},
@@ -37,7 +41,7 @@ fn key(account: Address) -> AccountKey {
 }
 
 fn record(reason: AnchorReason, id: IdRecord) -> AgentRecord {
-    AgentRecord { reason, id, failures: 2 }
+    AgentRecord { reason, detail: None, id, failures: 2 }
 }
 
 /// A state in which every field has a value of its own.
@@ -74,6 +78,7 @@ fn state(account: Address) -> AccountState {
             implementation: B256::repeat_byte(4),
         }),
         agents: agents.into(),
+        minted: BTreeMap::new(),
         foreign_nonces: 6,
         final_count: 7,
         final_block: 8,
@@ -383,7 +388,46 @@ fn a_new_accounts_state_begins_with_the_agents_of_the_previous_account() {
     assert_eq!((begun.in_flight.clone(), begun.final_count), (None, 0));
     let elsewhere = AccountKey { registry: registry(2), account: US };
     assert_eq!(journal.account(&elsewhere), AccountState::default());
+    assert_eq!(journal.recall(&key(US)).former, [(OLD, state(OLD).in_flight.unwrap())].into());
+    assert!(journal.recall(&elsewhere).former.is_empty());
+    assert!(journal.recall(&key(OLD)).former.is_empty(), "its own is not a former one's");
     journal.put(key(US), begun);
     assert!(journal.accounts[&key(OLD)].agents.is_empty(), "one account lists an agent");
     assert_eq!(journal.accounts[&key(OLD)].in_flight, state(OLD).in_flight);
+}
+
+#[test]
+fn what_any_account_minted_is_remembered_by_all_and_for_each_registry() {
+    let (k1, k2) = (testing::key(1), testing::key(2));
+    let minted = |ids: &[(_, u64)]| ids.iter().map(|(key, token)| (*key, id(*token))).collect();
+    let mut journal = journal(OLD);
+    journal.accounts.get_mut(&key(OLD)).unwrap().minted = minted(&[(k1, 0)]);
+    let mut begun = journal.account(&key(US));
+    assert_eq!(begun.minted, minted(&[(k1, 0)]));
+    begun.minted.extend([(k2, id(3))]);
+    journal.put(key(US), begun);
+    assert_eq!(journal.account(&key(OLD)).minted, minted(&[(k1, 0), (k2, 3)]), "and back");
+    let elsewhere = AccountKey { registry: registry(2), account: US };
+    assert!(journal.account(&elsewhere).minted.is_empty());
+    // It is written as text, and what makes no sense is corrupt.
+    let bytes = journal.encode();
+    assert_eq!(Journal::decode(&bytes, "here").unwrap(), journal);
+    let mut content = serde_json::to_value(&journal).unwrap();
+    let lane = &mut content["lanes"][key(US).to_string()];
+    assert_eq!(lane["minted"], json!({ k1.to_string(): "0", k2.to_string(): "3" }));
+    for wrong in [json!({ "0x01": "0" }), json!({ k1.to_string(): "#7" }), json!([])] {
+        content["lanes"][key(US).to_string()]["minted"] = wrong;
+        let refused = Journal::decode(&with_checksum(content.clone()), "here").unwrap_err();
+        assert!(matches!(refused, JournalError::Corrupt { .. }), "{refused}");
+    }
+}
+
+#[test]
+fn an_agents_failures_are_forgotten_in_its_registry_only() {
+    let mut journal = journal(US);
+    let agent = host("audit.example");
+    assert!(!journal.resume(&registry(2), &agent));
+    assert!(journal.resume(&registry(1), &agent));
+    let failures = |journal: &Journal, agent| journal.accounts[&key(US)].agents[agent].failures;
+    assert_eq!((failures(&journal, &agent), failures(&journal, &AgentName::Default)), (0, 2));
 }

@@ -11,6 +11,7 @@ use crate::{
 
 mod laws;
 mod model;
+mod once;
 mod search;
 mod situation;
 
@@ -29,7 +30,7 @@ fn holds(cases: &[Case]) {
     assert_eq!(failed.collect::<Vec<_>>(), Vec::<String>::new());
 }
 
-const MINTS: &str = "sign@5 default mint https://seller.example/a k1; default Pending";
+const MINTS: &str = "confirm, sign@5 default mint https://seller.example/a k1; default Pending";
 
 #[test]
 fn what_is_in_flight_goes_before_what_is_wanted() {
@@ -183,7 +184,7 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
                 s.view.tokens.insert(id(7), token(US, "https://old.example"));
                 s.agent().adopt = Some(id(7));
             },
-            "sign@5 default adopt 7 k1; default Pending",
+            "confirm, sign@5 default adopt 7 k1; default Pending",
         ),
         (
             "named, ours, and a tombstone's",
@@ -191,7 +192,7 @@ fn an_id_that_is_known_is_adopted_or_waived_first() {
                 s.view.tokens.insert(id(0), token(US, URI));
                 (s.agent().adopt, s.agent().selling) = (Some(id(0)), Selling::Nothing);
             },
-            "sign@5 default adopt 0 k1; default Pending",
+            "confirm, sign@5 default adopt 0 k1; default Pending",
         ),
         (
             "named and a stranger's, mint beside or not",
@@ -323,7 +324,7 @@ fn what_was_paid_for_and_failed_three_times_waits_for_a_person() {
                 s.agent().failed = 3;
                 s.with_host();
             },
-            "sign@5 host:audit.example mint https://audit.example/a k2; default Reverted; host:audit.example Pending",
+            "confirm, sign@5 host:audit.example mint https://audit.example/a k2; default Reverted; host:audit.example Pending",
         ),
     ]);
 }
@@ -336,7 +337,7 @@ fn agents_are_served_in_order_one_at_a_time() {
             |s| {
                 s.with_host();
             },
-            "sign@5 default mint https://seller.example/a k1; default Pending; host:audit.example Pending",
+            "confirm, sign@5 default mint https://seller.example/a k1; default Pending; host:audit.example Pending",
         ),
         (
             "the host stands first",
@@ -344,7 +345,7 @@ fn agents_are_served_in_order_one_at_a_time() {
                 s.with_host();
                 s.desired.agents.reverse();
             },
-            "sign@5 host:audit.example mint https://audit.example/a k2; default Pending; host:audit.example Pending",
+            "confirm, sign@5 host:audit.example mint https://audit.example/a k2; default Pending; host:audit.example Pending",
         ),
         (
             "the first is as it should be",
@@ -352,7 +353,7 @@ fn agents_are_served_in_order_one_at_a_time() {
                 s.with_host();
                 s.on_chain(7, token(US, URI));
             },
-            "sign@5 host:audit.example mint https://audit.example/a k2; default Anchored; host:audit.example Pending",
+            "confirm, sign@5 host:audit.example mint https://audit.example/a k2; default Anchored; host:audit.example Pending",
         ),
         (
             "the first is held",
@@ -360,7 +361,7 @@ fn agents_are_served_in_order_one_at_a_time() {
                 s.with_host();
                 s.agent().known = Some(id(7));
             },
-            "sign@5 host:audit.example mint https://audit.example/a k2; default AdoptFirst; host:audit.example Pending",
+            "confirm, sign@5 host:audit.example mint https://audit.example/a k2; default AdoptFirst; host:audit.example Pending",
         ),
         (
             "only the one in turn waits for finality",

@@ -12,7 +12,7 @@ use crate::{
     anchor::{
         evidence::{Block, View},
         fees::Fees,
-        plan::{DesiredState, HeadState, Reservation, Step, next},
+        plan::{DesiredState, HeadState, Reservation, Step, Testimony, next},
         signer::{KeySource, Signer, SignerError, Unsigned},
         testing::{desired, in_flight, key},
     },
@@ -26,18 +26,21 @@ const ACCOUNT: &str = "0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b";
 /// The right to sign at a nonce.
 pub(crate) fn reservation(nonce: u64, is_bump: bool) -> Reservation {
     let agents = vec![desired(AgentName::Default, key(1), "https://seller.example")];
-    let state = DesiredState { account: ACCOUNT.parse().unwrap(), agents, mint_beside: false };
+    let account = ACCOUNT.parse().unwrap();
+    let state = DesiredState { chain_id: 31337, account, agents, mint_beside: false };
     let view = View {
         block: Block { number: 1, hash: B256::ZERO },
         count: nonce,
         agents: Default::default(),
+        duplicates: Default::default(),
         unkeyed: Default::default(),
         tokens: Default::default(),
     };
     let head = HeadState { mined: nonce, pending: nonce, base_fee: 0, tip: 0, balance: 0 };
     let sent = is_bump.then(|| in_flight(nonce, 10, 1));
-    match next(&state, sent.as_ref(), &view, &head, 0).step {
+    match next(&state, sent.as_ref(), &[], &view, &head, 0).step {
         Step::Sign(reservation) => reservation,
+        Step::Confirm(claim) => claim.judge(&[Testimony::Absent], 1).unwrap(),
         step @ (Step::Wait | Step::Broadcast | Step::Release) => {
             panic!("nothing is in the way: {step:?}")
         }

@@ -39,11 +39,17 @@ pub(in crate::cli) struct RegistryPlace {
     pub(super) first_block: u64,
 }
 
+/// An agent on one chain: `CHAIN[/HOST]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct AgentOnChain {
+    pub(in crate::cli) chain: ChainId,
+    pub(in crate::cli) agent: AgentName,
+}
+
 /// An existing token for one agent: `CHAIN[/HOST]=ID`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AdoptedToken {
-    pub(super) chain: ChainId,
-    pub(super) agent: AgentName,
+    pub(super) of: AgentOnChain,
     pub(super) id: AgentId,
 }
 
@@ -107,17 +113,27 @@ impl FromStr for RegistryPlace {
     }
 }
 
+impl FromStr for AgentOnChain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (chain, agent) = match text.split_once('/') {
+            Some((chain, host)) => (chain, Hostname::parse(host).map(AgentName::Host)),
+            None => (text, Some(AgentName::Default)),
+        };
+        let parsed = chain.parse().ok().zip(agent);
+        let (chain, agent) = parsed.ok_or_else(|| "must be CHAIN[/HOST]".to_owned())?;
+        Ok(Self { chain, agent })
+    }
+}
+
 impl FromStr for AdoptedToken {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('=').and_then(|(place, id)| {
-            let (chain, agent) = match place.split_once('/') {
-                Some((chain, host)) => (chain, AgentName::Host(Hostname::parse(host)?)),
-                None => (place, AgentName::Default),
-            };
-            Some(Self { chain: chain.parse().ok()?, agent, id: AgentId::parse(id)? })
-        });
+        let parsed = text
+            .split_once('=')
+            .and_then(|(of, id)| Some(Self { of: of.parse().ok()?, id: AgentId::parse(id)? }));
         parsed.ok_or_else(|| "must be CHAIN[/HOST]=ID".to_owned())
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
             published: &published,
             now: Clock::system().now(),
         };
-        let prepared = target.prepare(journal.account(&key), intent).await;
+        let prepared = target.prepare(journal.recall(&key), intent).await;
         let warnings = payee_warnings(&projection, accounts.current);
         plans.push(ChainPlan::new(prepared, warnings));
     }
@@ -82,7 +82,7 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
 
 impl ChainPlan {
     fn new(prepared: Prepared, warnings: Vec<String>) -> Self {
-        let Prepared { key, block, action, state, blocked } = prepared;
+        let Prepared { key, block, action, state, former: _, blocked } = prepared;
         Self {
             chain: format!("eip155:{}", key.registry.chain_id),
             registry: key.registry.address.to_checksum(None),
@@ -97,7 +97,7 @@ impl ChainPlan {
                 Action::Sign(reserved) => {
                     Some(Transaction::new(reserved.reservation.nonce(), reserved.call))
                 }
-                Action::Wait | Action::Broadcast | Action::Release => None,
+                Action::Rest | Action::Wait | Action::Broadcast | Action::Release => None,
             },
             agents: agent_rows(&state),
             warnings,

@@ -19,7 +19,7 @@ use crate::{
 pub(super) struct AgentRow {
     agent: AgentName,
     reason: &'static str,
-    message: &'static str,
+    message: String,
     /// Decimal, since JSON readers round large numbers.
     agent_id: Option<String>,
     /// Calls for it that were mined and failed, in a row.
@@ -40,7 +40,7 @@ pub(super) fn agent_rows(state: &AccountState) -> Vec<AgentRow> {
     let rows = state.agents.iter().map(|(agent, record)| AgentRow {
         agent: agent.clone(),
         reason: record.reason.as_str(),
-        message: record.reason.message(),
+        message: record.message().to_owned(),
         agent_id: match record.id {
             IdRecord::Ours(id) => Some(id.to_string()),
             IdRecord::Unknown | IdRecord::Lost | IdRecord::Refuted => None,

@@ -127,6 +127,7 @@ fn anchored() -> ChainStats {
         reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
         days_of_funds: 12.5,
         foreign_nonces: 1,
+        duplicate_mints: 2,
         settled_nonces: 7,
         endpoints: 3,
     }
@@ -163,6 +164,7 @@ async fn a_chain_that_is_anchored_is_measured_with_every_reason_named() {
     let figures = [
         ("funds_days", "12.5"),
         ("foreign_nonces", "1"),
+        ("duplicate_mints", "2"),
         ("settled_nonces", "7"),
         ("endpoints", "3"),
     ];

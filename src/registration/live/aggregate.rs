@@ -9,8 +9,8 @@ use crate::{
     offer::Age,
     page::Frame,
     registration::{
-        AgentProfile, Document, PublishedAgents, Selling,
-        agent::{AgentName, Registrations},
+        AgentProfile, Document, Identity, PublishedAgents, Selling,
+        agent::AgentName,
         profile::{of_default_agent, of_offer},
     },
 };
@@ -107,8 +107,8 @@ impl LiveProjection {
     }
 
     /// What anchoring needs to know.
-    pub(crate) fn agents(&self, identity: &Registrations) -> PublishedAgents {
-        PublishedAgents::of(self.public_url.clone(), identity.clone(), self.selling.clone())
+    pub(crate) fn agents(&self, identity: &Identity) -> PublishedAgents {
+        PublishedAgents::of(self.public_url.clone(), identity, self.selling.clone())
     }
 }
 

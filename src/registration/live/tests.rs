@@ -16,7 +16,7 @@ use crate::{
     offer::{Grants, Hostname, OfferId, Offers, ParsedOffer, Timestamp},
     page::Page,
     registration::{
-        Ids, OfferState, PublishedAgents, Reason, Rules, SizeLimits, project,
+        Identity, Ids, OfferState, PublishedAgents, Reason, Rules, SizeLimits, project,
         tests::laws::{any_rules, ids, instant, resource},
     },
     testing::{NOON, Resource, at, law, offer, public_url, rules},
@@ -127,8 +127,10 @@ fn compare(
         let of = whole.explanations.iter().filter(|explained| explained.reason == reason);
         same(reason.as_str(), live.count_with_reason(reason), of.count())?;
     }
-    let agents = PublishedAgents::new(&whole, &public_url(), &history.ids.default);
-    same("agents", live.agents(&history.ids.default), agents)?;
+    let registrations = history.ids.default.clone();
+    let identity = Identity { registrations, problems: Vec::new() };
+    let agents = PublishedAgents::new(&whole, &public_url(), &identity);
+    same("agents", live.agents(&identity), agents)?;
     if let Some(from) = live.valid_from() {
         same("from the start on", fold(from).explanations, whole.explanations.clone())?;
         let before = fold(from - chrono::TimeDelta::nanoseconds(1)).explanations;

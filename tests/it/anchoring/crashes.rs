@@ -102,7 +102,15 @@ fn played(seed: u64) -> Result<Report, String> {
 
 /// A rival and a host, and nothing goes wrong.
 fn calm() -> History {
-    History { hosts: 1, has_rival: true, lives: Vec::new(), depth: None, ..History::draw(0) }
+    History {
+        hosts: 1,
+        has_rival: true,
+        endpoints: 1,
+        rotates_after: None,
+        lives: Vec::new(),
+        depth: None,
+        ..History::draw(0)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,9 +158,13 @@ async fn the_oracle_sees_what_must_not_be() {
             told.remove("default");
         });
     });
-    wrong_in(&outcome, "a nonce that was never used", |outcome| outcome.count = 1);
+    wrong_in(&outcome, "a nonce that was never used", |outcome| {
+        outcome.accounts.values_mut().for_each(|count| *count = 1);
+    });
     wrong_in(&outcome, "another contract", |outcome| outcome.registry = stranger);
-    wrong_in(&outcome, "another signer", |outcome| outcome.account = stranger);
+    wrong_in(&outcome, "another signer", |outcome| {
+        outcome.accounts = [(stranger, 9)].into();
+    });
     wrong_in(&outcome, "a fee", |outcome| outcome.ceiling = 1);
     wrong_in(&outcome, "bytes that were not written down", |outcome| {
         outcome.unwritten = outcome.raw.clone();

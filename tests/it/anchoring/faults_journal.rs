@@ -2,8 +2,13 @@
 
 use std::fs;
 
-use super::faulty::{Faulty, server_tells_nothing};
-use crate::{support::process::eventually, support::resource::offer};
+use serde_json::json;
+
+use super::faulty::{Faulty, server_tells_nothing, stands};
+use crate::support::{
+    process::{Server, eventually},
+    resource::offer,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_writer_is_refused_and_serving_goes_on() {
@@ -14,16 +19,57 @@ async fn a_second_writer_is_refused_and_serving_goes_on() {
     assert_eq!(second.code, Some(1));
     assert!(second.stderr.contains("in use by another process"), "{}", second.stderr);
     let third = world.serve(&[]).await;
-    eventually("the third is held", async || {
-        crate::support::stage::agent(&third).await["anchoring"][0]["reason"] == "JournalRefused"
+    let told = async |server: &Server| {
+        let anchored = crate::support::stage::agent(server).await["anchoring"][0]["reason"].clone();
+        (anchored, server.document().await["registrations"].clone())
+    };
+    let anchored = || json!("Anchored");
+    eventually("both show the id that the first has learned", async || {
+        world.node.mine(1).await;
+        let (first, third) = (told(&first).await, told(&third).await);
+        first.0 == anchored() && first == third && first.1[0]["agentId"] == 0
     })
     .await;
     assert_eq!(third.admin("/readyz").await.status(), 200);
-    assert!(third.document().await["name"].is_string());
     server_tells_nothing(&third).await;
+    // Whoever gets the lock goes on.
     drop(first);
-    world.anchored(&[]).await;
+    let moved = ["--public-url", "https://moved.example"];
+    drop(third);
+    let third = world.serve(&moved).await;
+    eventually("the journal is taken over", async || {
+        world.node.mine(1).await;
+        world.uri(0).await.starts_with("https://moved.example")
+    })
+    .await;
+    drop(third);
+    world.anchored(&moved).await;
     assert_eq!(world.mints().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_journal_of_another_installation_is_not_read() {
+    let world = Faulty::new().await;
+    world.anchored(&[]).await;
+    let first = world.serve(&[]).await;
+    stands(&first, &world.node, "Anchored").await;
+    let foreign = world.serve(&["--owner-id", "another"]).await;
+    eventually("it is refused", async || {
+        crate::support::stage::agent(&foreign).await["anchoring"][0]["reason"] == "JournalRefused"
+    })
+    .await;
+    assert!(foreign.document().await["registrations"].is_null());
+    // A process that waits for the lock takes over when it is free.
+    let moved = ["--public-url", "https://moved.example"];
+    let waiting = world.serve(&moved).await;
+    stands(&waiting, &world.node, "Anchored").await;
+    let sent = world.sent();
+    drop(first);
+    eventually("the journal is taken over", async || {
+        world.node.mine(1).await;
+        world.sent() > sent && world.uri(0).await.starts_with("https://moved.example")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use alloy::{
     consensus::{TxEip1559, TxEnvelope},
     eips::eip2718::Decodable2718,
     hex,
+    primitives::Address,
 };
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ pub use crate::support::chain::topics::{METADATA_SET, REGISTERED, TRANSFER};
 use crate::support::stage::{RPC_SECRETS, Stage, tells_nothing};
 use crate::{
     support::process::{Printed, Server, eventually},
-    support::proxy::{Exchange, Proxy},
+    support::proxy::{Exchange, Fault, Proxy},
 };
 
 /// A stage whose binary sees the node through a proxy, at a URL that holds secrets.
@@ -149,10 +150,43 @@ impl Faulty {
 
     /// Replaces the node's words for every transaction that is to be broadcast.
     pub fn refuse_all(&self, message: &str) {
-        let error = crate::support::proxy::Fault::JsonRpcError(-32_000, message.to_owned());
+        let error = Fault::JsonRpcError(-32_000, message.to_owned());
         self.proxy.clear();
         self.proxy.on("eth_sendRawTransaction").then(error);
     }
+}
+
+/// Has an endpoint leave out every log that mentions one of the accounts, and count no token of
+/// theirs.
+pub fn lies(proxy: &Proxy, accounts: &[Address]) {
+    let words: Vec<String> =
+        accounts.iter().map(|account| account.into_word().to_string()).collect();
+    let is_shown = move |log: &Value| {
+        let topics = log["topics"].to_string();
+        !words.iter().any(|word| topics.contains(word))
+    };
+    proxy.on("eth_getLogs").then(leaves_out(is_shown));
+    let is_balance_of = |params: &Value| {
+        let input = params[0]["input"].as_str().or(params[0]["data"].as_str());
+        input.is_some_and(|input| input.starts_with("0x70a08231"))
+    };
+    let none = Fault::rewrite(|_| json!(format!("0x{}", "0".repeat(64))));
+    proxy.on("eth_call").when(is_balance_of).then(none);
+}
+
+/// Has an endpoint answer without the logs before a block, as nodes do that prune them silently.
+pub fn drops_logs_before(proxy: &Proxy, first: u64) {
+    let is_kept = move |log: &Value| crate::support::chain::quantity(&log["blockNumber"]) >= first;
+    proxy.on("eth_getLogs").then(leaves_out(is_kept));
+}
+
+fn leaves_out(is_shown: impl Fn(&Value) -> bool + Send + Sync + 'static) -> Fault {
+    Fault::rewrite(move |mut logs| {
+        if let Some(logs) = logs.as_array_mut() {
+            logs.retain(&is_shown);
+        }
+        logs
+    })
 }
 
 /// A URL with a secret in every place that can hold one.

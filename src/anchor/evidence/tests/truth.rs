@@ -6,7 +6,8 @@ use alloy::primitives::{Address, B256, U256};
 
 use crate::anchor::{
     evidence::{
-        Accounts, Adoption, Block, Evidence, IncompleteEvidence, Mint, Token, Transfer, View,
+        Accounts, Block, Evidence, IncompleteEvidence, KeyEvent, LogPosition, Mint, Token,
+        Transfer, View,
     },
     key::AnchorKey,
     testing::{FORMER, STRANGER, US, id},
@@ -25,6 +26,13 @@ pub(crate) type Found = (Vec<(u8, u64)>, Vec<(String, u64)>);
 pub(crate) struct Registry {
     pub(crate) evidence: Evidence,
     pub(crate) minted: u64,
+    /// How many events there were.
+    events: u64,
+}
+
+/// The place of an event: one in each block.
+pub(crate) fn place(block: u64) -> LogPosition {
+    LogPosition { block, index: 0 }
 }
 
 impl Registry {
@@ -32,13 +40,19 @@ impl Registry {
         let evidence = Evidence {
             block: Block { number: 7, hash: B256::repeat_byte(7) },
             count: 3,
+            former_counts: BTreeMap::from([(FORMER, 2)]),
             mints: Vec::new(),
             transfers: Vec::new(),
             balances: BTreeMap::from([(US, U256::ZERO), (FORMER, U256::ZERO)]),
-            adoptions: Vec::new(),
+            key_events: Vec::new(),
             tokens: BTreeMap::new(),
         };
-        Self { evidence, minted: 0 }
+        Self { evidence, minted: 0, events: 0 }
+    }
+
+    fn next(&mut self) -> LogPosition {
+        self.events += 1;
+        place(self.events)
     }
 
     /// `register`: its events are among ours if the caller is.
@@ -48,11 +62,15 @@ impl Registry {
         self.evidence
             .tokens
             .insert(id, Token { owner: STRANGER, uri: uri.to_owned(), x402: true, key });
-        if accounts().contains(owner) {
-            self.evidence.mints.push(Mint { id, owner, uri: uri.to_owned(), key });
-        }
-        self.evidence.adoptions.extend(key.map(|key| Adoption { id, sender: owner, key }));
         self.moved(id, Address::ZERO, owner);
+        if accounts().contains(owner) {
+            let at = self.next();
+            self.evidence.mints.push(Mint { at, id, owner, uri: uri.to_owned(), key });
+        }
+        if let Some(key) = key {
+            let (at, sender) = (self.next(), Some(owner));
+            self.evidence.key_events.push(KeyEvent { at, id, key, sender });
+        }
         self
     }
 
@@ -63,7 +81,8 @@ impl Registry {
     }
 
     pub(crate) fn adopt(mut self, number: u64, sender: Address, key: AnchorKey) -> Self {
-        self.evidence.adoptions.push(Adoption { id: id(number), sender, key });
+        let (at, id_) = (self.next(), id(number));
+        self.evidence.key_events.push(KeyEvent { at, id: id_, key, sender: Some(sender) });
         self.evidence.tokens.get_mut(&id(number)).unwrap().key = Some(key);
         self
     }
@@ -71,7 +90,8 @@ impl Registry {
     fn moved(&mut self, id: AgentId, from: Address, to: Address) {
         self.evidence.tokens.get_mut(&id).unwrap().owner = to;
         if accounts().contains(from) || accounts().contains(to) {
-            self.evidence.transfers.push(Transfer { id, from, to });
+            let at = self.next();
+            self.evidence.transfers.push(Transfer { at, id, from, to });
         }
         if let Some(balance) = self.evidence.balances.get_mut(&from) {
             *balance -= U256::ONE;
@@ -82,7 +102,7 @@ impl Registry {
     }
 
     pub(crate) fn view(&self) -> Result<View, IncompleteEvidence> {
-        self.evidence.view(&accounts())
+        self.evidence.view(&accounts(), &BTreeMap::new())
     }
 
     /// The agents and the mints without κ, by number.

@@ -1,5 +1,7 @@
 //! What holds of every decision, whatever it sees.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::B256;
 use proptest::prelude::*;
 
@@ -10,8 +12,8 @@ use crate::{
         evidence::{Block, Token, View},
         key::AnchorKey,
         plan::{
-            BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, HeadState,
-            PAID_FAILURES, Purpose, Step, next,
+            BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, FormerAccount,
+            HeadState, PAID_FAILURES, Purpose, Step, next,
         },
         testing::{FORMER, STRANGER, US, desired, host, id, in_flight, key},
     },
@@ -23,7 +25,12 @@ use crate::{
 fn no_words_of_a_node_are_an_input() {
     // Numbers, keys and URIs that the operator or final evidence gave: an error's text has no way
     // in.
-    let _: fn(&DesiredState, Option<&InFlight>, &View, &HeadState, u32) -> Decision = next;
+    type Decides =
+        fn(&DesiredState, Option<&InFlight>, &[FormerAccount], &View, &HeadState, u32) -> Decision;
+    let _: Decides = next;
+    let FormerAccount { final_count, pending, recorded } =
+        FormerAccount { final_count: 0, pending: 0, recorded: None };
+    let _: ([u64; 2], Option<u64>) = ([final_count, pending], recorded);
     let HeadState { mined, pending, base_fee, tip, balance } = quiet().head;
     let _: ([u64; 2], [u128; 3]) = ([mined, pending], [base_fee, tip, balance]);
 }
@@ -35,11 +42,14 @@ fn any_desired(
 ) -> impl Strategy<Value = DesiredAgent> {
     let selling = prop::sample::select(vec![Selling::Open, Selling::Nothing, Selling::Draining]);
     let some_id = || prop::option::of((0_u64..3).prop_map(id));
-    (selling, some_id(), some_id(), 0_u32..5).prop_map(move |(selling, adopt, known, failed)| {
-        let earlier_keys = vec![key(9)];
-        let agent = desired(agent.clone(), key_, uri);
-        DesiredAgent { earlier_keys, selling, adopt, known, failed, ..agent }
-    })
+    let unclear = prop::option::weighted(0.2, Just("unclear".to_owned()));
+    (selling, some_id(), some_id(), unclear, 0_u32..5).prop_map(
+        move |(selling, adopt, known, unclear, failed)| {
+            let earlier_keys = vec![key(9)];
+            let agent = desired(agent.clone(), key_, uri);
+            DesiredAgent { earlier_keys, selling, adopt, known, unclear, failed, ..agent }
+        },
+    )
 }
 
 fn any_situation() -> impl Strategy<Value = Situation> {
@@ -64,19 +74,31 @@ fn any_situation() -> impl Strategy<Value = Situation> {
         tip: 0,
         balance: 0,
     });
+    let former = (0_u64..3, 0_u64..3, prop::option::of(0_u64..3)).prop_map(
+        |(final_count, pending, recorded)| FormerAccount { final_count, pending, recorded },
+    );
+    let formers = prop::collection::vec(former, 0..2);
     let agents = (
         any_desired(AgentName::Default, key(1), URI),
         any_desired(host("audit.example"), key(2), HOST_URI),
         0_usize..3,
     );
-    (view, prop::option::weighted(0.3, sent), head, agents, counts(), any::<bool>()).prop_map(
-        |((count, agents, unkeyed, tokens), sent, head, (first, second, kept), waited, beside)| {
+    let sent = (prop::option::weighted(0.3, sent), formers);
+    (view, sent, head, agents, counts(), any::<bool>()).prop_map(
+        |(view, (sent, formers), head, (first, second, kept), waited, beside)| {
+            let (count, agents, unkeyed, tokens) = view;
             let block = Block { number: count, hash: B256::ZERO };
             let all = [first, second].into_iter().take(kept).collect();
             Situation {
-                desired: DesiredState { account: US, agents: all, mint_beside: beside },
+                desired: DesiredState {
+                    chain_id: 1,
+                    account: US,
+                    agents: all,
+                    mint_beside: beside,
+                },
                 in_flight: sent,
-                view: View { block, count, agents, unkeyed, tokens },
+                formers,
+                view: View { block, count, agents, duplicates: BTreeMap::new(), unkeyed, tokens },
                 head,
                 waited,
             }
@@ -95,6 +117,34 @@ proptest! {
         prop_assert_eq!(agents, desired, "each agent has its reason");
         let ours = |id: &AgentId| s.view.tokens.get(id).is_some_and(|token| token.owner == US);
         match (&decision.step, &s.in_flight) {
+            (Step::Confirm(claim), None) => {
+                let reservation = claim.reservation();
+                prop_assert_eq!(reservation.nonce(), s.view.count);
+                prop_assert!(!s.formers.iter().any(FormerAccount::is_busy));
+                prop_assert!(s.head.mined <= s.view.count);
+                prop_assert!(s.head.pending <= s.view.count || s.waited >= BUMP_AFTER_DECISIONS);
+                let Purpose::Open { agent, call } = reservation.purpose() else {
+                    return Err(TestCaseError::fail("a bump claims nothing"));
+                };
+                let own = s.desired.agents.iter().find(|desired| desired.agent == *agent).unwrap();
+                prop_assert!(own.failed < PAID_FAILURES);
+                prop_assert!(!s.view.agents.contains_key(&own.key));
+                match call {
+                    Call::Mint { key, uri } => {
+                        prop_assert_eq!((key, uri), (&own.key, &own.uri));
+                        prop_assert_eq!((own.selling, own.adopt), (Selling::Open, None));
+                        prop_assert!(own.unclear.is_none() || s.desired.mint_beside);
+                    }
+                    Call::Adopt { id, key } => {
+                        prop_assert_eq!((Some(*id), key), (own.adopt, &own.key));
+                        prop_assert!(ours(id));
+                    }
+                    Call::SetUri { .. } | Call::SetX402 { .. } => {
+                        prop_assert!(false, "{} gives no token a κ", call);
+                    }
+                }
+            }
+            (Step::Confirm(_), Some(_)) => prop_assert!(false, "something is in flight"),
             (Step::Sign(reservation), sent) => {
                 prop_assert_eq!(reservation.nonce(), s.view.count);
                 match (reservation.purpose(), sent) {
@@ -105,14 +155,8 @@ proptest! {
                         let own = s.desired.agents.iter().find(|desired| desired.agent == *agent).unwrap();
                         prop_assert!(own.failed < PAID_FAILURES);
                         match call {
-                            Call::Mint { key, uri } => {
-                                prop_assert_eq!((key, uri), (&own.key, &own.uri));
-                                prop_assert!(!s.view.agents.contains_key(key));
-                                prop_assert_eq!((own.selling, own.adopt), (Selling::Open, None));
-                            }
-                            Call::Adopt { id, key } => {
-                                prop_assert_eq!((Some(*id), key), (own.adopt, &own.key));
-                                prop_assert!(!s.view.agents.contains_key(key) && ours(id));
+                            Call::Mint { .. } | Call::Adopt { .. } => {
+                                prop_assert!(false, "{} is not confirmed", call);
                             }
                             Call::SetUri { id, .. } | Call::SetX402 { id } => {
                                 prop_assert!(s.view.agents.get(&own.key) == Some(id) && ours(id));

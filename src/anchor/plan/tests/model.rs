@@ -1,27 +1,26 @@
-//! A small honest chain with two actors that share our key, and everything that can go wrong around
-//! them.
+//! A small honest chain, actors that share our keys, nodes that may lie about it, and everything
+//! that can go wrong around them.
 //!
-//! The chain honours nonces and finality and nothing else. The decision is the product's own:
-//! evidence is drawn from the chain and given to `Evidence::view` and `next`. A [`Mutant`] breaks
-//! one rule of how evidence is read or an answer is understood.
+//! The chain honours nonces and finality and nothing else. The decision is the product's own: what
+//! each node says of the chain is evidence, which is given to `Evidence::view`, `next`,
+//! `Evidence::check_absence` and `Unconfirmed::judge`. A [`Mutant`] breaks one rule of how evidence
+//! is read or an answer is understood.
+
+mod actor;
+mod chain;
+mod decide;
+mod nodes;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use alloy::primitives::{Address, B256, U256};
-
-use crate::{
-    anchor::{
-        evidence::{Accounts, Adoption, Block, Evidence, Mint, Token, Transfer},
-        key::{AnchorKey, Owner},
-        plan::{
-            BUMP_AFTER_DECISIONS, Call, DesiredAgent, DesiredState, HeadState, Purpose, Step, next,
-        },
-        testing::{self, STRANGER, US, host, in_flight},
-    },
-    registration::{AgentId, AgentName, AgentRegistry},
+pub(crate) use self::chain::{Account, Op, Tx};
+use self::{
+    actor::{Actor, Journal},
+    chain::{Chain, count, double_mint},
+    decide::Decisions,
 };
 
 /// One broken rule.
@@ -36,68 +35,71 @@ pub(crate) enum Mutant {
     OwnerTopicUnchecked,
     SendErrorFreesTheKeyAndTakesTheNextNonce,
     NullReceiptReadAsReplacedAndTheNextNonce,
+    /// A former account's transactions are no reason to wait.
+    FormerAccountsIgnored,
+    /// What one endpoint does not show is not on chain.
+    AbsenceFromOneEndpoint,
+    /// The journal's map from keys to ids is no reason to doubt a view.
+    MintedMapIgnored,
+    /// Nobody looks whether old events are still served.
+    FirstMintNotLookedFor,
+    /// An AgentIdentity that cannot be read names nothing.
+    UnreadableIdentityNamesNothing,
+    /// Only an adoption of a token that is ours now counts.
+    AdoptionJudgedByTheOwnerNow,
 }
 
 /// How often each kind of trouble may happen in one history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Troubles {
     pub(crate) reorgs: u8,
     pub(crate) losses: u8,
     pub(crate) restores: u8,
+    /// Transactions of our accounts that nobody here signed.
     pub(crate) foreign: u8,
-    pub(crate) attacks: u8,
-    pub(crate) lags: u8,
-}
-
-/// The longest chain that is looked at, in transactions of our account.
-const LONGEST: usize = 3;
-/// The most blocks that are mined but not final.
-const TIP: usize = 2;
-const KEYS: u8 = 2;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Op {
-    Mint(u8),
-    /// Something that mints nothing of ours: a call of somebody else who holds the key.
-    Noise,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Tx {
-    Ours {
-        nonce: u8,
-        op: Op,
-    },
     /// A stranger mints our URI with our κ and sends us the token.
-    Attack(u8),
+    pub(crate) attacks: u8,
+    /// Reads from a node that is behind.
+    pub(crate) lags: u8,
+    /// Reads from the node that leaves out our events.
+    pub(crate) lies: u8,
+    /// The pool forgets a transaction.
+    pub(crate) drops: u8,
+    /// The key is replaced.
+    pub(crate) rotations: u8,
+    /// A token is transferred away.
+    pub(crate) gifts: u8,
+    /// The nodes forget old events without a word.
+    pub(crate) prunings: u8,
+    /// `--adopt` is removed.
+    pub(crate) changes: u8,
 }
 
-/// What one actor wrote down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct Journal {
-    slot: Option<(u8, Op, u8)>,
+/// What does not change within a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Setting {
+    pub(crate) actors: usize,
+    pub(crate) keys: u8,
+    /// The most transactions of one account that are looked at.
+    pub(crate) nonces: u8,
+    /// The most blocks that are mined but not final.
+    pub(crate) tip: usize,
+    /// How many endpoints there are; one of them may lie.
+    pub(crate) endpoints: usize,
+    pub(crate) start: Start,
+    /// The most troubles in one history, of all kinds together.
+    pub(crate) troubles: u8,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Actor {
-    journal: Journal,
-    /// A copy that a backup may bring back.
-    backup: Journal,
-    /// What it read and has not acted on: how much of the final chain, and the head's counts.
-    read: Option<Read>,
-    waited: u8,
-    /// Mutants only: a nonce that it believes to be used up.
-    skip: Option<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Read {
-    events: usize,
-    count: u8,
-    mined: u8,
-    pending: u8,
-    /// Mutants only: how many blocks of the tip were taken for final.
-    lied: usize,
+/// How a history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    Empty,
+    /// A stranger has sent us a token, and `--adopt` names it for the default agent.
+    Adopting,
+    /// The account has minted the default agent in another way, and an AgentIdentity names it in a
+    /// form that cannot be read.
+    Unclear,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -105,8 +107,15 @@ pub(crate) struct World {
     settled: Vec<Tx>,
     tip: Vec<Tx>,
     /// Everything that was ever signed: it stays valid as long as its nonce is free.
-    leaked: BTreeSet<Tx>,
-    actors: [Actor; 2],
+    leaked: BTreeSet<(Account, u8, Op)>,
+    /// What no node has pending any more, or had never.
+    dropped: BTreeSet<(Account, u8, Op)>,
+    actors: Vec<Actor>,
+    /// The account that signs.
+    current: Account,
+    adopts: bool,
+    /// How many of the oldest events no node serves.
+    pruned: usize,
     left: Troubles,
 }
 
@@ -115,14 +124,20 @@ pub(crate) enum Action {
     Read(usize),
     /// Reads from a node that is behind by one final transaction.
     ReadBehind(usize),
+    /// Reads from the node that leaves out our events.
+    ReadLie(usize),
     Act(usize),
-    /// Acts, and the reply to what was sent is lost.
+    /// Acts, and what is sent does not arrive, nor does a reply.
     ActUnheard(usize),
     Mine(Tx),
     Finalize,
     Reorg,
     Lose(usize),
     Restore(usize),
+    Drop(Account, u8, Op),
+    Rotate,
+    Prune,
+    StopAdopting,
 }
 
 /// A promise that was broken.
@@ -131,83 +146,187 @@ pub(crate) enum Broken {
     DoubleMint(u8),
     /// An id was believed that the final chain does not give us.
     Phantom(u8),
+    /// An agent was minted beside an id that is known for it.
+    MintedBeside,
+}
+
+/// The product's decisions, and what the histories have in common.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    setting: Setting,
+    mutant: Mutant,
+    /// How many troubles are left at least.
+    spare: u8,
+    decisions: Decisions,
+}
+
+/// Collects what is hashed: hashing it in one piece is several times faster.
+#[derive(Debug, Default)]
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("it only collects")
+    }
+}
+
+impl Rules {
+    pub(crate) fn new(setting: Setting, troubles: Troubles, mutant: Mutant) -> Self {
+        let spare = troubles.total().saturating_sub(setting.troubles);
+        Self { setting, mutant, spare, decisions: Decisions::default() }
+    }
+}
+
+impl Troubles {
+    fn total(&self) -> u8 {
+        let Self { reorgs, losses, restores, foreign, attacks, lags, .. } = self;
+        let Self { lies, drops, rotations, gifts, prunings, changes, .. } = self;
+        let nodes = reorgs + lags + lies + drops + prunings;
+        nodes + losses + restores + foreign + attacks + rotations + gifts + changes
+    }
 }
 
 impl World {
-    pub(crate) fn new(left: Troubles) -> Self {
-        let (settled, tip, leaked) = (Vec::new(), Vec::new(), BTreeSet::new());
-        Self { settled, tip, leaked, actors: Default::default(), left }
+    pub(crate) fn new(setting: &Setting, left: Troubles) -> Self {
+        let settled = match setting.start {
+            Start::Empty => Vec::new(),
+            Start::Adopting => vec![Tx::Gift],
+            Start::Unclear => vec![Tx::Ours { by: Account::First, nonce: 0, op: Op::Unkeyed }],
+        };
+        Self {
+            settled,
+            tip: Vec::new(),
+            leaked: BTreeSet::new(),
+            dropped: BTreeSet::new(),
+            actors: vec![Actor::default(); setting.actors],
+            current: Account::First,
+            adopts: setting.start == Start::Adopting,
+            pruned: 0,
+            left,
+        }
     }
 
-    /// A digest that tells states apart.
+    /// A digest that tells states apart. Actors that trade places are the same state.
     pub(crate) fn digest(&self) -> u128 {
+        let mut actors = self.actors.clone();
+        actors.sort_unstable();
+        let Self { settled, tip, leaked, dropped, actors: _, current, adopts, pruned, left } = self;
+        let mut bytes = Bytes::default();
+        (settled, tip, leaked, dropped, &actors).hash(&mut bytes);
+        (current, adopts, pruned, left).hash(&mut bytes);
         let half = |salt: u64| {
             let mut hasher = DefaultHasher::new();
-            (salt, self).hash(&mut hasher);
+            hasher.write_u64(salt);
+            hasher.write(&bytes.0);
             u128::from(hasher.finish())
         };
         half(1) << 64 | half(2)
     }
 
     /// Everything that can happen next.
-    pub(crate) fn actions(&self) -> Vec<Action> {
+    pub(crate) fn actions(&self, setting: &Setting) -> Vec<Action> {
         let mut actions = Vec::new();
-        for actor in 0..self.actors.len() {
-            if self.actors[actor].read.is_some() {
-                actions.extend([Action::Act(actor), Action::ActUnheard(actor)]);
+        for (at, actor) in self.actors.iter().enumerate() {
+            if actor.read.is_some() {
+                actions.extend([Action::Act(at), Action::ActUnheard(at)]);
             } else {
-                actions.push(Action::Read(actor));
+                actions.push(Action::Read(at));
                 if self.left.lags > 0 && !self.settled.is_empty() {
-                    actions.push(Action::ReadBehind(actor));
+                    actions.push(Action::ReadBehind(at));
+                }
+                if self.left.lies > 0 {
+                    actions.push(Action::ReadLie(at));
                 }
             }
-            if self.left.losses > 0 && self.actors[actor].journal.slot.is_some() {
-                actions.push(Action::Lose(actor));
+            if self.left.losses > 0 && actor.journal != Journal::default() {
+                actions.push(Action::Lose(at));
             }
-            if self.left.restores > 0 && self.actors[actor].backup != self.actors[actor].journal {
-                actions.push(Action::Restore(actor));
-            }
-        }
-        if self.tip.len() < TIP {
-            let nonce = self.mined();
-            if usize::from(nonce) < LONGEST {
-                let valid = |tx: &&Tx| matches!(tx, Tx::Ours { nonce: own, .. } if *own == nonce);
-                actions.extend(self.leaked.iter().filter(valid).map(|tx| Action::Mine(*tx)));
-                if self.left.foreign > 0 {
-                    actions.push(Action::Mine(Tx::Ours { nonce, op: Op::Noise }));
-                }
-            }
-            if self.left.attacks > 0 {
-                actions.push(Action::Mine(Tx::Attack(0)));
+            if self.left.restores > 0 && actor.backup != actor.journal {
+                actions.push(Action::Restore(at));
             }
         }
+        self.mined_next(setting, &mut actions);
         if !self.tip.is_empty() {
             actions.push(Action::Finalize);
             if self.left.reorgs > 0 {
                 actions.push(Action::Reorg);
             }
         }
+        if self.left.drops > 0 {
+            let alive =
+                self.leaked.difference(&self.dropped).filter(|signed| self.is_alive(signed));
+            actions.extend(alive.map(|(by, nonce, op)| Action::Drop(*by, *nonce, *op)));
+        }
+        if self.left.rotations > 0 {
+            actions.push(Action::Rotate);
+        }
+        if self.left.prunings > 0 && self.pruned < self.settled.len() {
+            actions.push(Action::Prune);
+        }
+        if self.left.changes > 0 && self.adopts {
+            actions.push(Action::StopAdopting);
+        }
         actions
     }
 
-    /// Lets one thing happen.
-    pub(crate) fn after(&self, action: Action, mutant: Mutant) -> Result<Self, Broken> {
+    fn mined_next(&self, setting: &Setting, actions: &mut Vec<Action>) {
+        if self.tip.len() >= setting.tip {
+            return;
+        }
+        for by in [Account::First, Account::Second] {
+            let nonce = self.mined(by);
+            if nonce >= setting.nonces {
+                continue;
+            }
+            let valid = self.leaked.iter().filter(|signed| (signed.0, signed.1) == (by, nonce));
+            actions.extend(
+                valid.map(|(by, nonce, op)| {
+                    Action::Mine(Tx::Ours { by: *by, nonce: *nonce, op: *op })
+                }),
+            );
+            if by != self.current && by == Account::Second {
+                continue;
+            }
+            if self.left.foreign > 0 {
+                actions.push(Action::Mine(Tx::Ours { by, nonce, op: Op::Noise }));
+            }
+            if self.left.gifts > 0 {
+                let chain = Chain::of(self.settled.iter().chain(&self.tip));
+                let own = chain.owned_by(by);
+                let given = |token| Action::Mine(Tx::Ours { by, nonce, op: Op::Give(token) });
+                actions.extend(own.map(given));
+            }
+        }
+        if self.left.attacks > 0 {
+            actions.push(Action::Mine(Tx::Attack(0)));
+        }
+    }
+
+    /// Lets one thing happen. `None` if it leads out of what is looked at.
+    pub(crate) fn after(&self, action: Action, rules: &mut Rules) -> Result<Option<Self>, Broken> {
         let mut world = self.clone();
         match action {
-            Action::Read(actor) => world.actors[actor].read = Some(world.read(0, mutant)),
-            Action::ReadBehind(actor) => {
+            Action::Read(at) => world.actors[at].read = Some(world.read(0, false, rules)),
+            Action::ReadBehind(at) => {
                 world.left.lags -= 1;
-                world.actors[actor].read = Some(world.read(1, mutant));
+                world.actors[at].read = Some(world.read(1, false, rules));
             }
-            Action::Act(actor) => world.act(actor, true, mutant)?,
-            Action::ActUnheard(actor) => world.act(actor, false, mutant)?,
+            Action::ReadLie(at) => {
+                world.left.lies -= 1;
+                world.actors[at].read = Some(world.read(0, true, rules));
+            }
+            Action::Act(at) => world.act(at, true, rules)?,
+            Action::ActUnheard(at) => world.act(at, false, rules)?,
             Action::Mine(tx) => {
                 match tx {
                     Tx::Attack(_) => world.left.attacks -= 1,
-                    Tx::Ours { op: Op::Noise, .. } if !self.leaked.contains(&tx) => {
-                        world.left.foreign -= 1
-                    }
-                    Tx::Ours { .. } => {}
+                    Tx::Ours { op: Op::Noise, .. } => world.left.foreign -= 1,
+                    Tx::Ours { op: Op::Give(_), .. } => world.left.gifts -= 1,
+                    Tx::Ours { .. } | Tx::Gift => {}
                 }
                 world.tip.push(tx);
             }
@@ -216,220 +335,101 @@ impl World {
                 world.left.reorgs -= 1;
                 world.tip.clear();
             }
-            Action::Lose(actor) => {
+            Action::Lose(at) => {
                 world.left.losses -= 1;
-                world.actors[actor].journal = Journal::default();
-                world.actors[actor].waited = 0;
+                // A process holds its journal in memory: only its successor finds it gone, and
+                // reads anew.
+                let actor = &mut world.actors[at];
+                (actor.journal, actor.read, actor.waited) = (Journal::default(), None, 0);
             }
-            Action::Restore(actor) => {
+            Action::Restore(at) => {
                 world.left.restores -= 1;
-                world.actors[actor].journal = world.actors[actor].backup;
+                let actor = &mut world.actors[at];
+                (actor.journal, actor.read) = (actor.backup, None);
+            }
+            Action::Drop(by, nonce, op) => {
+                world.left.drops -= 1;
+                world.dropped.insert((by, nonce, op));
+            }
+            Action::Rotate => {
+                world.left.rotations -= 1;
+                world.current = world.current.other();
+                world.actors.iter_mut().for_each(|actor| (actor.read, actor.waited) = (None, 0));
+            }
+            Action::Prune => {
+                world.left.prunings -= 1;
+                world.pruned = world.settled.len();
+            }
+            Action::StopAdopting => {
+                world.left.changes -= 1;
+                world.adopts = false;
             }
         }
-        world.judge()?;
-        Ok(world)
+        world.forget_the_dead();
+        if world.has_untold_bytes() || world.left.total() < rules.spare {
+            return Ok(None);
+        }
+        world.judge(rules)?;
+        Ok(Some(world))
+    }
+
+    /// Bytes whose nonce is final can never come back.
+    fn forget_the_dead(&mut self) {
+        let settled = [Account::First, Account::Second].map(|by| count(self.settled.iter(), by));
+        let alive = |signed: &(Account, u8, Op)| signed.1 >= settled[signed.0.index()];
+        self.leaked.retain(alive);
+        self.dropped.retain(alive);
+    }
+
+    /// The documented residual risk: the key was replaced, and bytes of the former account can still
+    /// be mined that neither a journal records nor a node has pending.
+    fn has_untold_bytes(&self) -> bool {
+        let former = self.current.other();
+        let recorded = |nonce: u8| {
+            let slots = self.actors.iter().filter_map(|actor| actor.journal.slots[former.index()]);
+            slots.into_iter().any(|(recorded, _, _)| recorded == nonce)
+        };
+        let pending = self.pending(former);
+        self.leaked.iter().any(|(by, nonce, _)| {
+            *by == former && !recorded(*nonce) && *nonce >= pending && self.has_rotated()
+        })
+    }
+
+    fn has_rotated(&self) -> bool {
+        self.current == Account::Second
     }
 
     /// The promise that is kept on the chain as it stands, final or not.
-    fn judge(&self) -> Result<(), Broken> {
-        let chain = || self.settled.iter().chain(&self.tip);
-        for key in 0..KEYS {
-            let mints =
-                |tx: &&Tx| matches!(tx, Tx::Ours { op: Op::Mint(minted), .. } if *minted == key);
-            if chain().filter(mints).count() > 1 {
+    fn judge(&self, rules: &Rules) -> Result<(), Broken> {
+        let chain = Chain::of(self.settled.iter().chain(&self.tip));
+        for key in 0..rules.setting.keys {
+            if double_mint(&chain, key) {
                 return Err(Broken::DoubleMint(key));
             }
+        }
+        let minted = chain.claims(0).next().is_some();
+        if rules.setting.start == Start::Unclear && minted {
+            return Err(Broken::MintedBeside);
         }
         Ok(())
     }
 
-    fn mined(&self) -> u8 {
-        count(self.settled.iter().chain(&self.tip))
+    fn is_alive(&self, (by, nonce, _): &(Account, u8, Op)) -> bool {
+        *nonce >= self.mined(*by)
     }
 
-    fn pending(&self) -> u8 {
-        let mut next = self.mined();
-        while self.leaked.iter().any(|tx| matches!(tx, Tx::Ours { nonce, .. } if *nonce == next)) {
+    fn mined(&self, by: Account) -> u8 {
+        count(self.settled.iter().chain(&self.tip), by)
+    }
+
+    fn pending(&self, by: Account) -> u8 {
+        let mut next = self.mined(by);
+        let has = |nonce: u8| {
+            self.leaked.difference(&self.dropped).any(|signed| (signed.0, signed.1) == (by, nonce))
+        };
+        while has(next) {
             next += 1;
         }
         next
     }
-
-    fn read(&self, behind: usize, mutant: Mutant) -> Read {
-        let events = self.settled.len() - behind.min(self.settled.len());
-        let (mined, pending) = (self.mined(), self.pending());
-        let honest = count(self.settled[..events].iter());
-        let (count, events, lied) = match mutant {
-            Mutant::NonceFromLatest => (mined, events, 0),
-            Mutant::NonceFromPending => (pending, events, 0),
-            // The count is read first, from a node that is up to date.
-            Mutant::NonceAndEventsFromDifferentBlocks => (count(self.settled.iter()), events, 0),
-            Mutant::FinalityThatIsNotThere => (mined, self.settled.len(), self.tip.len()),
-            Mutant::None
-            | Mutant::ShortLogRange
-            | Mutant::OwnerTopicUnchecked
-            | Mutant::SendErrorFreesTheKeyAndTakesTheNextNonce
-            | Mutant::NullReceiptReadAsReplacedAndTheNextNonce => (honest, events, 0),
-        };
-        Read { events, count, mined, pending, lied }
-    }
-
-    fn act(&mut self, actor: usize, heard: bool, mutant: Mutant) -> Result<(), Broken> {
-        let Some(read) = self.actors[actor].read.take() else { return Ok(()) };
-        let chain: Vec<Tx> = self.settled[..read.events]
-            .iter()
-            .chain(self.tip.iter().take(read.lied))
-            .copied()
-            .collect();
-        let evidence = evidence(&chain, read.count, mutant);
-        let Ok(mut view) = evidence.view(&accounts()) else { return Ok(()) };
-        self.no_phantom(&view.agents, &chain)?;
-        let skips = matches!(
-            mutant,
-            Mutant::SendErrorFreesTheKeyAndTakesTheNextNonce
-                | Mutant::NullReceiptReadAsReplacedAndTheNextNonce
-        );
-        let state = &mut self.actors[actor];
-        if skips && state.skip == Some(u8::try_from(view.count).unwrap()) {
-            view.count += 1;
-        }
-        let sent = state
-            .journal
-            .slot
-            .map(|(nonce, _, decisions)| in_flight(nonce.into(), decisions.into(), 1));
-        let (mined, pending) = (read.mined.into(), read.pending.into());
-        let head = HeadState { mined, pending, base_fee: 0, tip: 0, balance: 0 };
-        let decision = next(&desired_state(), sent.as_ref(), &view, &head, state.waited.into());
-        match decision.step {
-            // One wait stands for ten: how long is manners.
-            Step::Wait => state.waited = u8::try_from(BUMP_AFTER_DECISIONS).unwrap(),
-            Step::Release => state.journal.slot = None,
-            Step::Sign(reservation) => {
-                let nonce = u8::try_from(reservation.nonce()).unwrap();
-                if usize::from(nonce) > LONGEST {
-                    return Ok(());
-                }
-                let op = match (reservation.purpose(), state.journal.slot) {
-                    (Purpose::Open { call: Call::Mint { key, .. }, .. }, _) => {
-                        Op::Mint((0..KEYS).find(|number| desired(*number).key == *key).unwrap())
-                    }
-                    (Purpose::Bump, Some((_, op, _))) => op,
-                    (purpose, slot) => {
-                        panic!("the model asks for no such call: {purpose:?} in {slot:?}")
-                    }
-                };
-                state.backup = state.journal;
-                state.journal.slot = Some((nonce, op, 0));
-                state.waited = 0;
-                // Written down is as good as sent: a copy may leak from then on.
-                self.leaked.insert(Tx::Ours { nonce, op });
-                if !heard && mutant == Mutant::SendErrorFreesTheKeyAndTakesTheNextNonce {
-                    (state.journal.slot, state.skip) = (None, Some(nonce));
-                }
-            }
-            Step::Broadcast => {
-                if let Some((nonce, op, decisions)) = state.journal.slot {
-                    let patience = u8::try_from(BUMP_AFTER_DECISIONS).unwrap();
-                    state.journal.slot =
-                        Some((nonce, op, if decisions == 0 { patience } else { decisions }));
-                    if !heard && mutant == Mutant::NullReceiptReadAsReplacedAndTheNextNonce {
-                        (state.journal.slot, state.skip) = (None, Some(nonce));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Every id that a view gives an agent was minted by our account in what was shown as final.
-    fn no_phantom(
-        &self,
-        agents: &BTreeMap<AnchorKey, AgentId>,
-        chain: &[Tx],
-    ) -> Result<(), Broken> {
-        for key in 0..KEYS {
-            let Some(believed) = agents.get(&desired(key).key) else { continue };
-            let ours = numbered(chain).any(|(id, tx)| {
-                AgentId::new(U256::from(id)) == *believed
-                    && matches!(tx, Tx::Ours { op: Op::Mint(minted), .. } if minted == key)
-            });
-            if !ours {
-                return Err(Broken::Phantom(key));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn count<'a>(chain: impl Iterator<Item = &'a Tx>) -> u8 {
-    u8::try_from(chain.filter(|tx| matches!(tx, Tx::Ours { .. })).count()).unwrap()
-}
-
-/// The mints of a chain with the ids that the registry gives them: one counter for all.
-fn numbered(chain: &[Tx]) -> impl Iterator<Item = (u64, Tx)> {
-    let mints = |tx: &&Tx| matches!(tx, Tx::Attack(_) | Tx::Ours { op: Op::Mint(_), .. });
-    chain.iter().filter(mints).zip(0..).map(|(tx, id)| (id, *tx))
-}
-
-fn evidence(chain: &[Tx], count: u8, mutant: Mutant) -> Evidence {
-    let mut evidence = Evidence {
-        block: Block { number: 0, hash: B256::ZERO },
-        count: count.into(),
-        mints: Vec::new(),
-        transfers: Vec::new(),
-        balances: BTreeMap::new(),
-        adoptions: Vec::new(),
-        tokens: BTreeMap::new(),
-    };
-    let mut balance = 0_u64;
-    // A node that leaves out the logs of its last mint, and a reader that does not count.
-    let all = numbered(chain).count();
-    let shown = if mutant == Mutant::ShortLogRange { all.saturating_sub(1) } else { all };
-    for (id, tx) in numbered(chain).take(shown) {
-        let id = AgentId::new(U256::from(id));
-        let (key, minter) = match tx {
-            Tx::Ours { op: Op::Mint(key), .. } => (key, US),
-            Tx::Attack(key) if mutant == Mutant::OwnerTopicUnchecked => (key, US),
-            Tx::Attack(key) => (key, STRANGER),
-            Tx::Ours { op: Op::Noise, .. } => continue,
-        };
-        let DesiredAgent { key, uri, .. } = desired(key);
-        evidence.mints.push(Mint { id, owner: minter, uri: uri.clone(), key: Some(key) });
-        if minter == US {
-            evidence.transfers.push(Transfer { id, from: Address::ZERO, to: US });
-        } else {
-            evidence.transfers.push(Transfer { id, from: STRANGER, to: US });
-            evidence.adoptions.push(Adoption { id, sender: STRANGER, key });
-        }
-        balance += 1;
-        evidence.tokens.insert(id, Token { owner: US, uri, x402: true, key: Some(key) });
-    }
-    evidence.balances.insert(US, U256::from(balance));
-    evidence
-}
-
-fn accounts() -> Accounts {
-    Accounts { current: US, former: BTreeSet::new() }
-}
-
-fn desired_state() -> DesiredState {
-    DesiredState { account: US, agents: (0..KEYS).map(desired).collect(), mint_beside: false }
-}
-
-fn desired(number: u8) -> DesiredAgent {
-    thread_local! {
-        static DESIRED: Vec<DesiredAgent> = (0..KEYS).map(derive).collect();
-    }
-    DESIRED.with(|desired| desired[usize::from(number)].clone())
-}
-
-fn derive(number: u8) -> DesiredAgent {
-    let registry = AgentRegistry { chain_id: 31337, address: Address::repeat_byte(0x80) };
-    let owner = Owner { id: "model".to_owned(), incarnation: 0 };
-    let agent = match number {
-        0 => AgentName::Default,
-        _ => host("audit.example"),
-    };
-    let key = AnchorKey::derive(&registry, &owner, &agent);
-    testing::desired(agent, key, &format!("https://agents.example/{number}"))
 }

@@ -8,7 +8,10 @@ use crate::{
     anchor::{
         account::InFlight,
         evidence::{Block, Token, View},
-        plan::{Call, Decision, DesiredAgent, DesiredState, HeadState, Purpose, Step, next},
+        plan::{
+            Call, Decision, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose,
+            Reservation, Step, next,
+        },
         testing::{US, desired, host, id, in_flight, key},
     },
     registration::AgentName,
@@ -26,6 +29,7 @@ pub(crate) fn token(owner: Address, uri: &str) -> Token {
 pub(crate) struct Situation {
     pub(crate) desired: DesiredState,
     pub(crate) in_flight: Option<InFlight>,
+    pub(crate) formers: Vec<FormerAccount>,
     pub(crate) view: View,
     pub(crate) head: HeadState,
     pub(crate) waited: u32,
@@ -39,12 +43,19 @@ pub(crate) fn quiet() -> Situation {
         ..desired(AgentName::Default, key(1), URI)
     };
     Situation {
-        desired: DesiredState { account: US, agents: vec![default], mint_beside: false },
+        desired: DesiredState {
+            chain_id: 1,
+            account: US,
+            agents: vec![default],
+            mint_beside: false,
+        },
         in_flight: None,
+        formers: Vec::new(),
         view: View {
             block: Block { number: 9, hash: B256::repeat_byte(9) },
             count: 5,
             agents: BTreeMap::new(),
+            duplicates: BTreeMap::new(),
             unkeyed: BTreeMap::new(),
             tokens: BTreeMap::new(),
         },
@@ -55,7 +66,8 @@ pub(crate) fn quiet() -> Situation {
 
 impl Situation {
     pub(crate) fn decide(&self) -> Decision {
-        next(&self.desired, self.in_flight.as_ref(), &self.view, &self.head, self.waited)
+        let Self { desired, in_flight, formers, view, head, waited } = self;
+        next(desired, in_flight.as_ref(), formers, view, head, *waited)
     }
 
     pub(crate) fn agent(&mut self) -> &mut DesiredAgent {
@@ -89,23 +101,26 @@ pub(crate) fn in_words(decision: &Decision) -> String {
         Step::Wait => "rest".to_owned(),
         Step::Broadcast => "broadcast".to_owned(),
         Step::Release => "forget".to_owned(),
-        Step::Sign(reservation) => {
-            let what = match reservation.purpose() {
-                Purpose::Bump => "bump".to_owned(),
-                Purpose::Open { agent, call } => {
-                    let call = match call {
-                        Call::Mint { uri, key } => format!("mint {uri} {key}"),
-                        Call::Adopt { id, key } => format!("adopt {id} {key}"),
-                        Call::SetUri { id, uri } => format!("uri {id} {uri}"),
-                        Call::SetX402 { id } => format!("x402 {id}"),
-                    };
-                    let call = call.replace(&key(1).to_string(), "k1");
-                    format!("{agent} {}", call.replace(&key(2).to_string(), "k2"))
-                }
-            };
-            format!("sign@{} {what}", reservation.nonce())
-        }
+        Step::Confirm(claim) => format!("confirm, {}", signed(claim.reservation())),
+        Step::Sign(reservation) => signed(reservation),
     };
     let reasons = decision.agents.iter().map(|(agent, reason)| format!("; {agent} {reason}"));
     step + &reasons.collect::<String>()
+}
+
+fn signed(reservation: &Reservation) -> String {
+    let what = match reservation.purpose() {
+        Purpose::Bump => "bump".to_owned(),
+        Purpose::Open { agent, call } => {
+            let call = match call {
+                Call::Mint { uri, key } => format!("mint {uri} {key}"),
+                Call::Adopt { id, key } => format!("adopt {id} {key}"),
+                Call::SetUri { id, uri } => format!("uri {id} {uri}"),
+                Call::SetX402 { id } => format!("x402 {id}"),
+            };
+            let call = call.replace(&key(1).to_string(), "k1");
+            format!("{agent} {}", call.replace(&key(2).to_string(), "k2"))
+        }
+    };
+    format!("sign@{} {what}", reservation.nonce())
 }

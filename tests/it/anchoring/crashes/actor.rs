@@ -9,11 +9,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use alloy::primitives::U256;
+use alloy::primitives::{Address, U256};
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::draw::{Mishap, Weather};
+use super::draw::{History, Lie, Mishap, Weather};
+use crate::anchoring::faulty::{drops_logs_before, lies};
 use crate::support::stage::{Stage, URL, replaced};
 use crate::{
     support::process::{Server, command, eventually, json},
@@ -22,7 +23,12 @@ use crate::{
 
 /// One of the processes, over all its lives.
 pub struct Actor {
+    /// Before the endpoint that is asked first.
     pub proxy: Proxy,
+    /// Before the others.
+    others: Vec<Proxy>,
+    /// The account that signs.
+    pub account: Address,
     pub journal: PathBuf,
     settings: Vec<String>,
     log: PathBuf,
@@ -33,8 +39,14 @@ pub struct Actor {
 }
 
 impl Actor {
-    pub async fn new(stage: &Stage, name: &str, hosts: &[&str], depth: Option<u64>) -> Self {
-        let proxy = Proxy::start(vec![stage.node.url().to_owned()]).await;
+    pub async fn new(stage: &Stage, name: &str, hosts: &[&str], history: &History) -> Self {
+        let depth = history.depth;
+        let before_node = async || Proxy::start(vec![stage.node.url().to_owned()]).await;
+        let proxy = before_node().await;
+        let mut others = Vec::new();
+        for _ in 1..history.endpoints {
+            others.push(before_node().await);
+        }
         let journal = stage.path(&format!("{name}.journal"));
         let finality = format!(
             "eip155:31337={}",
@@ -44,12 +56,17 @@ impl Actor {
         let mut settings = replaced(stage.settings(), &["--journal", &at, "--finality", &finality]);
         let node = settings.iter().position(|setting| setting == "--rpc-url").unwrap();
         settings[node + 1] = format!("eip155:31337={}", proxy.url());
+        for other in &others {
+            settings.extend(["--rpc-url".to_owned(), format!("eip155:31337={}", other.url())]);
+        }
         for host in hosts {
             settings.extend(["--anchor-host".to_owned(), (*host).to_owned()]);
         }
         let log = stage.path(&format!("{name}.log"));
         let actor = Self {
             proxy,
+            others,
+            account: stage.account,
             journal,
             settings,
             log,
@@ -60,9 +77,41 @@ impl Actor {
         actor
     }
 
+    /// Signs with another key from now on; the account so far becomes a former one.
+    pub fn rotate(&mut self, account: Address, signer: &str) {
+        let former = self.account.to_checksum(None);
+        let more = ["--signer", signer, "--former-account", &former];
+        self.settings = replaced(std::mem::take(&mut self.settings), &more);
+        self.account = account;
+    }
+
+    fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        std::iter::once(&self.proxy).chain(&self.others)
+    }
+
+    /// Every raw transaction that was sent to any endpoint.
+    pub fn raw_transactions(&self) -> Vec<String> {
+        self.proxies().flat_map(Proxy::raw_transactions).collect()
+    }
+
+    /// Has endpoints leave events out.
+    pub fn lie(&self, lie: Lie, accounts: &[Address], height: u64) {
+        match lie {
+            Lie::OurEvents(which) => {
+                let liar = self.proxies().nth(which).unwrap();
+                lies(liar, accounts);
+            }
+            Lie::OldEvents => self.proxies().for_each(|proxy| drops_logs_before(proxy, height)),
+        }
+    }
+
     /// Lifts all faults.
     pub fn calm(&self) {
-        self.proxy.lift();
+        self.proxies().for_each(|proxy| self.calm_one(proxy));
+    }
+
+    fn calm_one(&self, proxy: &Proxy) {
+        proxy.lift();
         let (journal, versions) = (self.journal.clone(), Arc::clone(&self.versions));
         let unwritten = Arc::clone(&self.unwritten);
         // No rule: it only looks at what comes, at the moment when it comes.
@@ -76,7 +125,7 @@ impl Actor {
             }
             false
         };
-        self.proxy.on("eth_sendRawTransaction").when(look).then(Fault::ForwardAll);
+        proxy.on("eth_sendRawTransaction").when(look).then(Fault::ForwardAll);
     }
 
     pub fn weather(&self, all: &[Weather]) {
@@ -152,7 +201,7 @@ impl Actor {
     }
 
     pub fn lane(&self) -> Value {
-        lane_in(&self.journal)
+        lane_in(&self.journal, self.account)
     }
 
     /// Whether nothing is left to do, by the journal.
@@ -173,9 +222,10 @@ impl Actor {
         let versions = self.versions.lock().unwrap();
         let lanes = versions.iter().filter_map(|text| {
             let journal: Value = serde_json::from_str(text).unwrap();
-            journal["content"]["lanes"].as_object()?.values().next().cloned()
+            let lanes = journal["content"]["lanes"].as_object()?;
+            Some(lanes.values().cloned().collect::<Vec<_>>())
         });
-        let told = lanes.flat_map(|lane| ids_in(&lane));
+        let told = lanes.flatten().flat_map(|lane| ids_in(&lane));
         told.filter_map(|(agent, id)| Some((agent, id?))).collect()
     }
 
@@ -250,11 +300,13 @@ fn ids_in(lane: &Value) -> BTreeMap<String, Option<U256>> {
     agents.map(|(agent, note)| (agent.clone(), id(note))).collect()
 }
 
-/// The state of the only account of a journal, as it is stored; null before there is one. Killing a
+/// The state of one account of a journal, as it is stored; null before there is one. Killing a
 /// process at a step takes a look at its journal from outside, at once.
-pub fn lane_in(journal: &Path) -> Value {
+pub fn lane_in(journal: &Path, account: Address) -> Value {
     let Ok(text) = fs::read_to_string(journal) else { return Value::Null };
     let journal: Value = serde_json::from_str(&text).unwrap();
     let lanes = journal["content"]["lanes"].as_object().unwrap();
-    lanes.values().next().cloned().unwrap_or_default()
+    let account = account.to_checksum(None);
+    let own = lanes.iter().find(|(key, _)| key.ends_with(&account));
+    own.map(|(_, lane)| lane.clone()).unwrap_or_default()
 }

@@ -15,6 +15,11 @@ pub struct History {
     pub depth: Option<u64>,
     /// A second process with the same key and a journal of its own.
     pub has_rival: bool,
+    /// How many endpoints each process asks: 1 or 3.
+    pub endpoints: usize,
+    /// The key is replaced after this life. Then there is no rival, and no journal is lost: bytes of
+    /// a former account that nobody remembers cannot be waited for.
+    pub rotates_after: Option<usize>,
     pub lives: Vec<Life>,
     /// The end is driven by `serve`, whose memory outlives a decision.
     pub ends_serving: bool,
@@ -47,6 +52,7 @@ pub struct Life {
     /// A held process goes on after its rival has decided, and isn't killed.
     pub is_thawed: bool,
     pub weather: Vec<Weather>,
+    pub lie: Option<Lie>,
     /// What happens after its end.
     pub troubles: Vec<Trouble>,
 }
@@ -58,6 +64,15 @@ pub struct Weather {
     pub wrong: Mishap,
     pub percent: u64,
     pub seed: u64,
+}
+
+/// What nodes leave out for the length of a life, without an error.
+#[derive(Clone, Copy, Debug)]
+pub enum Lie {
+    /// This one of three endpoints: every event of ours, and what we hold.
+    OurEvents(usize),
+    /// All endpoints: everything before the newest block.
+    OldEvents,
 }
 
 /// What goes wrong.
@@ -93,6 +108,8 @@ pub enum Trouble {
         gwei: u64,
     },
     FeeShock(u64),
+    /// One of our tokens is transferred to somebody else; it comes back in the end.
+    GiveAway(usize),
     Mine(u64),
     /// Bytes that were signed at any time reach the node again.
     OldBytes(usize),
@@ -135,13 +152,17 @@ impl History {
     pub fn draw(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let depth = dice.chance(40).then_some(3);
-        let has_rival = dice.chance(35);
-        let undone = depth.unwrap_or(2);
-        let lives = (0..1 + dice.below(4)).map(|_| life(&mut dice, has_rival, undone)).collect();
+        let rotates = dice.chance(30);
+        let has_rival = !rotates && dice.chance(35);
+        let endpoints = if dice.chance(50) { 3 } else { 1 };
+        let draws = Draws { has_rival, rotates, endpoints, undone: depth.unwrap_or(2) };
+        let lives: Vec<Life> = (0..1 + dice.below(4)).map(|_| life(&mut dice, draws)).collect();
         Self {
             hosts: dice.index(3),
             depth,
             has_rival,
+            endpoints,
+            rotates_after: rotates.then(|| dice.index(lives.len())),
             lives,
             ends_serving: dice.chance(15),
             last_weather: weather(&mut dice),
@@ -149,9 +170,26 @@ impl History {
     }
 }
 
-fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
+/// What the parts of one history have in common.
+#[derive(Clone, Copy)]
+struct Draws {
+    has_rival: bool,
+    rotates: bool,
+    endpoints: usize,
+    /// The most blocks that may be undone.
+    undone: u64,
+}
+
+impl Draws {
+    /// Only others can contradict a node that leaves out the events of a token that went away.
+    fn moves_tokens(self) -> bool {
+        self.endpoints == 3
+    }
+}
+
+fn life(dice: &mut Dice, draws: Draws) -> Life {
     let point = dice.pick(&Point::ALL);
-    let troubles = (0..dice.below(4)).map(|_| trouble(dice, undone)).collect();
+    let troubles = (0..dice.below(4)).map(|_| trouble(dice, draws)).collect();
     let way = dice.below(6);
     let pace = match point {
         // Nothing is mined until the fee is raised.
@@ -168,8 +206,13 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
         true => format!("https://moved-{}.example", dice.below(100)),
         false => URL.to_owned(),
     };
+    let lie = match dice.below(10) {
+        0 | 1 if draws.endpoints == 3 => Some(Lie::OurEvents(dice.index(3))),
+        2 => Some(Lie::OldEvents),
+        _ => None,
+    };
     Life {
-        who: usize::from(has_rival && dice.chance(35)),
+        who: usize::from(draws.has_rival && dice.chance(35)),
         point,
         way,
         hit: if dice.chance(80) { 1 } else { 2 + dice.below(2) },
@@ -182,6 +225,7 @@ fn life(dice: &mut Dice, has_rival: bool, undone: u64) -> Life {
         rival_rounds: dice.below(3),
         is_thawed: dice.chance(30),
         weather: if dice.chance(60) { weather(dice) } else { Vec::new() },
+        lie,
         troubles,
     }
 }
@@ -227,17 +271,19 @@ fn weather(dice: &mut Dice) -> Vec<Weather> {
     all
 }
 
-fn trouble(dice: &mut Dice, undone: u64) -> Trouble {
-    match dice.below(14) {
+fn trouble(dice: &mut Dice, draws: Draws) -> Trouble {
+    let undone = draws.undone;
+    match dice.below(16) {
         0..=2 => Trouble::Reorg(1 + dice.below(undone)),
         3 | 4 => Trouble::ReorgWith(1 + dice.below(undone), dice.index(16)),
         5 => Trouble::DropPool,
-        6 | 7 => Trouble::StaleJournal(dice.index(64)),
-        8 => Trouble::LostJournal,
-        9 => Trouble::ForeignUse { after_pending: dice.chance(50), gwei: dice.pick(&[3, 90]) },
+        6 | 7 if !draws.rotates => Trouble::StaleJournal(dice.index(64)),
+        8 if !draws.rotates => Trouble::LostJournal,
+        6..=9 => Trouble::ForeignUse { after_pending: dice.chance(50), gwei: dice.pick(&[3, 90]) },
         // Above the ceiling of 100, and below.
         10 => Trouble::FeeShock(dice.pick(&[8, 30, 60, 150])),
         11 | 12 => Trouble::OldBytes(dice.index(16)),
+        13 | 14 if draws.moves_tokens() => Trouble::GiveAway(dice.index(3)),
         _ => Trouble::Mine(1 + dice.below(4)),
     }
 }

@@ -14,7 +14,7 @@ use alloy::{
 use crate::support::anchor_key::KEY_METADATA;
 use crate::support::chain::{IdentityRegistry, Rpc};
 
-/// A mint by our account on the truth node.
+/// A mint by one of our accounts on the truth node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mint {
     pub id: U256,
@@ -25,13 +25,12 @@ pub struct Mint {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub registry: Address,
-    pub account: Address,
+    /// Our accounts, with their final counts.
+    pub accounts: BTreeMap<Address, u64>,
     /// wei per gas
     pub ceiling: u128,
     pub keys: BTreeMap<String, [u8; 20]>,
     pub mints: Vec<Mint>,
-    /// The account's count, final.
-    pub count: u64,
     /// Every raw transaction that any proxy saw.
     pub raw: BTreeSet<String>,
     /// Those that no journal held when they were seen.
@@ -63,12 +62,12 @@ pub enum Objection {
     Unreadable(String),
 }
 
-/// Our account's mints, from the registry's own events.
-pub async fn mints(node: &Rpc, registry: Address, account: Address) -> Vec<Mint> {
+/// The mints of our accounts, from the registry's own events.
+pub async fn mints(node: &Rpc, registry: Address, accounts: &[Address]) -> Vec<Mint> {
     let logs = node.logs(registry).await;
     let registered = logs.iter().filter_map(|logged| {
         let event = IdentityRegistry::Registered::decode_log(&logged.log).ok()?;
-        (event.owner == account).then_some((logged.transaction, event.agentId))
+        accounts.contains(&event.owner).then_some((logged.transaction, event.agentId))
     });
     let key = |(transaction, id)| {
         let own = logs.iter().filter(|logged| logged.transaction == transaction);
@@ -136,10 +135,12 @@ impl Outcome {
             IdentityRegistry::setAgentURICall::SELECTOR,
             IdentityRegistry::setMetadataCall::SELECTOR,
         ];
+        let signer = transaction.recover_signer().ok();
+        let count = signer.and_then(|signer| self.accounts.get(&signer));
         let is_known = transaction.to() == Some(self.registry)
             && transaction.value().is_zero()
             && transaction.chain_id() == Some(31_337)
-            && transaction.recover_signer().ok() == Some(self.account)
+            && count.is_some()
             && selectors.iter().any(|known| transaction.input().starts_with(known));
         if !is_known {
             objections.push(Objection::OtherCall(hash));
@@ -153,7 +154,7 @@ impl Outcome {
         // What needs no repeating may be left at the next nonce; a mint left there could still come
         // to pass.
         let is_mint = transaction.input().starts_with(&IdentityRegistry::register_2Call::SELECTOR);
-        if transaction.nonce() + u64::from(is_mint) > self.count {
+        if count.is_some_and(|count| transaction.nonce() + u64::from(is_mint) > *count) {
             objections.push(Objection::Gap(transaction.nonce()));
         }
     }

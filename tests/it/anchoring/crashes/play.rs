@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use alloy::primitives::Address;
+use alloy::{
+    hex,
+    primitives::{Address, U256},
+    sol_types::SolCall,
+};
 use serde_json::json;
 use tokio::process::Child;
 
@@ -19,7 +23,9 @@ use super::{
 };
 use crate::support::stage::{Stage, URL};
 use crate::{
-    support::anchor_key::anchor_key, support::chain::quantity, support::process::eventually,
+    support::anchor_key::anchor_key,
+    support::chain::{IdentityRegistry, quantity},
+    support::process::eventually,
     support::resource::offer,
 };
 
@@ -42,16 +48,22 @@ pub struct Play {
     pub actors: Vec<Actor>,
     levels: Arc<Levels>,
     finality: String,
+    /// Every account that ever signed; the last one signs now.
+    accounts: Vec<Address>,
+    keeps_journals: bool,
 }
 
 /// Plays a history to its end, and judges it.
 pub async fn play(history: &History) -> Result<Report, String> {
-    let play = Play::new(history).await;
+    let mut play = Play::new(history).await;
     let mut report = Report::new();
-    for life in &history.lives {
+    for (number, life) in history.lives.iter().enumerate() {
         report.push((life.point, play.live(life).await?));
         for trouble in &life.troubles {
             play.trouble(&play.actors[life.who], *trouble).await;
+        }
+        if history.rotates_after == Some(number) {
+            play.rotate().await;
         }
     }
     play.end(history).await?;
@@ -81,14 +93,30 @@ impl Play {
         let own =
             hosts.iter().map(|host| offer(&format!("llm/{host}").replace('.', "-")).host(host).0);
         stage.offers(&std::iter::once(offer("llm/chat").0).chain(own).collect::<Vec<_>>());
-        let mut actors = vec![Actor::new(&stage, "first", hosts, history.depth).await];
+        let mut actors = vec![Actor::new(&stage, "first", hosts, history).await];
         if history.has_rival {
             // It wants the same in another order.
             let hosts: Vec<&str> = hosts.iter().rev().copied().collect();
-            actors.push(Actor::new(&stage, "rival", &hosts, history.depth).await);
+            actors.push(Actor::new(&stage, "rival", &hosts, history).await);
         }
         let finality = history.depth.map_or("finalized".to_owned(), |depth| depth.to_string());
-        Self { stage, actors, levels: Arc::default(), finality }
+        let accounts = vec![stage.account];
+        let keeps_journals = history.rotates_after.is_some();
+        Self { stage, actors, levels: Arc::default(), finality, accounts, keeps_journals }
+    }
+
+    /// Replaces the key, whatever is in flight.
+    async fn rotate(&mut self) {
+        let second = self.stage.node.account(1).await;
+        let signer = format!("development-key-file:{}", self.stage.path("second-key").display());
+        self.actors.iter_mut().for_each(|actor| actor.rotate(second, &signer));
+        self.accounts.push(second);
+        self.look().await;
+    }
+
+    /// The account that signs.
+    fn account(&self) -> Address {
+        *self.accounts.last().unwrap()
     }
 
     /// One life. Says whether its point was come to.
@@ -96,26 +124,35 @@ impl Play {
         let actor = &self.actors[life.who];
         actor.calm();
         let has_all = known_ids(actor) == actor.ids().len();
-        if life.point == Point::Scanning || life.point == Point::Learned && has_all {
+        let forgets = life.point == Point::Scanning || life.point == Point::Learned && has_all;
+        if forgets && !self.keeps_journals {
             actor.forget();
         }
         let trap = life.point.trap(life.way);
         if let Some(trap) = &trap {
             let (path, levels, point) =
                 (actor.path().to_owned(), Arc::clone(&self.levels), life.point);
-            let is_reached = move |params: &_| point.is_reached(&lane_in(&path), &levels, params);
+            let account = self.account();
+            let is_reached =
+                move |params: &_| point.is_reached(&lane_in(&path, account), &levels, params);
             trap.set(&actor.proxy, life, is_reached);
         }
         if matches!(life.point, Point::BeforeBump | Point::AfterBump) && life.way.is_multiple_of(2)
         {
             let path = actor.path().to_owned();
-            let first =
-                move |_: &_| lane_in(&path)["slot"]["attempts"].as_array().map(Vec::len) == Some(1);
+            let account = self.account();
+            let first = move |_: &_| {
+                lane_in(&path, account)["slot"]["attempts"].as_array().map(Vec::len) == Some(1)
+            };
             let words = "replacement transaction underpriced".to_owned();
             let fault = crate::support::proxy::Fault::JsonRpcError(-32_000, words);
             actor.proxy.on("eth_sendRawTransaction").when(first).times(1).then(fault);
         }
         actor.weather(&life.weather);
+        if let Some(lie) = life.lie {
+            let height = self.stage.node.block_number("latest").await;
+            actor.lie(lie, &self.accounts, height);
+        }
         let before = actor.proxy.calls();
         let known = known_ids(actor);
         let mut child = actor.start(life.is_serving, &life.url);
@@ -204,7 +241,7 @@ impl Play {
 
     /// Tells the traps what the truth node says.
     async fn look(&self) {
-        let (node, account) = (&self.stage.node, self.stage.account);
+        let (node, account) = (&self.stage.node, self.account());
         let settled = match self.finality.parse::<u64>() {
             Ok(depth) => format!("{:#x}", node.block_number("latest").await.saturating_sub(depth)),
             Err(_) => self.finality.clone(),
@@ -219,9 +256,7 @@ impl Play {
 
     async fn trouble(&self, actor: &Actor, trouble: Trouble) {
         let node = &self.stage.node;
-        let raw = || {
-            self.actors.iter().flat_map(|actor| actor.proxy.raw_transactions()).collect::<Vec<_>>()
-        };
+        let raw = || self.actors.iter().flat_map(Actor::raw_transactions).collect::<Vec<_>>();
         match trouble {
             Trouble::Reorg(depth) => drop(node.call("anvil_reorg", json!([depth, []])).await),
             Trouble::ReorgWith(depth, which) => {
@@ -234,7 +269,7 @@ impl Play {
             Trouble::StaleJournal(which) => actor.restore(which),
             Trouble::LostJournal => actor.forget(),
             Trouble::ForeignUse { after_pending, gwei } => {
-                let account = self.stage.account;
+                let account = self.account();
                 let tag = if after_pending { "pending" } else { "latest" };
                 let nonce = node.transaction_count(account, tag).await;
                 let fee = format!("{:#x}", u128::from(gwei) * 1_000_000_000);
@@ -250,6 +285,12 @@ impl Play {
                 node.call("anvil_setNextBlockBaseFeePerGas", json!([fee])).await;
                 node.mine(1).await;
             }
+            Trouble::GiveAway(which) => {
+                let minted = mints(node, self.stage.registry, &self.accounts).await;
+                if let Some(mint) = minted.get(which) {
+                    self.transfer(mint.id, self.account(), node.account(3).await).await;
+                }
+            }
             Trouble::Mine(blocks) => node.mine(blocks).await,
             Trouble::OldBytes(which) => {
                 if let Some(raw) = raw().get(which) {
@@ -258,6 +299,34 @@ impl Play {
             }
         }
         self.look().await;
+    }
+
+    /// Transfers a token as its owner, in place of whatever the owner has pending next.
+    async fn transfer(&self, id: U256, from: Address, to: Address) {
+        let node = &self.stage.node;
+        let call = IdentityRegistry::transferFromCall { from, to, agentId: id };
+        let fee = format!("{:#x}", 500_000_000_000_u64);
+        let transaction = json!([{
+            "from": from.to_string(), "to": self.stage.registry.to_string(), "gas": "0x30d40",
+            "data": hex::encode_prefixed(call.abi_encode()),
+            "nonce": format!("{:#x}", node.transaction_count(from, "latest").await),
+            "maxFeePerGas": fee, "maxPriorityFeePerGas": fee,
+        }]);
+        // It fails if the token is not, or no longer, the sender's.
+        let _taken = node.try_call("eth_sendTransaction", transaction).await;
+        self.mine(1).await;
+    }
+
+    /// Brings every token of an agent to the account that signs.
+    async fn bring_home(&self) {
+        let (node, registry) = (&self.stage.node, self.stage.registry);
+        for mint in mints(node, registry, &self.accounts).await {
+            let owner = IdentityRegistry::ownerOfCall { agentId: mint.id };
+            let owner = node.call_contract(registry, owner).await.unwrap();
+            if owner != self.account() {
+                self.transfer(mint.id, owner, self.account()).await;
+            }
+        }
     }
 
     /// All faults end; blocks come; in the end nothing moves any more, even if every signed byte
@@ -278,6 +347,7 @@ impl Play {
                     actor.proxy.count("eth_chainId") > decided
                 })
                 .await;
+                self.bring_home().await;
                 self.mine(2).await;
                 if round > 4 && actor.is_quiet() {
                     break;
@@ -291,7 +361,7 @@ impl Play {
         }
         self.quieten().await?;
         for actor in &self.actors {
-            for raw in actor.proxy.raw_transactions() {
+            for raw in actor.raw_transactions() {
                 let _taken = self.stage.node.try_call("eth_sendRawTransaction", json!([raw])).await;
             }
         }
@@ -307,6 +377,7 @@ impl Play {
             if self.actors.iter().all(Actor::is_quiet) {
                 return Ok(());
             }
+            self.bring_home().await;
             self.mine(2).await;
         }
         let logs: Vec<String> =
@@ -316,7 +387,11 @@ impl Play {
 
     /// What is judged. With the documents that are served from each journal.
     pub async fn outcome(&self, history: &History) -> Outcome {
-        let (node, registry, account) = (&self.stage.node, self.stage.registry, self.stage.account);
+        let (node, registry) = (&self.stage.node, self.stage.registry);
+        let mut accounts = BTreeMap::new();
+        for account in &self.accounts {
+            accounts.insert(*account, node.transaction_count(*account, "latest").await);
+        }
         let keys = keys(registry, history.hosts);
         let agents: BTreeSet<String> = keys.keys().cloned().collect();
         let mut told = Vec::new();
@@ -327,12 +402,11 @@ impl Play {
         let all = |of: fn(&Actor) -> Vec<String>| self.actors.iter().flat_map(of).collect();
         Outcome {
             registry,
-            account,
+            accounts,
             ceiling: CEILING,
             keys,
-            mints: mints(node, registry, account).await,
-            count: node.transaction_count(account, "latest").await,
-            raw: all(|actor| actor.proxy.raw_transactions()),
+            mints: mints(node, registry, &self.accounts).await,
+            raw: all(Actor::raw_transactions),
             unwritten: all(|actor| actor.unwritten().into_iter().collect()),
             told,
             believed: self.actors.iter().flat_map(Actor::believed).collect(),

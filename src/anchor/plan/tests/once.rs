@@ -1,0 +1,224 @@
+//! What keeps a mint back although the nonce rule allows it, and what is said about it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    MINTS, holds,
+    situation::{HOST_URI, Situation, URI, in_words, quiet, token},
+};
+use crate::{
+    anchor::{
+        AnchorReason,
+        plan::{FormerAccount, Step, Testimony, Unconfirmed},
+        testing::{STRANGER, US, id, key},
+    },
+    registration::AgentName,
+    testing::for_each_row,
+};
+
+fn former(final_count: u64, pending: u64, recorded: Option<u64>) -> FormerAccount {
+    FormerAccount { final_count, pending, recorded }
+}
+
+#[test]
+fn nothing_is_minted_while_a_former_account_may_still_mint() {
+    const BUSY: &str = "rest; default FormerAccountBusy";
+    holds(&[
+        ("it never sent anything", |s| s.formers = vec![former(0, 0, None)], MINTS),
+        ("all of it is final", |s| s.formers = vec![former(3, 3, Some(2))], MINTS),
+        ("recorded at its final count", |s| s.formers = vec![former(3, 3, Some(3))], BUSY),
+        ("recorded above it", |s| s.formers = vec![former(3, 3, Some(4))], BUSY),
+        ("something is pending or not final", |s| s.formers = vec![former(3, 4, None)], BUSY),
+        (
+            "the second of two",
+            |s| s.formers = vec![former(3, 3, None), former(0, 0, Some(0))],
+            BUSY,
+        ),
+        (
+            "an adoption waits too",
+            |s| {
+                s.formers = vec![former(3, 4, None)];
+                s.view.tokens.insert(id(7), token(US, URI));
+                s.agent().adopt = Some(id(7));
+            },
+            BUSY,
+        ),
+        (
+            "a call that gives nothing a κ does not",
+            |s| {
+                s.formers = vec![former(3, 4, None)];
+                s.on_chain(7, token(US, "https://old.example"));
+            },
+            "sign@5 default uri 7 https://seller.example/a; default Pending",
+        ),
+        (
+            "nor does another agent's",
+            |s| {
+                s.formers = vec![former(3, 4, None)];
+                s.with_host();
+                s.view.agents.insert(key(2), id(8));
+                s.view.tokens.insert(id(8), token(US, "https://old.example"));
+            },
+            "sign@5 host:audit.example uri 8 https://audit.example/a; default FormerAccountBusy; host:audit.example Pending",
+        ),
+        (
+            "what is in flight is sent again",
+            |s| {
+                s.formers = vec![former(3, 4, None)];
+                s.sent(5, 0, 99);
+            },
+            "broadcast; default FormerAccountBusy",
+        ),
+    ]);
+}
+
+#[test]
+fn an_identity_that_cannot_be_read_holds_the_default_agent_until_somebody_decides() {
+    fn unclear(s: &mut Situation) {
+        s.agent().unclear = Some("\"#7\" is not an integer".to_owned());
+    }
+    holds(&[
+        ("unclear", unclear, "rest; default IdentityUnclear"),
+        (
+            "mint beside",
+            |s| {
+                unclear(s);
+                s.desired.mint_beside = true;
+            },
+            MINTS,
+        ),
+        (
+            "adopted",
+            |s| {
+                unclear(s);
+                s.agent().adopt = Some(id(7));
+                s.view.tokens.insert(id(7), token(US, URI));
+            },
+            "confirm, sign@5 default adopt 7 k1; default Pending",
+        ),
+        (
+            "on chain already",
+            |s| {
+                unclear(s);
+                s.on_chain(7, token(US, URI));
+            },
+            "rest; default Anchored",
+        ),
+    ]);
+    let mut situation = quiet();
+    unclear(&mut situation);
+    assert_eq!(situation.decide().details[&AgentName::Default], "\"#7\" is not an integer");
+}
+
+#[test]
+fn a_second_token_with_the_key_is_named() {
+    let mut situation = quiet();
+    situation.on_chain(7, token(US, URI));
+    situation.view.duplicates.insert(key(1), BTreeSet::from([id(8), id(9)]));
+    let decision = situation.decide();
+    assert_eq!(in_words(&decision), "rest; default DuplicateMint");
+    let detail = &decision.details[&AgentName::Default];
+    assert!(detail.starts_with("The account also holds agentId 8, 9, which carries"), "{detail}");
+    // What is needed goes first.
+    situation.view.tokens.insert(id(7), token(US, "https://old.example"));
+    let expected = "sign@5 default uri 7 https://seller.example/a; default Pending";
+    assert_eq!(in_words(&situation.decide()), expected);
+}
+
+#[test]
+fn an_id_that_is_known_is_named_with_the_flag_that_takes_it_over() {
+    let advice = |change: fn(&mut Situation)| {
+        let mut situation = quiet();
+        situation.agent().known = Some(id(7));
+        change(&mut situation);
+        let decision = situation.decide();
+        let (agent, detail) = decision.details.first_key_value().unwrap();
+        assert_eq!(decision.agents[agent], AnchorReason::AdoptFirst);
+        detail.clone()
+    };
+    let ours = advice(|s| drop(s.view.tokens.insert(id(7), token(US, URI))));
+    assert!(ours.contains("agentId 7 ") && ours.contains("with --adopt eip155:1=7, or"), "{ours}");
+    let lost = advice(|s| drop(s.view.tokens.insert(id(7), token(STRANGER, URI))));
+    assert!(lost.contains("owns it. Mint a new one with --mint-beside; or transfer"), "{lost}");
+    assert!(!lost.contains("Take it over"), "{lost}");
+    let missing = advice(|_| {});
+    assert!(missing.contains("no such token") && !missing.contains("--adopt"), "{missing}");
+    let host = advice(|s| {
+        s.agent().known = None;
+        s.desired.agents.remove(0);
+        s.with_host();
+        s.view.unkeyed.insert(HOST_URI.to_owned(), id(3));
+        s.view.tokens.insert(id(3), token(US, HOST_URI));
+    });
+    assert!(host.contains("--adopt eip155:1/audit.example=3"), "{host}");
+}
+
+#[test]
+fn a_decision_holds_until_something_changes_only_if_nothing_is_under_way() {
+    type Case = (&'static str, fn(&mut Situation), bool);
+    let cases: [Case; 7] = [
+        ("a mint is needed", |_| {}, false),
+        ("as it should be", |s| s.on_chain(7, token(US, URI)), true),
+        ("held for a person", |s| s.agent().known = Some(id(0)), true),
+        ("nothing is wanted", |s| s.desired.agents.clear(), true),
+        (
+            "bytes are out",
+            |s| {
+                s.on_chain(7, token(US, URI));
+                s.sent(5, 0, 99);
+            },
+            false,
+        ),
+        ("waiting for finality", |s| s.head.mined = 6, false),
+        ("a former account is busy", |s| s.formers = vec![former(3, 4, None)], false),
+    ];
+    for_each_row(cases.to_vec(), |(name, change, settled)| {
+        let mut situation = quiet();
+        change(&mut situation);
+        assert_eq!(situation.decide().is_settled, settled, "{name}");
+    });
+}
+
+#[test]
+fn a_mint_is_signed_only_if_a_majority_of_all_endpoints_shows_its_absence() {
+    let claim = || -> Unconfirmed {
+        match quiet().decide().step {
+            Step::Confirm(claim) => claim,
+            step @ (Step::Wait | Step::Sign(_) | Step::Broadcast | Step::Release) => {
+                panic!("{step:?}")
+            }
+        }
+    };
+    let absent = Testimony::Absent;
+    let present = Testimony::Present(id(3));
+    let none = Testimony::Unusable("it is down".to_owned());
+    let cases = [
+        (vec![absent.clone()], 1, true),
+        (vec![absent.clone()], 2, false),
+        (vec![absent.clone(), none.clone()], 2, false),
+        (vec![absent.clone(), absent.clone()], 2, true),
+        (vec![absent.clone(), present.clone()], 2, false),
+        (vec![absent.clone(), present.clone(), present.clone()], 3, false),
+        (vec![absent.clone(), present.clone(), absent.clone()], 3, true),
+        (vec![absent.clone(), none.clone(), absent.clone()], 3, true),
+        (vec![absent.clone(), absent.clone(), none.clone(), present.clone()], 4, false),
+        (vec![], 1, false),
+    ];
+    for_each_row(cases.to_vec(), |(said, endpoints, signed)| {
+        let judged = claim().judge(&said, endpoints);
+        match signed {
+            true => assert_eq!(judged.unwrap().nonce(), 5, "{said:?}"),
+            false => assert_eq!(judged, Err(AnchorReason::NoQuorum), "{said:?}"),
+        }
+    });
+    // What a view says: only the same count and no token are an absence.
+    let view = |change: fn(&mut Situation)| {
+        let mut situation = quiet();
+        change(&mut situation);
+        claim().testimony(&situation.view)
+    };
+    assert_eq!(view(|_| {}), Testimony::Absent);
+    assert_eq!(view(|s| s.on_chain(7, token(STRANGER, URI))), Testimony::Present(id(7)));
+    assert!(matches!(view(|s| s.view.count = 4), Testimony::Unusable(_)));
+    assert!(matches!(view(|s| s.view.count = 6), Testimony::Unusable(_)));
+}

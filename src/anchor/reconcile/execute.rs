@@ -1,0 +1,110 @@
+//! The effects of a decision: sign, record, send.
+
+use chrono::{DateTime, Utc};
+
+use super::{Action, Blocked, ChainTarget, Prepared, ReservedCall};
+use crate::anchor::{
+    account::{AccountState, Attempt, PricedCall},
+    evm::{RegistryClient, RpcError},
+    journal::{JournalError, SharedJournal},
+    reason::AnchorReason,
+    signer::{Signer, SignerError, Unsigned},
+};
+
+/// Carries out what was prepared. Whatever the nodes reply, a nonce is freed by nothing but a final
+/// count.
+pub(crate) async fn execute(
+    prepared: Prepared,
+    target: &mut ChainTarget,
+    signer: &Signer,
+    journal: &SharedJournal,
+    now: DateTime<Utc>,
+) -> Result<AccountState, JournalError> {
+    let Prepared { key, block: _, action, mut state, former, blocked } = prepared;
+    let (chain_id, client) = (key.registry.chain_id, &target.client);
+    if let Some(Blocked { reason, message }) = &blocked
+        && blocked != target.last_blocked
+    {
+        tracing::warn!(chain.id = chain_id, anchor.reason = %reason, "Nothing is signed: {message}");
+    }
+    target.last_blocked = blocked;
+    for attempt in &former {
+        send(client, attempt).await;
+    }
+    match action {
+        Action::Rest => return Ok(state),
+        Action::Wait | Action::Release => {}
+        Action::Broadcast => broadcast(client, &mut state).await,
+        Action::Sign(reserved) => match sign(*reserved, chain_id, signer, now, &mut state) {
+            Ok(()) => {
+                // Recorded before it is sent: after a crash the same bytes are sent again.
+                journal.write(key, &state).await?;
+                state.count_broadcast();
+                broadcast(client, &mut state).await;
+            }
+            Err(error) => tracing::error!(
+                chain.id = chain_id,
+                error = &error as &dyn std::error::Error,
+                "Nothing is signed: the signer failed"
+            ),
+        },
+    }
+    journal.write(key, &state).await?;
+    Ok(state)
+}
+
+/// Signs a call and records the signature in the state, or records that the signer failed.
+fn sign(
+    reserved: ReservedCall,
+    chain_id: u64,
+    signer: &Signer,
+    now: DateTime<Utc>,
+    state: &mut AccountState,
+) -> Result<(), SignerError> {
+    let ReservedCall { reservation, call } = reserved;
+    let PricedCall { to, ref data, gas, fees, .. } = call;
+    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees }) {
+        Ok(signed) => {
+            tracing::info!(
+                chain.id = chain_id,
+                tx.hash = %signed.hash,
+                tx.nonce = reservation.nonce(),
+                "Signed {} for {}", call.call, call.agent
+            );
+            state.record_signature(&reservation, call, signed.hash, signed.raw, now);
+            Ok(())
+        }
+        Err(error) => {
+            state.set_reason(&call.agent, AnchorReason::SignerFailed);
+            Err(error)
+        }
+    }
+}
+
+/// Sends the recorded bytes, unless a node has them already.
+async fn broadcast(client: &RegistryClient, state: &mut AccountState) {
+    let last = state.in_flight.as_ref().and_then(|sent| sent.attempts.last()).cloned();
+    let Some(last) = last else { return };
+    for refusal in send(client, &last).await {
+        // The only use of an error's text: paying more at the same nonce.
+        if refusal.to_string().to_lowercase().contains("underpriced") {
+            state.bump_next();
+        }
+    }
+}
+
+/// Sends signed bytes, unless a node has them already, and returns the refusals.
+async fn send(client: &RegistryClient, attempt: &Attempt) -> Vec<RpcError> {
+    if client.is_known(attempt.hash).await {
+        return Vec::new();
+    }
+    let refusals = client.broadcast(&attempt.raw).await;
+    for refusal in &refusals {
+        tracing::info!(
+            chain.id = client.registry.chain_id,
+            tx.hash = %attempt.hash,
+            "{refusal}"
+        );
+    }
+    refusals
+}
