@@ -16,4 +16,4 @@ pub(crate) mod signer;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use self::reason::AnchorReason;
+pub(crate) use self::reason::{AnchorReason, Attention};

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     evidence::{Block, View},
     facts::IdRecord,
-    fees::Fees,
+    fees::{Fees, Replaced, target_fee},
     key::AnchorKey,
     plan::{BUMP_AFTER_DECISIONS, Reservation, Step},
-    reason::AnchorReason,
+    reason::{AnchorReason, Attention},
 };
 use crate::registration::{AgentId, AgentName, AgentRegistry};
 
@@ -78,7 +78,7 @@ pub(crate) struct InFlight {
     /// The registry.
     pub(crate) to: Address,
     pub(crate) data: Bytes,
-    /// The gas limit.
+    /// The gas limit of the last signature.
     pub(crate) gas: u64,
     /// How many decisions have seen it unmined since it was last signed.
     pub(crate) decisions: u32,
@@ -235,9 +235,21 @@ impl AccountState {
         }
     }
 
-    /// Counts a decision that does nothing.
-    pub(crate) fn wait(&mut self) {
-        self.waited = if self.in_flight.is_none() { self.waited.saturating_add(1) } else { 0 };
+    /// Records a decision that does nothing. Only those that saw something unknown pending are
+    /// counted.
+    pub(crate) fn wait(&mut self, saw_unknown: bool) {
+        self.waited = if saw_unknown { self.waited.saturating_add(1) } else { 0 };
+    }
+
+    /// What its agents need in order to go on: the most that any of them does.
+    pub(crate) fn attention(&self) -> Attention {
+        let needs = self.agents.values().map(|record| record.reason.attention());
+        needs.max().unwrap_or(Attention::None)
+    }
+
+    /// Whether this journal remembers a signature of the account.
+    pub(crate) fn has_signed(&self) -> bool {
+        !self.spent.day.is_empty()
     }
 
     /// Counts a decision that sends the recorded bytes again.
@@ -275,14 +287,14 @@ impl AccountState {
         raw: Bytes,
         now: DateTime<Utc>,
     ) {
-        let PricedCall { agent, call, to, data, gas, fees } = call;
-        let before = self.in_flight.as_ref().and_then(InFlight::last_fees);
-        self.spent.add(fees.added_cost(gas, before), now);
+        let PricedCall { agent, call, to, data, gas, fees, data_fee } = call;
+        let before = self.in_flight.as_ref().and_then(InFlight::replaced);
+        self.spent.add(fees.added_cost(gas, data_fee, before), now);
         let attempt = Attempt { hash, raw, max_fee: fees.max_fee, tip: fees.tip };
         match &mut self.in_flight {
             Some(sent) => {
                 sent.attempts.push(attempt);
-                sent.decisions = 0;
+                (sent.decisions, sent.gas) = (0, gas);
             }
             None => {
                 let (nonce, attempts) = (reservation.nonce(), vec![attempt]);
@@ -306,17 +318,27 @@ pub(crate) struct PricedCall {
     /// The gas limit.
     pub(crate) gas: u64,
     pub(crate) fees: Fees,
+    /// What its data costs on the chain below, wei.
+    pub(crate) data_fee: u128,
 }
 
 impl InFlight {
-    /// The fees of the last signature.
-    pub(crate) fn last_fees(&self) -> Option<Fees> {
-        self.attempts.last().map(|last| Fees { max_fee: last.max_fee, tip: last.tip })
+    /// The last signature, which the next one replaces.
+    pub(crate) fn replaced(&self) -> Option<Replaced> {
+        let fees = self.attempts.last().map(|last| Fees { max_fee: last.max_fee, tip: last.tip });
+        fees.map(|fees| Replaced { fees, gas: self.gas })
     }
 
     /// The highest maxFeePerGas it was signed with, wei.
     pub(crate) fn max_fee(&self) -> u128 {
-        self.last_fees().map_or(0, |fees| fees.max_fee)
+        self.replaced().map_or(0, |last| last.fees.max_fee)
+    }
+
+    /// Whether the market asks for more than it was last signed with.
+    pub(crate) fn is_outbid(&self, base_fee: u128, tip: u128) -> bool {
+        self.replaced().is_none_or(|Replaced { fees, .. }| {
+            target_fee(base_fee, tip) > fees.max_fee || tip > fees.tip
+        })
     }
 }
 

@@ -5,34 +5,35 @@ mod at_block;
 mod confirm;
 mod contract;
 mod endpoint;
+mod events;
+mod head;
 mod history;
+mod pace;
+mod range;
+mod refusal;
+mod saved;
+mod scan;
 mod snapshots;
 mod transport;
 
-use alloy::{
-    eips::{BlockId, BlockNumberOrTag},
-    primitives::{Address, B256, Bytes},
-    providers::Provider,
-    rpc::types::{TransactionInput, TransactionRequest},
-};
+use alloy::primitives::{Address, B256, U64};
+use futures::future::join_all;
+use serde_json::json;
 
 pub(super) use self::contract::calldata;
+use self::endpoint::{Header, Service};
 pub(crate) use self::{
     at_block::{AtBlock, ReadRequest},
     confirm::DoubtedEvidence,
     endpoint::{Endpoint, RpcError},
     history::{Histories, History},
+    refusal::Refusal,
+    saved::{NotedHead, SavedReading, SavedScan},
+    scan::{ScanObserver, ScanProgress},
     snapshots::{Snapshot, SnapshotCache},
 };
-use super::{
-    account::{FinalOutcome, InFlight},
-    evidence::Block,
-    plan::HeadState,
-};
+use super::evidence::Block;
 use crate::registration::AgentRegistry;
-
-/// The priority fee for a node that suggests none: one gwei, which no proposer refuses.
-const FALLBACK_TIP: u128 = 1_000_000_000;
 
 /// Which block counts as final on a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct RegistryClient {
     /// The first is asked first.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) finality: Finality,
+    /// Whether transactions are signed with a gas price, as type 0.
+    pub(crate) legacy_fees: bool,
 }
 
 /// Why no finalized block could be read.
@@ -75,19 +78,46 @@ pub(crate) enum SnapshotError {
         "the node keeps no state at the finalized block; what was read at the head is used once that block is finalized"
     )]
     StatePruned,
+    #[error(
+        "{endpoint} serves {blocks} blocks per eth_getLogs, so reading the event history would take {requests} requests; use an endpoint or a plan that serves at least 1,000 blocks"
+    )]
+    EndpointTooNarrow { endpoint: String, blocks: u64, requests: u64 },
+}
+
+impl SnapshotError {
+    /// Whether another endpoint may do better at the same block.
+    fn is_of_one_endpoint(&self) -> bool {
+        match self {
+            Self::Rpc(_) | Self::StatePruned | Self::EndpointTooNarrow { .. } => true,
+            Self::NoQuorum { .. }
+            | Self::ChainMismatch { .. }
+            | Self::RegistryMissing(_)
+            | Self::AccountHasCode(_)
+            | Self::Rewritten(_) => false,
+        }
+    }
 }
 
 impl RegistryClient {
-    /// The highest block that a majority of the endpoints calls final with one hash, at an endpoint
-    /// that does.
-    pub(crate) async fn at_final(&self) -> Result<AtBlock<'_>, SnapshotError> {
+    /// The highest block that a majority of the endpoints calls final with one hash, at each
+    /// endpoint that does: those first that did not fail lately. Not empty.
+    pub(crate) async fn at_final(&self) -> Result<Vec<AtBlock<'_>>, SnapshotError> {
         let majority = self.endpoints.len() / 2 + 1;
         let mut claims = Vec::new();
         let mut silent = None;
-        for endpoint in &self.endpoints {
-            match self.claim(endpoint).await {
-                Ok(block) => claims.push((endpoint, block)),
-                Err(SnapshotError::Rpc(error)) => silent = Some(error),
+        // All at once: one that is dead must not keep the others waiting.
+        let asked = self.endpoints.iter().map(|endpoint| self.claim(endpoint));
+        for (endpoint, claim) in self.endpoints.iter().zip(join_all(asked).await) {
+            endpoint.begin_decision();
+            match claim {
+                Ok(block) => {
+                    endpoint.note(Service::Blocks, None);
+                    claims.push((endpoint, block));
+                }
+                Err(SnapshotError::Rpc(error)) => {
+                    endpoint.note(Service::Blocks, Some(error.to_string()));
+                    silent = Some(error);
+                }
                 Err(other) => return Err(other),
             }
         }
@@ -109,162 +139,155 @@ impl RegistryClient {
             }
         }
         let votes = |hash: B256| hashes.iter().filter(|(_, other)| *other == hash).count();
-        match hashes.iter().find(|(_, hash)| votes(*hash) >= majority) {
-            Some((endpoint, hash)) => {
-                Ok(AtBlock::new(endpoint, self.registry.address, Block { number, hash: *hash }))
-            }
-            None => {
-                let most = hashes.iter().map(|(_, hash)| votes(*hash)).max().unwrap_or_default();
-                Err(SnapshotError::NoQuorum { agreeing: most, all: self.endpoints.len() })
-            }
-        }
+        let Some((_, hash)) = hashes.iter().find(|(_, hash)| votes(*hash) >= majority) else {
+            let most = hashes.iter().map(|(_, hash)| votes(*hash)).max().unwrap_or_default();
+            return Err(SnapshotError::NoQuorum { agreeing: most, all: self.endpoints.len() });
+        };
+        let block = Block { number, hash: *hash };
+        let agreeing = hashes.iter().filter(|(_, other)| other == hash);
+        let mut agreeing: Vec<&Endpoint> = agreeing.map(|(endpoint, _)| *endpoint).collect();
+        agreeing.sort_by_key(|endpoint| (endpoint.avoided(), self.place(endpoint)));
+        let at = |endpoint| AtBlock::new(endpoint, self.registry.address, block);
+        Ok(agreeing.into_iter().map(at).collect())
+    }
+
+    /// An endpoint's place in the configured order.
+    fn place(&self, endpoint: &Endpoint) -> usize {
+        self.endpoints.iter().take_while(|other| !other.is(endpoint)).count()
+    }
+
+    /// All endpoints: the given one first, those last that failed lately.
+    fn beginning_with(&self, first: &Endpoint) -> Vec<&Endpoint> {
+        let mut endpoints: Vec<&Endpoint> = self.endpoints.iter().collect();
+        endpoints.sort_by_key(|endpoint| (!endpoint.is(first), endpoint.avoided()));
+        endpoints
     }
 
     /// The block that one endpoint calls final, if it serves the right chain.
     async fn claim(&self, endpoint: &Endpoint) -> Result<Block, SnapshotError> {
-        let provider = endpoint.provider();
-        let theirs = endpoint.request("eth_chainId", provider.get_chain_id()).await?;
-        if theirs != self.registry.chain_id {
-            let ours = self.registry.chain_id;
-            return Err(SnapshotError::ChainMismatch {
-                endpoint: endpoint.to_string(),
-                theirs,
-                ours,
-            });
+        let theirs: U64 = endpoint.ask("eth_chainId", json!([])).await?;
+        let (theirs, ours) = (theirs.to(), self.registry.chain_id);
+        if theirs != ours {
+            let endpoint = endpoint.to_string();
+            return Err(SnapshotError::ChainMismatch { endpoint, theirs, ours });
         }
-        let tag = match self.finality {
-            Finality::Finalized => BlockNumberOrTag::Finalized,
-            Finality::Safe => BlockNumberOrTag::Safe,
+        let header = match self.finality {
+            Finality::Finalized => self.tagged(endpoint, "finalized").await?,
+            Finality::Safe => self.tagged(endpoint, "safe").await?,
             Finality::Depth(depth) => {
-                let newest =
-                    endpoint.request("eth_blockNumber", provider.get_block_number()).await?;
-                BlockNumberOrTag::Number(newest.saturating_sub(depth))
+                let newest: U64 = endpoint.ask("eth_blockNumber", json!([])).await?;
+                let number = newest.to::<u64>().saturating_sub(depth);
+                endpoint.header("the finalized block", &endpoint::hex(number)).await?
             }
         };
-        let header = endpoint.header("the finalized block", tag).await?;
-        Ok(Block { number: header.number, hash: header.hash })
+        Ok(Block { number: header.number(), hash: header.hash })
+    }
+
+    /// The block behind a tag, which not every chain has.
+    async fn tagged(&self, endpoint: &Endpoint, tag: &str) -> Result<Header, RpcError> {
+        let header = endpoint.header("the finalized block", tag).await;
+        header.map_err(|error| {
+            error.with_hint(&format!(
+                "if the chain has no block tag {tag:?}, say what is final with --finality eip155:{}=depth:N",
+                self.registry.chain_id
+            ))
+        })
     }
 
     /// Reads everything at the finalized block or, where the node keeps no state there, takes what
-    /// was read at a head that is finalized by now.
-    pub(crate) async fn read(
+    /// was read at a head that is finalized by now. If an endpoint fails, the next one is asked;
+    /// returns the one that answered.
+    pub(crate) async fn read<'a>(
+        &self,
+        candidates: &[AtBlock<'a>],
+        histories: &mut Histories,
+        snapshots: &mut SnapshotCache,
+        request: &ReadRequest<'_>,
+    ) -> Result<(AtBlock<'a>, Snapshot), SnapshotError> {
+        let mut failure = None;
+        for at in candidates {
+            let history = histories.of(at.endpoint());
+            let read = self.read_at(*at, history, snapshots, request).await;
+            match read {
+                Ok(snapshot) => {
+                    at.endpoint().note(Service::State, None);
+                    return Ok((*at, snapshot));
+                }
+                Err(error) if error.is_of_one_endpoint() => {
+                    at.endpoint().note(Service::State, Some(error.to_string()));
+                    failure = failure.or(Some(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let none = SnapshotError::NoQuorum { agreeing: 0, all: self.endpoints.len() };
+        Err(failure.unwrap_or(none))
+    }
+
+    async fn read_at(
         &self,
         at: AtBlock<'_>,
         history: &mut History,
         snapshots: &mut SnapshotCache,
         request: &ReadRequest<'_>,
     ) -> Result<Snapshot, SnapshotError> {
-        history.extend(&at, request.accounts).await?;
-        match at.read(history, request).await {
-            // The node answers, but not about this block.
-            Err(SnapshotError::Rpc(RpcError::Refused { reverted: false, .. })) => {}
+        if let Some(checkpoint) = request.checkpoint
+            && !at.contains(checkpoint).await?
+        {
+            return Err(SnapshotError::Rewritten(checkpoint.number));
+        }
+        let accounts = request.accounts;
+        let is_new = history.is_new(accounts);
+        let unread = match self.read_final(&at, history, request).await {
+            Err(SnapshotError::Rpc(error)) => error,
             read => return read,
+        };
+        if !at.lacks_state(&unread).await {
+            return Err(unread.into());
         }
         let head = at.at_head().await?;
-        // Events up to the head do not belong to the history: they may still be undone.
-        let mut ahead = history.clone();
-        ahead.extend(&head, request.accounts).await?;
-        snapshots.keep(head.read(&mut ahead, request).await?);
-        history.eldest = ahead.eldest;
-        snapshots.newest_final(&at).await?.ok_or(SnapshotError::StatePruned)
-    }
-
-    /// Reads the head.
-    pub(crate) async fn head(
-        &self,
-        at: AtBlock<'_>,
-        account: Address,
-    ) -> Result<HeadState, RpcError> {
-        let endpoint = at.endpoint();
-        let provider = endpoint.provider();
-        let header = endpoint.header("the newest block", BlockNumberOrTag::Latest).await?;
-        let newest = BlockId::hash(header.hash);
-        let count = async |block: BlockId| {
-            let count = provider.get_transaction_count(account).block_id(block);
-            endpoint.request("eth_getTransactionCount", count).await
-        };
-        let (mined, pending) = (count(newest).await?, count(BlockId::pending()).await?);
-        let balance = provider.get_balance(account).block_id(newest);
-        let balance = endpoint.request("eth_getBalance", balance).await?;
-        Ok(HeadState {
-            mined,
-            pending,
-            base_fee: header.base_fee_per_gas.unwrap_or_default().into(),
-            tip: provider.get_max_priority_fee_per_gas().await.unwrap_or(FALLBACK_TIP),
-            balance: u128::try_from(balance).unwrap_or(u128::MAX),
-        })
-    }
-
-    /// The transaction count of an account including what is pending, by the endpoint that has seen
-    /// most.
-    pub(crate) async fn pending(&self, at: AtBlock<'_>, account: Address) -> Result<u64, RpcError> {
-        let mut most = None;
-        for endpoint in &self.endpoints {
-            let pending = BlockId::pending();
-            let count = endpoint.provider().get_transaction_count(account).block_id(pending);
-            match endpoint.request("eth_getTransactionCount", count).await {
-                Ok(count) => most = most.max(Some(count)),
-                // The others may have seen it; the decision's own endpoint must answer.
-                Err(_) if endpoint.to_string() != at.endpoint().to_string() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(most.unwrap_or_default())
-    }
-
-    /// The gas that a call needs at the head, with a quarter to spare. A revert is an error with
-    /// its text.
-    pub(crate) async fn estimate(
-        &self,
-        at: AtBlock<'_>,
-        from: Address,
-        data: &Bytes,
-    ) -> Result<u64, RpcError> {
-        let request = TransactionRequest::default()
-            .from(from)
-            .to(self.registry.address)
-            .input(TransactionInput::new(data.clone()));
-        let endpoint = at.endpoint();
-        let estimate = endpoint.provider().estimate_gas(request);
-        let gas = endpoint.request("eth_estimateGas", estimate).await?;
-        Ok(gas.saturating_add(gas / 4))
-    }
-
-    /// Sends signed bytes to every endpoint and returns the refusals.
-    pub(crate) async fn broadcast(&self, raw: &Bytes) -> Vec<RpcError> {
-        let mut refusals = Vec::new();
-        for endpoint in &self.endpoints {
-            let sent = endpoint.provider().send_raw_transaction(raw);
-            refusals.extend(endpoint.request("eth_sendRawTransaction", sent).await.err());
-        }
-        refusals
-    }
-
-    /// Whether some endpoint knows a transaction, pending or mined: a reason not to send it again,
-    /// and nothing else.
-    pub(crate) async fn is_known(&self, hash: B256) -> bool {
-        for endpoint in &self.endpoints {
-            if let Ok(Some(_)) = endpoint.provider().get_transaction_by_hash(hash).await {
-                return true;
-            }
-        }
-        false
-    }
-
-    /// How the in-flight transaction ended, once its nonce is final. Each endpoint is asked, since
-    /// one may lag.
-    pub(crate) async fn outcome(&self, sent: Option<&InFlight>) -> Result<FinalOutcome, RpcError> {
-        for attempt in sent.into_iter().flat_map(|sent| &sent.attempts) {
-            for endpoint in &self.endpoints {
-                let receipt = endpoint.provider().get_transaction_receipt(attempt.hash);
-                let receipt = endpoint.request("eth_getTransactionReceipt", receipt).await?;
-                match receipt.map(|receipt| receipt.status()) {
-                    Some(true) => return Ok(FinalOutcome::Succeeded),
-                    Some(false) => return Ok(FinalOutcome::Failed),
-                    None => {}
+        match is_new && head.is_unused(accounts).await? {
+            true => history.skip_to(at.block(), accounts),
+            false => {
+                if history.eldest.is_none() {
+                    history.eldest = head.eldest().await?;
                 }
+                history.extend(&at, accounts).await?;
             }
         }
-        Ok(FinalOutcome::Foreign)
+        // Events up to the head do not belong to the history: they may still be undone.
+        let mut ahead = history.ahead();
+        ahead.extend(&head, accounts).await?;
+        let code = head.check(accounts.current).await?;
+        let evidence = head.evidence(&mut ahead, request).await?;
+        snapshots.keep(&Snapshot { code, evidence });
+        history.eldest = ahead.eldest;
+        let noted = snapshots.newest_final(&at, history, accounts).await?;
+        noted.ok_or(SnapshotError::StatePruned)
+    }
+
+    /// Reads everything at the finalized block.
+    async fn read_final(
+        &self,
+        at: &AtBlock<'_>,
+        history: &mut History,
+        request: &ReadRequest<'_>,
+    ) -> Result<Snapshot, SnapshotError> {
+        let code = at.check(request.accounts.current).await?;
+        history.read_to(at, request.accounts).await?;
+        Ok(Snapshot { code, evidence: at.evidence(history, request).await? })
+    }
+
+    /// Whether each endpoint works, in the configured order.
+    pub(crate) fn health(&self) -> Vec<(String, bool)> {
+        let health = |endpoint: &Endpoint| (endpoint.to_string(), endpoint.failure().is_none());
+        self.endpoints.iter().map(health).collect()
+    }
+
+    /// How each endpoint last failed; one that works is left out.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.endpoints
+            .iter()
+            .filter_map(|endpoint| Some((endpoint.to_string(), endpoint.failure()?)))
     }
 }

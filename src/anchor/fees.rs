@@ -33,6 +33,16 @@ pub(crate) struct FeeInputs {
     pub(crate) balance: u128,
     /// The worst-case fee of what was signed today, wei.
     pub(crate) spent: u128,
+    /// What the transaction's data costs on the chain below, in addition to its gas, wei.
+    pub(crate) data_fee: u128,
+}
+
+/// The signature that another one replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(crate) fees: Fees,
+    /// Its gas limit.
+    pub(crate) gas: u64,
 }
 
 impl SpendLimits {
@@ -49,10 +59,13 @@ impl Fees {
         self.max_fee.saturating_mul(u128::from(gas))
     }
 
-    /// What a signature adds to the worst case. A replacement takes the place of `before`, so only
-    /// the difference counts.
-    pub(crate) fn added_cost(&self, gas: u64, before: Option<Self>) -> u128 {
-        self.cost(gas).saturating_sub(before.map_or(0, |before| before.cost(gas)))
+    /// What a signature adds to the worst case, data included. A replacement takes the place of
+    /// `before`, so only the difference counts, and its data not again.
+    pub(crate) fn added_cost(&self, gas: u64, data_fee: u128, before: Option<Replaced>) -> u128 {
+        match before {
+            None => self.cost(gas).saturating_add(data_fee),
+            Some(before) => self.cost(gas).saturating_sub(before.fees.cost(before.gas)),
+        }
     }
 }
 
@@ -62,26 +75,34 @@ impl Fees {
 /// accepts.
 pub(crate) fn compute_fees(
     gas: u64,
-    last: Option<Fees>,
+    last: Option<Replaced>,
     inputs: &FeeInputs,
     limits: &SpendLimits,
 ) -> Result<Fees, AnchorReason> {
-    // The base fee rises at most 12.5 % per block, so doubling it covers about six.
-    let target = inputs.base_fee.saturating_mul(2).saturating_add(inputs.tip);
-    let lowest = last.map_or(Some((0, 0)), |last| raised(last.max_fee).zip(raised(last.tip)));
+    let target = target_fee(inputs.base_fee, inputs.tip);
+    let lowest = last.map_or(Some((0, 0)), |Replaced { fees: last, .. }| {
+        raised(last.max_fee).zip(raised(last.tip))
+    });
     let (lowest_fee, lowest_tip) = lowest.ok_or(AnchorReason::FeeTooHigh)?;
     let max_fee = target.min(limits.max_fee).max(lowest_fee);
     let fees = Fees { max_fee, tip: inputs.tip.max(lowest_tip).min(max_fee) };
     if max_fee > limits.max_fee || lowest_tip > max_fee || inputs.base_fee > max_fee {
         return Err(AnchorReason::FeeTooHigh);
     }
-    if inputs.spent.saturating_add(fees.added_cost(gas, last)) > limits.daily_budget {
+    let added = fees.added_cost(gas, inputs.data_fee, last);
+    if inputs.spent.saturating_add(added) > limits.daily_budget {
         return Err(AnchorReason::BudgetSpent);
     }
-    if fees.cost(gas) > inputs.balance {
+    if fees.cost(gas).saturating_add(inputs.data_fee) > inputs.balance {
         return Err(AnchorReason::NoFunds);
     }
     Ok(fees)
+}
+
+/// The fee per gas that lasts for a while, wei: the base fee rises at most 12.5 % per block, so
+/// doubling it covers about six.
+pub(crate) fn target_fee(base_fee: u128, tip: u128) -> u128 {
+    base_fee.saturating_mul(2).saturating_add(tip)
 }
 
 /// One eighth more, rounded up and at least 1 more; `None` on overflow.

@@ -15,6 +15,7 @@ pub(crate) use self::shared::{SharedJournal, publish_if_changed};
 use super::{
     account::{AccountKey, AccountState, InFlight},
     evidence::Accounts,
+    evm::SavedReading,
 };
 use crate::registration::{AgentName, AgentRegistry};
 
@@ -29,6 +30,9 @@ pub(crate) struct Journal {
     pub(crate) owner_id: String,
     #[serde(rename = "lanes", with = "by_text")]
     pub(crate) accounts: BTreeMap<AccountKey, AccountState>,
+    /// How far the chain was read for each account. Earlier versions wrote none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_text")]
+    pub(crate) readings: BTreeMap<AccountKey, SavedReading>,
 }
 
 /// What a decision about one account begins with.
@@ -191,22 +195,22 @@ fn checksum(content: &serde_json::Value) -> String {
 mod by_text {
     use std::collections::BTreeMap;
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    use super::{AccountKey, AccountState};
+    use super::AccountKey;
 
-    pub(super) fn serialize<S: Serializer>(
-        accounts: &BTreeMap<AccountKey, AccountState>,
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        map: &BTreeMap<AccountKey, T>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(accounts.iter().map(|(key, state)| (key.to_string(), state)))
+        serializer.collect_map(map.iter().map(|(key, value)| (key.to_string(), value)))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
         from: D,
-    ) -> Result<BTreeMap<AccountKey, AccountState>, D::Error> {
-        let named = BTreeMap::<String, AccountState>::deserialize(from)?;
-        let typed = named.into_iter().map(|(key, state)| Ok((key.parse()?, state)));
+    ) -> Result<BTreeMap<AccountKey, T>, D::Error> {
+        let named = BTreeMap::<String, T>::deserialize(from)?;
+        let typed = named.into_iter().map(|(key, value)| Ok((key.parse()?, value)));
         typed.collect::<Result<_, String>>().map_err(D::Error::custom)
     }
 }

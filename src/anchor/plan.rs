@@ -90,6 +90,8 @@ pub(crate) struct HeadState {
     pub(crate) tip: u128,
     /// The account's balance, wei.
     pub(crate) balance: u128,
+    /// Whether some node knows the last signature of the transaction in flight, pending or mined.
+    pub(crate) is_known: bool,
 }
 
 /// An account that signed before a key rotation.
@@ -255,7 +257,11 @@ fn follow_up(sent: &InFlight, view: &View, head: &HeadState) -> Step {
     if sent.nonce > view.count || sent.nonce < head.mined {
         return Step::Wait;
     }
-    if sent.decisions >= BUMP_AFTER_DECISIONS || head.base_fee > sent.max_fee() {
+    // Paying more for nothing helps nobody: the market must have moved, or no node have it pending,
+    // which is also so after it was called underpriced.
+    let is_late = sent.decisions >= BUMP_AFTER_DECISIONS
+        && (!head.is_known || sent.is_outbid(head.base_fee, head.tip));
+    if is_late || head.base_fee > sent.max_fee() {
         return Step::Sign(Reservation { nonce: sent.nonce, purpose: Purpose::Bump });
     }
     Step::Broadcast

@@ -31,7 +31,7 @@ reasons! {
     Anchored: "The agent is on chain as it should be.";
     Pending: "A transaction is needed; it is signed, sent, or next in turn. Wait: the fee is raised after ten decisions without inclusion, at the same nonce.";
     WaitingForFinality: "A transaction of the account is mined but not finalized. Wait for a finalized block.";
-    PendingUnknown: "The node has a pending transaction of the account that is not in this journal. Wait: after ten decisions its nonce is used anyway. Find out who else uses the account.";
+    PendingUnknown: "The node has, or may have, a pending transaction of the account that is not in this journal. Wait: after ten decisions its nonce is used anyway. Find out who else uses the account.";
     AdoptFirst: "An id is already known for this agent. Name it with --adopt, or mint a second one with --mint-beside.";
     IdentityUnclear: "An AgentIdentity has a registration that cannot be read, so it may name an id of this agent. Correct it, name the id with --adopt, or mint a new one with --mint-beside.";
     DuplicateMint: "A second token of ours carries this agent's key. The older one is kept and published. Find out which process minted the other one, then give that token away.";
@@ -41,6 +41,8 @@ reasons! {
     Draining: "All of the agent's offers are draining, so it is not minted. Publish an offer that does not drain, or do nothing.";
     NotAsked: "Nothing has been decided about the agent yet. Wait for the first decision.";
     Unreachable: "The chain's endpoints cannot be read. The log has the error; check the endpoints and --rpc-url.";
+    RateLimited: "An endpoint refuses requests because of a rate limit. What was read is kept, and work continues when it allows it. Wait, or use a plan or an endpoint with a higher limit.";
+    EndpointTooNarrow: "The endpoint serves so few blocks per eth_getLogs that the event history cannot be read in reasonable time. Use an endpoint or a plan that serves at least 1,000 blocks; the log names the endpoint.";
     NoQuorum: "The endpoints do not agree on a finalized block, or a majority of them does not confirm that the agent is not on chain yet. The log names the endpoint. Look for a node that lags, is on a fork, or leaves out events.";
     ChainMismatch: "An endpoint serves a chain other than the configured one, or a chain without a block that was finalized earlier. Correct --rpc-url.";
     StatePruned: "The node keeps no state at the finalized block; what it had at the head is used once that block is finalized. Wait, or use a node that keeps state.";
@@ -56,6 +58,57 @@ reasons! {
     WouldRevert: "The registry rejects the call, so it was not sent. The log has the registry's error.";
     Reverted: "The call was mined and failed three times. Find out why, then have it tried again with registrar anchor resume.";
     SignerFailed: "The signer did not return a signature of the account. The log has the error.";
+}
+
+/// What has to happen before an agent that is held is anchored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Attention {
+    /// Nothing: the agent is anchored, or will be by itself, or is not to be.
+    None,
+    /// A later decision may find that the reason is gone.
+    Retry,
+    /// An operator has to do something.
+    Person,
+}
+
+impl AnchorReason {
+    /// What has to happen, and by whom. `anchor run --once` and `anchor plan` exit 1 unless it is
+    /// nothing.
+    pub(crate) fn attention(self) -> Attention {
+        match self {
+            Self::Anchored
+            | Self::Pending
+            | Self::WaitingForFinality
+            | Self::Tombstone
+            | Self::Draining => Attention::None,
+            Self::PendingUnknown
+            | Self::FormerAccountBusy
+            | Self::NotAsked
+            | Self::Unreachable
+            | Self::RateLimited
+            | Self::NoQuorum
+            | Self::StatePruned
+            | Self::ViewShort
+            | Self::FeeTooHigh
+            | Self::BudgetSpent => Attention::Retry,
+            Self::AdoptFirst
+            | Self::IdentityUnclear
+            | Self::DuplicateMint
+            | Self::NotOwner
+            | Self::EndpointTooNarrow
+            | Self::ChainMismatch
+            | Self::RegistryMissing
+            | Self::RegistryChanged
+            | Self::AccountHasCode
+            | Self::EvidenceContradictsJournal
+            | Self::JournalRefused
+            | Self::NoFunds
+            | Self::WouldRevert
+            | Self::Reverted
+            | Self::SignerFailed => Attention::Person,
+        }
+    }
 }
 
 impl fmt::Display for AnchorReason {

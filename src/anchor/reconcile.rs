@@ -6,12 +6,14 @@
 
 mod blocked;
 mod execute;
+mod price;
 
 use std::collections::BTreeSet;
 
 use alloy::primitives::B256;
 use chrono::{DateTime, Utc};
 
+use self::price::price;
 pub(crate) use self::{
     blocked::{Blocked, BlockedError},
     execute::execute,
@@ -21,11 +23,11 @@ use super::{
     desired::AnchorPolicy,
     evidence::{Accounts, Block, View},
     evm::{
-        AtBlock, Histories, ReadRequest, RegistryClient, RpcError, Snapshot, SnapshotCache,
-        SnapshotError, calldata,
+        AtBlock, Histories, ReadRequest, RegistryClient, SavedReading, ScanObserver, Snapshot,
+        SnapshotCache,
     },
     facts::id_record,
-    fees::{FeeInputs, SpendLimits, compute_fees},
+    fees::SpendLimits,
     journal::Recalled,
     plan::{
         Decision, DesiredState, FormerAccount, HeadState, Purpose, Reservation, Step, Testimony,
@@ -40,6 +42,8 @@ use crate::registration::PublishedAgents;
 pub(crate) struct ChainTarget {
     pub(crate) client: RegistryClient,
     pub(crate) limits: SpendLimits,
+    /// What to review before anything is signed, for people.
+    pub(crate) warnings: Vec<String>,
     /// `--accept-registry`: the code to accept in place of what was recorded first; see
     /// [`CodeHashes::combined`].
     pub(crate) accepted_code: Option<B256>,
@@ -132,6 +136,13 @@ enum Decidable<'a> {
 }
 
 impl ChainTarget {
+    /// Continues where reading the chain stopped, and has an observer told of the progress.
+    pub(crate) fn resume(&mut self, saved: &SavedReading, observer: ScanObserver) {
+        self.histories.resume(&saved.scans);
+        self.snapshots.resume(&saved.heads);
+        self.histories.observe(observer);
+    }
+
     /// Reads one finalized block, decides, and prices the decision. Nothing is written and nothing
     /// is sent.
     pub(crate) async fn prepare(&mut self, recalled: Recalled, intent: Intent<'_>) -> Prepared {
@@ -156,35 +167,83 @@ impl ChainTarget {
         intent: Intent<'_>,
     ) -> Result<Decidable<'_>, BlockedError> {
         let Intent { policy, accounts, published, .. } = intent;
-        let Recalled { state, former } = recalled;
+        let state = &recalled.state;
         let Self { client, histories, snapshots, accepted_code, settled, duplicates, .. } = self;
         let desired = policy.desired(&client.registry, accounts.current, published, state);
-        let at = client.at_final().await?;
-        let now = Settled { block: at.block(), desired };
+        let candidates = client.at_final().await?;
+        let block = candidates[0].block();
+        let now = Settled { block, desired };
         if state.in_flight.is_none() && settled.as_ref() == Some(&now) {
             return Ok(Decidable::Settled(now.block));
         }
         *settled = None;
         let Settled { desired, .. } = now;
-        if let Some(checkpoint) = state.checkpoint
-            && !at.contains(checkpoint).await?
-        {
-            return Err(SnapshotError::Rewritten(checkpoint.number).into());
+        let mut reading = Reading {
+            client,
+            candidates: &candidates,
+            histories,
+            snapshots,
+            accepted_code: *accepted_code,
+            duplicates,
+        };
+        let decided = match reading.decide(&desired, recalled, accounts).await {
+            // What was read in an earlier process may be incomplete; then it is read again.
+            Err(error) if error.is_incomplete() && reading.histories.forget_saved() => {
+                reading.decide(&desired, recalled, accounts).await
+            }
+            decided => decided,
+        }?;
+        if decided.decision.is_settled {
+            *settled = Some(Settled { block, desired });
         }
+        Ok(Decidable::Decided(Box::new(decided)))
+    }
+}
+
+/// One finalized block, and what is needed to read it.
+struct Reading<'a, 'b> {
+    client: &'a RegistryClient,
+    candidates: &'b [AtBlock<'a>],
+    histories: &'b mut Histories,
+    snapshots: &'b mut SnapshotCache,
+    accepted_code: Option<B256>,
+    duplicates: &'b mut usize,
+}
+
+impl<'a> Reading<'a, '_> {
+    /// Reads the block and the head, and decides.
+    async fn decide(
+        &mut self,
+        desired: &DesiredState,
+        recalled: &Recalled,
+        accounts: &Accounts,
+    ) -> Result<Decided<'a>, BlockedError> {
+        let Self { client, candidates, histories, snapshots, accepted_code, duplicates } = self;
+        let Recalled { state, former } = recalled;
         let named =
             desired.agents.iter().flat_map(|agent| agent.adopt.into_iter().chain(agent.known));
-        let request = ReadRequest { accounts, minted: &state.minted, named: named.collect() };
-        let history = histories.of(at.endpoint());
-        let Snapshot { code, evidence } = client.read(at, history, snapshots, &request).await?;
+        let request = ReadRequest {
+            accounts,
+            minted: &state.minted,
+            named: named.collect(),
+            checkpoint: state.checkpoint,
+        };
+        let (at, snapshot) = client.read(candidates, histories, snapshots, &request).await?;
+        let Snapshot { code, evidence } = snapshot;
         let hash = code.combined();
         if state.code.is_some_and(|known| known != code) && *accepted_code != Some(hash) {
             return Err(BlockedError::RegistryChanged { chain_id: client.registry.chain_id, hash });
         }
         let view = evidence.view(accounts, &state.minted);
-        history.judge(view.is_ok());
-        let view = view?;
-        *duplicates = view.duplicates.values().map(BTreeSet::len).sum();
-        let head = client.head(at, accounts.current).await?;
+        let judge = |histories: &mut Histories, is_complete| {
+            histories.of(at.endpoint()).judge(is_complete);
+            if !is_complete {
+                at.endpoint().avoid();
+            }
+        };
+        let view = view.inspect_err(|_| judge(histories, false))?;
+        **duplicates = view.duplicates.values().map(BTreeSet::len).sum();
+        let head = client.head(at, state).await?;
         let mut formers = Vec::new();
         let mut resent = Vec::new();
         for (account, count) in &evidence.former_counts {
@@ -198,29 +257,24 @@ impl ChainTarget {
             formers.push(former);
         }
         let mut decision =
-            next(&desired, state.in_flight.as_ref(), &formers, &view, &head, state.waited);
+            next(desired, state.in_flight.as_ref(), &formers, &view, &head, state.waited);
         let mut unconfirmed = None;
         if let Step::Confirm(claim) = decision.step {
-            let said = client.testimonies(at, &evidence, &claim, histories, &request).await?;
+            let said = client.testimonies(at, &evidence, &claim, histories, &request).await;
+            let said = said.inspect_err(|error| {
+                if error.is_incomplete() {
+                    judge(histories, false);
+                }
+            })?;
             let agent = claim.agent().clone();
             (decision.step, unconfirmed) = confirmed(claim, &said, client.endpoints.len());
             if let Some(blocked) = &unconfirmed {
                 decision.agents.insert(agent, blocked.reason);
             }
         }
-        if decision.is_settled {
-            *settled = Some(Settled { block: at.block(), desired: desired.clone() });
-        }
-        Ok(Decidable::Decided(Box::new(Decided {
-            at,
-            code,
-            view,
-            head,
-            desired,
-            decision,
-            former: resent,
-            unconfirmed,
-        })))
+        judge(histories, true);
+        let desired = desired.clone();
+        Ok(Decided { at, code, view, head, desired, decision, former: resent, unconfirmed })
     }
 }
 
@@ -275,12 +329,13 @@ impl Decided<'_> {
         let (action, blocked) = match step {
             // `confirmed` leaves no such step.
             Step::Wait | Step::Confirm(_) => {
-                state.wait();
+                let saw_unknown = agents.values().any(|said| *said == AnchorReason::PendingUnknown);
+                state.wait(saw_unknown);
                 (Action::Wait, unconfirmed)
             }
             Step::Broadcast => {
                 state.count_broadcast();
-                (Action::Broadcast, None)
+                (if head.is_known { Action::Wait } else { Action::Broadcast }, None)
             }
             Step::Release => match client.outcome(state.in_flight.as_ref()).await {
                 Ok(outcome) => {
@@ -318,55 +373,6 @@ fn unsigned(state: &mut AccountState, reservation: &Reservation, blocked: &Block
     }
     state.count_broadcast();
     Action::Broadcast
-}
-
-/// What a reserved call costs, or why it is not signed.
-async fn price(
-    client: &RegistryClient,
-    at: AtBlock<'_>,
-    state: &AccountState,
-    head: HeadState,
-    reservation: &Reservation,
-    limits: &SpendLimits,
-    now: DateTime<Utc>,
-) -> Result<PricedCall, Blocked> {
-    let to = client.registry.address;
-    let (agent, call, data, last, gas) = match (reservation.purpose(), &state.in_flight) {
-        (Purpose::Bump, Some(sent)) => {
-            (sent.agent.clone(), sent.call.clone(), sent.data.clone(), sent.last_fees(), sent.gas)
-        }
-        (Purpose::Bump, None) => return Err(AnchorReason::Pending.into()),
-        (Purpose::Open { agent, call }, _) => {
-            let data = calldata(call);
-            let gas = client.estimate(at, state.account, &data).await.map_err(|error| Blocked {
-                reason: refusal(&error),
-                message: format!("{call} for {agent} is not sent: {error}"),
-            })?;
-            (agent.clone(), call.to_string(), data, None, gas)
-        }
-    };
-    let inputs = FeeInputs {
-        base_fee: head.base_fee,
-        tip: head.tip,
-        balance: head.balance,
-        spent: state.spent.on(now),
-    };
-    let fees = compute_fees(gas, last, &inputs, limits)?;
-    Ok(PricedCall { agent, call, to, data, gas, fees })
-}
-
-/// A call that the registry rejects must not be paid for, and neither must one that could not be
-/// estimated.
-fn refusal(error: &RpcError) -> AnchorReason {
-    match error {
-        RpcError::Refused { message, .. }
-            if message.to_lowercase().contains("insufficient funds") =>
-        {
-            AnchorReason::NoFunds
-        }
-        RpcError::Refused { reverted: true, .. } => AnchorReason::WouldRevert,
-        RpcError::Refused { .. } | RpcError::Unreadable { .. } => AnchorReason::Unreachable,
-    }
 }
 
 impl Prepared {

@@ -1,6 +1,12 @@
 //! The loop: one decision for each chain at each interval, over one journal.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
@@ -8,8 +14,9 @@ use super::{
     account::{AccountKey, AccountState},
     desired::AnchorPolicy,
     evidence::Accounts,
+    evm::{ScanObserver, ScanProgress},
     journal::{JournalError, SharedJournal},
-    reason::AnchorReason,
+    reason::{AnchorReason, Attention},
     reconcile::{ChainTarget, Intent, execute},
     signer::Signer,
 };
@@ -63,7 +70,10 @@ pub(crate) async fn run(
     let loops = targets
         .iter_mut()
         .map(|target| Box::pin(run_chain(target, reconciler, sources.clone(), *interval)));
-    let (ended, _, _) = futures::future::select_all(loops).await;
+    let (ended, _, others) = futures::future::select_all(loops).await;
+    drop(others);
+    // The journal is to be opened anew, which nobody may hold then.
+    targets.iter_mut().for_each(|target| target.histories.observe(ScanObserver::default()));
     ended
 }
 
@@ -73,6 +83,7 @@ async fn run_chain(
     mut sources: Sources,
     interval: Duration,
 ) -> String {
+    reconciler.begin(target, Some(sources.metrics.clone())).await;
     loop {
         let published = sources.published.borrow_and_update().clone();
         // What should be on chain is unknown before the first complete world.
@@ -83,29 +94,43 @@ async fn run_chain(
             continue;
         };
         match reconciler.reconcile(target, &published).await {
-            Ok(state) => sources.metrics.anchored(&chain_stats(&state, target)),
+            Ok(state) => {
+                sources.metrics.anchored(&chain_stats(&state, target));
+                sources.metrics.endpoints_answered(&caip2(target), &target.client.health());
+            }
             Err(error) => return with_causes(&error),
         }
         tokio::time::sleep(interval).await;
     }
 }
 
-/// Decides and acts once on each chain; again at once where a nonce has become final.
+/// Decides and acts once on each chain; again at once where a nonce has become final. Returns
+/// whether any agent needs a person or another decision.
 pub(crate) async fn run_once(
     anchoring: &mut Anchoring,
     published: &PublishedAgents,
     journal: &SharedJournal,
     clock: Clock,
-) -> Result<(), JournalError> {
+) -> Result<Attention, JournalError> {
     let Anchoring { targets, policy, accounts, signer, interval: _ } = anchoring;
     let reconciler = Reconciler { policy, accounts, signer, journal, clock };
+    let mut attention = Attention::None;
     for target in targets {
-        reconciler.reconcile(target, published).await?;
+        reconciler.begin(target, None).await;
+        let state = reconciler.reconcile(target, published).await?;
+        attention = attention.max(state.attention());
     }
-    Ok(())
+    Ok(attention)
 }
 
 impl Reconciler<'_> {
+    /// Continues where the journal says that reading the chain stopped, and keeps it informed.
+    async fn begin(&self, target: &mut ChainTarget, metrics: Option<Metrics>) {
+        let key = AccountKey { registry: target.client.registry, account: self.accounts.current };
+        let reading = self.journal.reading(&key).await;
+        target.resume(&reading, recorder(self.journal.clone(), key, metrics));
+    }
+
     /// Prepares and executes until no nonce has become final; returns the state after the last
     /// decision.
     async fn reconcile(
@@ -120,6 +145,8 @@ impl Reconciler<'_> {
             let intent = Intent { policy, accounts, published, now };
             let prepared = target.prepare(journal.recall(&key).await, intent).await;
             let is_final_release = prepared.is_final_release();
+            let failures = target.client.failures().collect();
+            journal.note_reading(key, target.snapshots.saved(), failures).await?;
             let state = execute(prepared, target, signer, journal, now).await?;
             if !is_final_release {
                 return Ok(state);
@@ -128,12 +155,50 @@ impl Reconciler<'_> {
     }
 }
 
+/// Records the progress of event scans in the journal, the log and the metrics.
+fn recorder(journal: SharedJournal, key: AccountKey, metrics: Option<Metrics>) -> ScanObserver {
+    let logged = Arc::new(AtomicU64::new(0));
+    ScanObserver::new(move |progress| {
+        let (journal, metrics, logged) = (journal.clone(), metrics.clone(), Arc::clone(&logged));
+        Box::pin(async move {
+            let chain_id = key.registry.chain_id;
+            let left = progress.target.saturating_sub(progress.read);
+            if let Some(metrics) = metrics {
+                metrics.history_read(&format!("eip155:{chain_id}"), left);
+            }
+            let (percent, is_done) = (progress.percent(), progress.is_done());
+            // A scan may take an hour: a line for each twentieth is enough.
+            if !is_done && (percent / 5 + 1 != logged.swap(percent / 5 + 1, Ordering::Relaxed)) {
+                tracing::info!(
+                    chain.id = chain_id,
+                    "Reading the event history at {}: block {} of {} ({percent} %)",
+                    progress.endpoint,
+                    progress.read,
+                    progress.target
+                );
+            }
+            let ScanProgress { endpoint, scan, .. } = progress;
+            if let Err(error) = journal.note_scan(key, endpoint, scan, is_done).await {
+                tracing::warn!(
+                    "The progress of reading events is not saved: {}",
+                    with_causes(&error)
+                );
+            }
+        })
+    })
+}
+
+/// The chain's CAIP-2 id.
+fn caip2(target: &ChainTarget) -> String {
+    format!("eip155:{}", target.client.registry.chain_id)
+}
+
 /// An account's state in numbers, for metrics.
 fn chain_stats(state: &AccountState, target: &ChainTarget) -> ChainStats {
     let count =
         |reason: AnchorReason| state.agents.values().filter(|agent| agent.reason == reason).count();
     ChainStats {
-        chain: format!("eip155:{}", target.client.registry.chain_id),
+        chain: caip2(target),
         reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
         days_of_funds: target.limits.days_of(state.balance),
         foreign_nonces: state.foreign_nonces,

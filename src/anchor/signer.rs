@@ -1,14 +1,21 @@
 //! The signer: a key in a file that can only be used with a reservation.
 
-use std::{fmt, fs, path::PathBuf};
+mod keystore;
+mod secret_file;
+
+use std::{fmt, path::PathBuf};
 
 use alloy::{
-    consensus::{SignableTransaction, TxEip1559, TxEnvelope, transaction::SignerRecoverable},
+    consensus::{
+        SignableTransaction, TxEip1559, TxEnvelope, TxLegacy, TypedTransaction,
+        transaction::SignerRecoverable,
+    },
     eips::eip2718::Encodable2718,
     primitives::{Address, B256, Bytes, TxKind, U256},
     signers::{SignerSync, local::PrivateKeySigner},
 };
 
+use self::keystore::KeystoreError;
 use super::{fees::Fees, plan::Reservation};
 
 /// Where the key is.
@@ -33,8 +40,20 @@ pub(crate) enum SignerError {
         #[source]
         source: std::io::Error,
     },
-    #[error("the keystore {0} cannot be decrypted: wrong password, or not a keystore")]
-    Keystore(String),
+    #[error("the keystore {path} cannot be decrypted")]
+    Keystore {
+        path: String,
+        #[source]
+        source: KeystoreError,
+    },
+    #[error(
+        "other users can write {path} (mode {mode:o}), so it may be anyone's key; run: chmod 600 {path}"
+    )]
+    WritableByOthers {
+        path: String,
+        /// Its permission bits.
+        mode: u32,
+    },
     #[error("{0} does not contain a private key in hex")]
     Key(String),
     #[error("the key belongs to account {theirs}, not to --account {ours}")]
@@ -63,6 +82,8 @@ pub(crate) struct Unsigned<'a> {
     /// The gas limit.
     pub(crate) gas: u64,
     pub(crate) fees: Fees,
+    /// Whether to sign with a gas price, as type 0.
+    pub(crate) is_legacy: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,22 +96,17 @@ pub(crate) struct Signed {
 impl Signer {
     /// Reads a key. If `account` is given, the key must belong to it.
     pub(crate) fn open(source: &KeySource, account: Option<Address>) -> Result<Self, SignerError> {
-        let read = |path: &PathBuf| {
-            let failed = |source| SignerError::Read { path: path.display().to_string(), source };
-            fs::read_to_string(path).map_err(failed)
-        };
         let key = match source {
             KeySource::Keystore { path, password } => {
-                let password = read(password)?;
-                read(path)?;
-                let opened = PrivateKeySigner::decrypt_keystore(
-                    path,
-                    password.trim_end_matches(['\r', '\n']),
-                );
-                opened.map_err(|_| SignerError::Keystore(path.display().to_string()))?
+                let password = secret_file::read(password)?;
+                let keystore = secret_file::read(path)?;
+                let path = || path.display().to_string();
+                let key = keystore::decrypt(&keystore, password.trim_end_matches(['\r', '\n']))
+                    .map_err(|source| SignerError::Keystore { path: path(), source })?;
+                PrivateKeySigner::from_slice(&key).map_err(|_| SignerError::Key(path()))?
             }
             KeySource::DevelopmentKey(path) => {
-                let text = read(path)?;
+                let text = secret_file::read(path)?;
                 text.trim().parse().map_err(|_| SignerError::Key(path.display().to_string()))?
             }
         };
@@ -112,17 +128,7 @@ impl Signer {
         reservation: &Reservation,
         unsigned: Unsigned<'_>,
     ) -> Result<Signed, SignerError> {
-        let transaction = TxEip1559 {
-            chain_id: unsigned.chain_id,
-            nonce: reservation.nonce(),
-            gas_limit: unsigned.gas,
-            max_fee_per_gas: unsigned.fees.max_fee,
-            max_priority_fee_per_gas: unsigned.fees.tip,
-            to: TxKind::Call(unsigned.to),
-            value: U256::ZERO,
-            access_list: Default::default(),
-            input: unsigned.data.clone(),
-        };
+        let transaction = unsigned.transaction(reservation.nonce());
         let refused = || SignerError::Signature(self.account());
         let signature =
             self.key.sign_hash_sync(&transaction.signature_hash()).map_err(|_| refused())?;
@@ -132,6 +138,40 @@ impl Signer {
         }
         Ok(Signed { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() })
     }
+}
+
+impl Unsigned<'_> {
+    /// The call at a nonce, with value 0.
+    fn transaction(&self, nonce: u64) -> TypedTransaction {
+        let (to, input) = (TxKind::Call(self.to), self.data.clone());
+        if self.is_legacy {
+            return TypedTransaction::Legacy(TxLegacy {
+                chain_id: Some(self.chain_id),
+                nonce,
+                gas_price: self.fees.max_fee,
+                gas_limit: self.gas,
+                to,
+                value: U256::ZERO,
+                input,
+            });
+        }
+        TypedTransaction::Eip1559(TxEip1559 {
+            chain_id: self.chain_id,
+            nonce,
+            gas_limit: self.gas,
+            max_fee_per_gas: self.fees.max_fee,
+            max_priority_fee_per_gas: self.fees.tip,
+            to,
+            value: U256::ZERO,
+            access_list: Default::default(),
+            input,
+        })
+    }
+}
+
+/// The bytes that a signature would be made for: by them rollups compute what the data costs.
+pub(super) fn unsigned_bytes(nonce: u64, unsigned: &Unsigned<'_>) -> Vec<u8> {
+    unsigned.transaction(nonce).encoded_for_signing()
 }
 
 impl fmt::Debug for Signer {

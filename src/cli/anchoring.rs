@@ -27,7 +27,10 @@ use crate::{
         signer::KeySource,
     },
     offer::{Hostname, Origin},
-    registration::{AgentRegistry, chains},
+    registration::{
+        AgentRegistry,
+        chains::{self, Speciality},
+    },
 };
 
 type Gwei = Amount<9>;
@@ -72,8 +75,8 @@ pub(crate) struct AnchorArgs {
         value_delimiter = ','
     )]
     accept_registry: Vec<ForChain<B256>>,
-    /// A node's JSON-RPC URL, or a file with one URL per line; several for one chain form a quorum;
-    /// repeatable
+    /// A node's JSON-RPC URL, or a file with one URL per line (# begins a comment); several for one
+    /// chain form a quorum; repeatable
     #[arg(
         long = "rpc-url",
         value_name = "CHAIN=URL|CHAIN=@FILE",
@@ -90,6 +93,15 @@ pub(crate) struct AnchorArgs {
         value_delimiter = ','
     )]
     finalities: Vec<ForChain<Finality>>,
+    /// Sign with a gas price (type 0) on a chain without EIP-1559; the built-in table knows some
+    /// such chains; repeatable
+    #[arg(
+        long = "legacy-fees",
+        value_name = "CHAIN",
+        env = "REGISTRAR_LEGACY_FEES",
+        value_delimiter = ','
+    )]
+    legacy_fees: Vec<ChainId>,
     /// How long to wait between two decisions on a chain, at least 1 s
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_ANCHOR_INTERVAL", default_value = "12s", value_parser = interval)]
     anchor_interval: Duration,
@@ -255,14 +267,27 @@ impl AnchorArgs {
                 &format!("{chain}={address}@BLOCK, with the block of the registry's deployment"),
             )
         });
+        if chains::has_account_abstraction(chain.0) {
+            bad_setting(
+                "--anchor",
+                &format!(
+                    "{chain} has native account abstraction: an account may act there without using one of its nonces, so nothing could rule out a second mint; anchor on another chain"
+                ),
+            );
+        }
         let endpoints = self.endpoints(chain);
         if endpoints.is_empty() {
             missing("--rpc-url", &format!("{chain}=URL"));
         }
         let registry = AgentRegistry { chain_id: chain.0, address: *address };
         let finality = for_chain(&self.finalities, chain).copied().unwrap_or(Finality::Finalized);
+        let known = chains::CHAINS.iter().find(|known| known.id == chain.0);
+        let is_legacy = known.is_some_and(|known| known.speciality == Some(Speciality::LegacyFees));
+        let legacy_fees = is_legacy || self.legacy_fees.contains(&chain);
+        let warnings = depth_warning(chain, finality, known).into_iter().collect();
         ChainTarget {
-            client: RegistryClient { registry, endpoints, finality },
+            client: RegistryClient { registry, endpoints, finality, legacy_fees },
+            warnings,
             limits: SpendLimits {
                 max_fee: amount(&self.max_fees, chain, "--max-fee-gwei"),
                 daily_budget: amount(&self.daily_budgets, chain, "--daily-budget-ether"),
@@ -289,17 +314,23 @@ impl AnchorArgs {
                 continue;
             }
             match place.strip_prefix('@') {
-                None => urls.push(place.to_owned()),
+                None => urls.push((place.to_owned(), None)),
                 Some(path) => {
-                    let lines = fs::read_to_string(path).unwrap_or_else(|error| {
+                    let text = fs::read_to_string(path).unwrap_or_else(|error| {
                         bad_setting("--rpc-url", &format!("cannot read {path}: {error}"))
                     });
-                    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
-                    urls.extend(lines.map(str::to_owned));
+                    let lines = text.lines().map(without_comment).zip(1..);
+                    let lines = lines.filter(|(line, _)| !line.is_empty());
+                    urls.extend(lines.map(|(line, number)| {
+                        (line.to_owned(), Some(format!("line {number} of {path}")))
+                    }));
                 }
             }
         }
-        urls.iter().enumerate().map(|(at, url)| endpoint(chain, url, at + 1)).collect()
+        let numbered = urls.iter().zip(1..);
+        numbered
+            .map(|((url, place), number)| endpoint(chain, url, place.as_deref(), number))
+            .collect()
     }
 }
 
@@ -316,10 +347,40 @@ fn known_registries(
     table.chain(named).collect()
 }
 
-fn endpoint(chain: ChainId, url: &str, number: usize) -> Endpoint {
+/// A line without its comment: a `#` at its beginning or after white space. Anywhere else it is part
+/// of the URL.
+fn without_comment(line: &str) -> &str {
+    let begins = |at: &usize| *at == 0 || line[..*at].ends_with(char::is_whitespace);
+    let comment = line.match_indices('#').map(|(at, _)| at).find(begins);
+    line[..comment.unwrap_or(line.len())].trim()
+}
+
+/// What to review if fewer blocks are taken for final than the chain's rule asks for.
+fn depth_warning(
+    chain: ChainId,
+    finality: Finality,
+    known: Option<&chains::Deployment>,
+) -> Option<String> {
+    let Finality::Depth(depth) = finality else { return None };
+    let reviewed = known.and_then(|known| known.final_depth);
+    match reviewed {
+        Some(reviewed) if depth >= reviewed => None,
+        Some(reviewed) => Some(format!(
+            "--finality {chain}=depth:{depth} is less than the reviewed value, {reviewed} blocks ({}): a block that is undone later could lead to a second mint",
+            chains::REVIEWED_ON
+        )),
+        None => Some(format!(
+            "--finality {chain}=depth:{depth} has not been reviewed for this chain: a block that is undone later could lead to a second mint"
+        )),
+    }
+}
+
+/// `place` says where the URL is written, if not on the command line.
+fn endpoint(chain: ChainId, url: &str, place: Option<&str>, number: usize) -> Endpoint {
     let url = Url::parse(url.trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.unwrap_or_else(|| {
-        bad_setting("--rpc-url", &format!("of {chain} is not an http or https URL"))
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        bad_setting("--rpc-url", &format!("of {chain} is not an http or https URL{place}"))
     });
     Endpoint::new(&url, number)
         .unwrap_or_else(|_| bad_setting("--rpc-url", "cannot be used: no HTTP client can be made"))

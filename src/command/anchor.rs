@@ -240,6 +240,9 @@ fn with_key(settings: AnchorSettings) -> (Anchoring, PathBuf) {
         settings;
     let source = signer.unwrap_or_else(|| bad_setting("--signer", "is required to sign"));
     let signer = open_signer(&source, account);
+    for warning in targets.iter().flat_map(|target| &target.warnings) {
+        tracing::warn!("{warning}");
+    }
     let accounts = Accounts { current: signer.account(), former: former_accounts };
     (Anchoring { targets, policy, accounts, signer, interval }, journal)
 }
@@ -253,8 +256,8 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
         let (facts, _unread) = watch::channel(OnChainFacts::default());
         let journal = SharedJournal::new(Box::new(file), journal, facts);
         let (published, _) = published_once(&offers).await?;
-        run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
-        return Ok(ExitCode::SUCCESS);
+        let needs = run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
+        return Ok(report::exit_code(needs));
     }
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();

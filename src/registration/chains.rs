@@ -2,11 +2,13 @@
 //!
 //! Source: the deployment list of the contracts as of 2026-08-15, and its scripts. All mainnets
 //! share one registry address, all testnets another. Chains whose id no source states are left out.
+//! docs/chains.md says where the first blocks are from.
 
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, address};
 
+use self::Speciality::{AccountAbstraction, DataFee, GasPrice, LegacyFees};
 use super::agent::AgentRegistry;
 
 pub(crate) const MAINNET_REGISTRY: Address = address!("0x8004A169FB4a3325136EB29fA0ceB6D2e539a432");
@@ -20,80 +22,128 @@ pub(crate) struct Deployment {
     pub(crate) registry: Address,
     /// Other names of the chain, in lower case.
     pub(crate) aliases: &'static [&'static str],
-    /// A block at or shortly before the deployment of the registry, if known.
+    /// A block at or before the deployment of the registry, if known.
     pub(crate) deployed: Option<u64>,
+    /// How many blocks below the newest one are final at the least, where the chain's rule has been
+    /// reviewed; see [`REVIEWED_ON`]. The rule itself is the `finalized` tag everywhere.
+    pub(crate) final_depth: Option<u64>,
+    pub(crate) speciality: Option<Speciality>,
+}
+
+/// When the finality rules of the table were last compared with the chains' documentation.
+pub(crate) const REVIEWED_ON: &str = "2026-11-29";
+
+/// What has to be done differently on a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speciality {
+    /// The data of a transaction is charged in addition to its gas.
+    DataFee,
+    /// The base fee and the suggested tip may be 0: the gas price counts.
+    GasPrice,
+    /// Transactions are signed with a gas price, as type 0.
+    LegacyFees,
+    /// An account can act without using one of its nonces: not anchored on.
+    AccountAbstraction,
 }
 
 const fn main(id: u64, aliases: &'static [&'static str]) -> Deployment {
-    Deployment { id, registry: MAINNET_REGISTRY, aliases, deployed: None }
+    Deployment {
+        id,
+        registry: MAINNET_REGISTRY,
+        aliases,
+        deployed: None,
+        final_depth: None,
+        speciality: None,
+    }
 }
 
 const fn test(id: u64, aliases: &'static [&'static str]) -> Deployment {
-    Deployment { id, registry: TESTNET_REGISTRY, aliases, deployed: None }
+    Deployment { registry: TESTNET_REGISTRY, ..main(id, aliases) }
 }
 
 impl Deployment {
     const fn since(self, block: u64) -> Self {
         Self { deployed: Some(block), ..self }
     }
+
+    const fn final_after(self, blocks: u64) -> Self {
+        Self { final_depth: Some(blocks), ..self }
+    }
+
+    const fn with(self, speciality: Speciality) -> Self {
+        Self { speciality: Some(speciality), ..self }
+    }
 }
 
 /// Every known deployment, by chain id.
 pub(crate) const CHAINS: &[Deployment] = &[
-    main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339924),
-    main(10, &["optimism", "optimism-mainnet"]),
-    main(56, &["bsc", "bnb"]).since(79031671),
-    test(97, &["bsc-testnet", "bnb-testnet"]).since(78270834),
-    main(100, &["gnosis"]),
-    main(137, &["polygon", "polygon-mainnet"]).since(82458528),
-    main(143, &["monad"]).since(52952898),
-    main(196, &["xlayer"]),
-    main(295, &["hedera"]),
-    test(296, &["hedera-testnet"]),
-    main(360, &["shape"]),
-    main(1088, &["metis"]),
-    test(1439, &["injective-testnet"]),
-    main(1776, &["injective"]),
-    main(1868, &["soneium"]),
-    test(1946, &["soneium-minato"]),
-    test(1952, &["xlayer-testnet"]),
-    main(2345, &["goat"]),
-    main(2741, &["abstract"]),
-    main(4326, &["megaeth"]),
-    main(4663, &["robinhood"]),
-    main(5000, &["mantle"]),
-    test(5003, &["mantle-sepolia"]),
-    test(6343, &["megaeth-testnet"]),
-    main(8453, &["base", "base-mainnet"]).since(41663799),
-    test(10143, &["monad-testnet"]).since(10392352),
-    test(10200, &["gnosis-chiado"]),
-    test(11011, &["shape-sepolia"]),
-    test(11124, &["abstract-testnet"]),
+    main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339871).final_after(96),
+    main(10, &["optimism", "optimism-mainnet"]).since(147514947).final_after(900).with(DataFee),
+    main(56, &["bsc", "bnb"]).since(79027268).final_after(15),
+    test(97, &["bsc-testnet", "bnb-testnet"]).since(78270834).final_after(15),
+    main(100, &["gnosis"]).since(44505010).final_after(48),
+    main(137, &["polygon", "polygon-mainnet"]).since(82458484).final_after(256),
+    main(143, &["monad"]).since(52952790).final_after(3),
+    main(196, &["xlayer"]).since(51947237).with(DataFee),
+    main(295, &["hedera"]).final_after(1).with(GasPrice),
+    test(296, &["hedera-testnet"]).final_after(1).with(GasPrice),
+    main(360, &["shape"]).final_after(900).with(DataFee),
+    main(1088, &["metis"]).since(22161525).with(DataFee),
+    test(1439, &["injective-testnet"]).final_after(1),
+    main(1776, &["injective"]).final_after(1),
+    main(1868, &["soneium"]).since(19710954).final_after(900).with(DataFee),
+    test(1946, &["soneium-minato"]).final_after(900).with(DataFee),
+    test(1952, &["xlayer-testnet"]).with(DataFee),
+    main(2345, &["goat"]).since(10129146).with(DataFee),
+    main(2741, &["abstract"]).since(39596871).with(AccountAbstraction),
+    main(4326, &["megaeth"]).since(7833805).with(DataFee),
+    main(4663, &["robinhood"]).since(12058809).final_after(7_200),
+    main(5000, &["mantle"]).since(91333846).final_after(900).with(DataFee),
+    test(5003, &["mantle-sepolia"]).final_after(900).with(DataFee),
+    test(6343, &["megaeth-testnet"]).with(DataFee),
+    main(8453, &["base", "base-mainnet"]).since(41663783).final_after(900).with(DataFee),
+    test(10143, &["monad-testnet"]).since(10391697).final_after(3),
+    test(10200, &["gnosis-chiado"]).final_after(48),
+    test(11011, &["shape-sepolia"]).final_after(900).with(DataFee),
+    test(11124, &["abstract-testnet"]).with(AccountAbstraction),
     test(16602, &["0g-galileo"]),
     main(16661, &["0g"]),
-    main(42161, &["arbitrum", "arbitrum-one"]),
-    main(42220, &["celo"]),
-    test(43113, &["avalanche-fuji"]),
-    main(43114, &["avalanche"]),
-    test(46630, &["robinhood-testnet"]),
-    test(48816, &["goat-testnet3"]),
+    main(42161, &["arbitrum", "arbitrum-one"]).since(428895443).final_after(7_200),
+    main(42220, &["celo"]).since(58396724).final_after(1_800).with(DataFee),
+    test(43113, &["avalanche-fuji"]).final_after(1),
+    main(43114, &["avalanche"]).since(77389000).final_after(1),
+    test(46630, &["robinhood-testnet"]).final_after(7_200),
+    test(48816, &["goat-testnet3"]).with(DataFee),
     test(59141, &["linea-sepolia"]),
-    main(59144, &["linea"]),
-    test(59902, &["metis-sepolia"]),
-    test(80002, &["polygon-amoy"]),
-    test(84532, &["base-sepolia"]).since(37174254),
-    main(167000, &["taiko"]),
+    main(59144, &["linea"]).since(28662553),
+    test(59902, &["metis-sepolia"]).with(DataFee),
+    test(80002, &["polygon-amoy"]).since(33069064).final_after(256),
+    test(84532, &["base-sepolia"]).since(36304165).final_after(900).with(DataFee),
+    main(167000, &["taiko"]).since(4305747),
     test(167013, &["taiko-hoodi"]),
-    test(421614, &["arbitrum-sepolia"]),
-    test(534351, &["scroll-sepolia"]),
-    main(534352, &["scroll"]),
-    test(5042002, &["arc-testnet"]),
-    test(11142220, &["celo-sepolia"]),
-    test(11155111, &["sepolia", "ethereum-sepolia"]).since(9980000),
-    test(11155420, &["optimism-sepolia"]),
-    test(324705682, &["skale-base-sepolia"]),
-    main(1187947933, &["skale-base"]),
+    test(421614, &["arbitrum-sepolia"]).since(239945838).final_after(7_200),
+    test(534351, &["scroll-sepolia"]).since(16543185).with(DataFee),
+    main(534352, &["scroll"]).since(29432417).with(DataFee),
+    test(5042002, &["arc-testnet"]).final_after(1),
+    test(11142220, &["celo-sepolia"]).final_after(1_800).with(DataFee),
+    test(11155111, &["sepolia", "ethereum-sepolia"]).since(9980000).final_after(96),
+    test(11155420, &["optimism-sepolia"]).final_after(900).with(DataFee),
+    test(324705682, &["skale-base-sepolia"]).final_after(1).with(LegacyFees),
+    main(1187947933, &["skale-base"]).since(689195).final_after(1).with(LegacyFees),
 ];
+
+/// Chains outside the table on which an account can act without using one of its nonces: ZKsync Era,
+/// Lens, Sophon and other chains of that stack, and their test networks.
+const ACCOUNT_ABSTRACTION: &[u64] =
+    &[232, 282, 300, 320, 324, 325, 388, 37111, 50104, 61166, 543210, 531050104];
+
+/// Whether an account of a chain can act without using one of its nonces. The nonce rule does not
+/// hold there.
+pub(crate) fn has_account_abstraction(id: u64) -> bool {
+    let known = CHAINS.iter().find(|chain| chain.id == id);
+    known.is_some_and(|chain| chain.speciality == Some(AccountAbstraction))
+        || ACCOUNT_ABSTRACTION.contains(&id)
+}
 
 /// The registries that an AgentIdentity may name: those of the table, and those that the operator
 /// adds.

@@ -47,6 +47,8 @@ struct AnchoringMetrics {
     duplicate_mints: Family<ChainLabel, Gauge>,
     settled_nonces: Family<ChainLabel, Gauge>,
     endpoints: Family<ChainLabel, Gauge>,
+    endpoint_up: Family<EndpointLabels, Gauge>,
+    history_left: Family<ChainLabel, Gauge>,
 }
 
 type Seconds = Gauge<f64, AtomicU64>;
@@ -89,6 +91,12 @@ struct AnchorLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ChainLabel {
     chain: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EndpointLabels {
+    chain: String,
+    endpoint: String,
 }
 
 /// The state of anchoring on one chain.
@@ -251,6 +259,20 @@ impl Metrics {
         metrics.endpoints.get_or_create(&chain).set(clamped(stats.endpoints));
     }
 
+    /// Records which endpoints of a chain work, by their names.
+    pub(crate) fn endpoints_answered(&self, chain: &str, health: &[(String, bool)]) {
+        for (endpoint, is_up) in health {
+            let labels = EndpointLabels { chain: chain.to_owned(), endpoint: endpoint.clone() };
+            self.0.anchoring.endpoint_up.get_or_create(&labels).set((*is_up).into());
+        }
+    }
+
+    /// Records how many blocks of a chain's event history are still to be read.
+    pub(crate) fn history_read(&self, chain: &str, left: u64) {
+        let chain = ChainLabel { chain: chain.to_owned() };
+        self.0.anchoring.history_left.get_or_create(&chain).set(clamped(left));
+    }
+
     /// Counts objects whose changes a watch had missed.
     pub(crate) fn drifted(&self, objects: usize) {
         self.0.drift.inc_by(objects.try_into().unwrap_or(u64::MAX));
@@ -326,6 +348,16 @@ impl AnchoringMetrics {
                 to,
                 "anchor_endpoints",
                 "Configured JSON-RPC endpoints; a single one is trusted without cross-checking",
+            ),
+            endpoint_up: register(
+                to,
+                "anchor_endpoint_up",
+                "1 if the endpoint served the last request of its kind, else 0",
+            ),
+            history_left: register(
+                to,
+                "anchor_history_blocks_left",
+                "Blocks of the registry's event history that are still to be read",
             ),
         }
     }

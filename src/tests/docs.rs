@@ -17,14 +17,18 @@ use crate::{
     cli::Cli,
     lint::LintCode,
     offer::EntryCode,
-    registration::{OfferState, Reason},
+    registration::{
+        OfferState, Reason,
+        chains::{CHAINS, Deployment, REVIEWED_ON, Speciality},
+    },
     source::SourceProblemCode,
 };
 
 /// Every generated block, by page. The tests of `http` check those in docs/http.md and
 /// docs/metrics.md.
-const BLOCKS: [(&str, &[&str]); 6] = [
+const BLOCKS: [(&str, &[&str]); 7] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
+    ("docs/chains.md", &["chains"]),
     ("docs/configuration.md", &["commands", "flags", "source-problems"]),
     ("docs/http.md", &["problem-codes"]),
     ("docs/lint.md", &["lint-codes"]),
@@ -192,6 +196,33 @@ fn generated_blocks_of_lint_codes_are_the_closed_list() {
     });
     let head = ["code", "severity", "meaning", "fix", "readers"];
     check("docs/lint.md", "lint-codes", &table(&head, rows));
+}
+
+#[test]
+fn the_page_of_chains_holds_the_table() {
+    let special = |chain: &Deployment| match chain.speciality {
+        None => "",
+        Some(Speciality::DataFee) => "the L1 data fee counts in budget and balance",
+        Some(Speciality::GasPrice) => "`eth_gasPrice` counts where base fee and tip are 0",
+        Some(Speciality::LegacyFees) => "signed as type 0 (`--legacy-fees`)",
+        Some(Speciality::AccountAbstraction) => "refused: native account abstraction",
+    };
+    let number = |number: Option<u64>, none: &str| {
+        number.map_or_else(|| none.to_owned(), |number| number.to_string())
+    };
+    let rows = CHAINS.iter().map(|chain| {
+        let names: Vec<String> = chain.aliases.iter().map(|alias| code(alias)).collect();
+        vec![
+            code(&format!("eip155:{}", chain.id)),
+            names.join(", "),
+            number(chain.deployed, "unknown: `@BLOCK`"),
+            number(chain.final_depth, "not reviewed"),
+            special(chain).to_owned(),
+        ]
+    });
+    let head = ["chain", "aliases", "first block", "least `depth:N`", "special"];
+    check("docs/chains.md", "chains", &table(&head, rows));
+    assert!(read("docs/chains.md").contains(REVIEWED_ON));
 }
 
 #[test]

@@ -17,4 +17,6 @@ mod faulty;
 mod gas;
 mod ground;
 mod idle;
+mod providers;
+mod scan;
 mod stories;

@@ -30,6 +30,7 @@ fn call(max_fee: u128, tip: u128) -> PricedCall {
         data: vec![1, 2, 3].into(),
         gas: 1_000,
         fees: Fees { max_fee, tip },
+        data_fee: 0,
     }
 }
 
@@ -137,13 +138,25 @@ fn a_released_nonce_counts_for_its_agent_or_as_foreign() {
 }
 
 #[test]
-fn waiting_counts_only_while_nothing_is_in_flight() {
+fn data_counts_once_and_a_replacement_with_more_gas_counts_in_full() {
+    let mut state = AccountState::default();
+    let first = PricedCall { data_fee: 7_000, ..call(100, 3) };
+    sign(&mut state, 1, first, "2026-11-24T12:00:00Z");
+    assert_eq!(state.spent.wei, 107_000);
+    let more = PricedCall { gas: 2_000, data_fee: 9_000, ..call(113, 4) };
+    sign(&mut state, 2, more, "2026-11-24T12:05:00Z");
+    assert_eq!(state.spent.wei, 107_000 + 2_000 * 113 - 1_000 * 100);
+    assert_eq!(state.in_flight.unwrap().gas, 2_000);
+}
+
+#[test]
+fn only_decisions_that_saw_something_unknown_pending_are_counted() {
     let mut state = AccountState { waited: 3, ..AccountState::default() };
-    state.wait();
+    state.wait(true);
     assert_eq!(state.waited, 4);
-    state.in_flight = Some(in_flight(5, 0, 1));
-    state.wait();
+    state.wait(false);
     assert_eq!(state.waited, 0);
+    state.in_flight = Some(in_flight(5, 0, 1));
     state.count_broadcast();
     assert_eq!(state.in_flight.as_ref().unwrap().decisions, 1);
     state.bump_next();

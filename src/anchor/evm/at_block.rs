@@ -4,16 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
     consensus::constants::KECCAK_EMPTY,
-    eips::{BlockId, BlockNumberOrTag},
-    primitives::{Address, B256, Bytes, U256, b256, keccak256},
-    providers::Provider,
-    rpc::types::{TransactionInput, TransactionRequest},
+    primitives::{Address, B256, Bytes, U64, U256, b256, keccak256},
     sol_types::SolCall,
 };
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::{
-    Endpoint, History, RpcError, Snapshot, SnapshotError,
-    contract::{IdentityRegistry, X402_METADATA, X402_VALUE},
+    Endpoint, History, Refusal, RpcError, SnapshotError,
+    contract::{IdentityRegistry, L1_FEE_ORACLES, X402_METADATA, X402_VALUE, l1_fee, l1_fee_call},
 };
 use crate::{
     anchor::{
@@ -46,6 +45,8 @@ pub(crate) struct ReadRequest<'a> {
     pub(crate) minted: &'a BTreeMap<AnchorKey, AgentId>,
     /// Tokens that the operator or an AgentIdentity names.
     pub(crate) named: Vec<AgentId>,
+    /// A block that was finalized before: the chain must contain it.
+    pub(crate) checkpoint: Option<Block>,
 }
 
 impl<'a> AtBlock<'a> {
@@ -72,8 +73,8 @@ impl<'a> AtBlock<'a> {
 
     /// The same endpoint at its newest block.
     pub(super) async fn at_head(&self) -> Result<Self, RpcError> {
-        let header = self.endpoint.header("the newest block", BlockNumberOrTag::Latest).await?;
-        Ok(self.at(Block { number: header.number, hash: header.hash }))
+        let header = self.endpoint.header("the newest block", "latest").await?;
+        Ok(self.at(Block { number: header.number(), hash: header.hash }))
     }
 
     /// Whether the chain of this block contains a block that was finalized earlier.
@@ -82,22 +83,50 @@ impl<'a> AtBlock<'a> {
             let message = "it is older than a block that was finalized before";
             return Err(self.endpoint.invalid("the finalized block", message));
         }
+        if earlier.number == self.block.number {
+            return Ok(earlier.hash == self.block.hash);
+        }
         Ok(self.endpoint.block_hash(earlier.number).await? == earlier.hash)
     }
 
-    /// Everything that a decision needs of this block. Its events must have been read into
-    /// `history`.
-    pub(super) async fn read(
-        &self,
-        history: &mut History,
-        request: &ReadRequest<'_>,
-    ) -> Result<Snapshot, SnapshotError> {
-        let code = self.check(request.accounts.current).await?;
-        Ok(Snapshot { code, evidence: self.evidence(history, request).await? })
+    /// Whether the accounts have sent nothing and hold nothing at this block, so that the registry
+    /// has no event about them.
+    pub(super) async fn is_unused(&self, accounts: &Accounts) -> Result<bool, RpcError> {
+        for account in accounts.all() {
+            if self.count(account).await? > 0 || !self.balance_of(account).await?.is_zero() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the node has the block, but not its state any more.
+    pub(super) async fn is_pruned(&self) -> bool {
+        match self.code(self.registry).await {
+            Ok(_) => false,
+            Err(error) => self.lacks_state(&error).await,
+        }
+    }
+
+    /// Whether a read failed because the node has the block, but not its state any more. A node
+    /// that does not have the block is another matter: behind a balancer, the next request may
+    /// reach one that does.
+    pub(super) async fn lacks_state(&self, error: &RpcError) -> bool {
+        let is_about_logs = match error {
+            RpcError::Refused { what, .. } | RpcError::Unreadable { what, .. } => {
+                *what == "eth_getLogs"
+            }
+        };
+        if error.refusal() != Some(Refusal::Other) || is_about_logs {
+            return false;
+        }
+        let params = json!([self.block.hash, false]);
+        let block = self.endpoint.ask::<Value>("eth_getBlockByHash", params).await;
+        block.is_ok_and(|block| block.is_object())
     }
 
     /// Checks the registry and the account; returns the hashes of the registry's code.
-    async fn check(&self, account: Address) -> Result<CodeHashes, SnapshotError> {
+    pub(super) async fn check(&self, account: Address) -> Result<CodeHashes, SnapshotError> {
         let code = self.code(self.registry).await?;
         if code.is_empty() || self.version().await?.is_none() {
             return Err(SnapshotError::RegistryMissing(self.registry));
@@ -105,11 +134,8 @@ impl<'a> AtBlock<'a> {
         if !self.code(account).await?.is_empty() {
             return Err(SnapshotError::AccountHasCode(account));
         }
-        let provider = self.endpoint.provider();
-        let slot =
-            provider.get_storage_at(self.registry, IMPLEMENTATION_SLOT.into()).block_id(self.id());
-        let slot = self.endpoint.request("eth_getStorageAt", slot).await?;
-        let implementation = Address::from_word(slot.into());
+        let params = json!([self.registry, IMPLEMENTATION_SLOT]);
+        let implementation = Address::from_word(self.state("eth_getStorageAt", params).await?);
         let implementation = match implementation.is_zero() {
             true => KECCAK_EMPTY,
             false => keccak256(self.code(implementation).await?),
@@ -132,9 +158,6 @@ impl<'a> AtBlock<'a> {
         for account in accounts.all() {
             evidence.balances.insert(account, self.balance_of(account).await?);
         }
-        if history.eldest.is_none() && !evidence.is_unused() {
-            history.eldest = self.eldest().await?;
-        }
         let minted = evidence.mints.iter().map(|mint| mint.id);
         let claimed = evidence.key_events.iter().filter(|event| evidence.is_claim(event, accounts));
         let ids: BTreeSet<AgentId> = minted
@@ -149,9 +172,9 @@ impl<'a> AtBlock<'a> {
         Ok(evidence)
     }
 
-    async fn count(&self, account: Address) -> Result<u64, RpcError> {
-        let count = self.endpoint.provider().get_transaction_count(account).block_id(self.id());
-        self.endpoint.request("eth_getTransactionCount", count).await
+    pub(super) async fn count(&self, account: Address) -> Result<u64, RpcError> {
+        let count: U64 = self.state("eth_getTransactionCount", json!([account])).await?;
+        Ok(count.to())
     }
 
     /// κ in a token's current metadata, if it carries one.
@@ -161,7 +184,7 @@ impl<'a> AtBlock<'a> {
 
     /// The registry's first token: ids are given in ascending order from 0 or 1. `None` if it has
     /// none yet.
-    async fn eldest(&self) -> Result<Option<AgentId>, RpcError> {
+    pub(super) async fn eldest(&self) -> Result<Option<AgentId>, RpcError> {
         for id in [0_u64, 1].map(|number| AgentId::new(U256::from(number))) {
             let owner = IdentityRegistry::ownerOfCall { tokenId: id.number() };
             if self.call(owner).await?.is_some() {
@@ -171,24 +194,45 @@ impl<'a> AtBlock<'a> {
         Ok(None)
     }
 
-    fn id(&self) -> BlockId {
-        BlockId::hash(self.block.hash)
+    async fn code(&self, address: Address) -> Result<Bytes, RpcError> {
+        self.state("eth_getCode", json!([address])).await
     }
 
-    async fn code(&self, address: Address) -> Result<Bytes, RpcError> {
-        let code = self.endpoint.provider().get_code_at(address).block_id(self.id());
-        self.endpoint.request("eth_getCode", code).await
+    /// Reads state at this block. The block is named by its hash in the object form, since some
+    /// nodes refuse a bare hash; `requireCanonical` excludes a block that the node has abandoned.
+    async fn state<R: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        mut params: Value,
+    ) -> Result<R, RpcError> {
+        if let Some(params) = params.as_array_mut() {
+            params.push(json!({ "blockHash": self.block.hash, "requireCanonical": true }));
+        }
+        self.endpoint.ask(method, params).await
+    }
+
+    /// What the data of a transaction costs on the chain below, wei; `None` where no known oracle
+    /// answers.
+    pub(super) async fn data_fee(&self, unsigned: &Bytes) -> Option<u128> {
+        let input = l1_fee_call(unsigned);
+        for oracle in L1_FEE_ORACLES {
+            let params = json!([{ "to": oracle, "input": input }]);
+            let answer = self.state::<Bytes>("eth_call", params).await;
+            if let Some(fee) = answer.ok().as_ref().and_then(l1_fee) {
+                return Some(fee);
+            }
+        }
+        None
     }
 
     /// Calls the registry; `None` if it reverts or answers with another type.
     async fn call<C: SolCall>(&self, call: C) -> Result<Option<C::Return>, RpcError> {
-        let input = TransactionInput::new(Bytes::from(call.abi_encode()));
-        let request = TransactionRequest::default().to(self.registry).input(input);
-        let answer = self.endpoint.provider().call(request).block(self.id());
-        match self.endpoint.request("eth_call", answer).await {
+        let input = Bytes::from(call.abi_encode());
+        let params = json!([{ "to": self.registry, "input": input }]);
+        match self.state::<Bytes>("eth_call", params).await {
             Ok(answer) => Ok(C::abi_decode_returns(&answer).ok()),
-            Err(RpcError::Refused { reverted: true, .. }) => Ok(None),
-            Err(error @ (RpcError::Refused { .. } | RpcError::Unreadable { .. })) => Err(error),
+            Err(error) if error.refusal() == Some(Refusal::Reverted) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{AtBlock, Endpoint, Histories, History, ReadRequest, RegistryClient, RpcError};
+use super::{
+    AtBlock, Endpoint, Histories, History, ReadRequest, RegistryClient, RpcError, SnapshotError,
+};
 use crate::anchor::{
     evidence::{Evidence, FirstMint, IncompleteEvidence},
     plan::{Testimony, Unconfirmed},
@@ -14,7 +16,19 @@ pub(crate) enum DoubtedEvidence {
     #[error(transparent)]
     Rpc(#[from] RpcError),
     #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    #[error(transparent)]
     Incomplete(#[from] IncompleteEvidence),
+}
+
+impl DoubtedEvidence {
+    /// Whether something was left out of the events.
+    pub(in crate::anchor) fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Incomplete(_) => true,
+            Self::Rpc(_) | Self::Snapshot(_) => false,
+        }
+    }
 }
 
 /// Whether a node still keeps the state at a block.
@@ -46,7 +60,14 @@ impl RegistryClient {
             if absent > self.endpoints.len() / 2 {
                 break;
             }
-            let heard = self.testimony(other, &at, claim, histories.of(other), request).await;
+            let history = histories.of(other);
+            let heard = match self.testimony(other, &at, claim, history, request).await {
+                // What was read in an earlier process may be incomplete; then it is read again.
+                Err(error) if error.is_incomplete() && history.forget_saved() => {
+                    self.testimony(other, &at, claim, history, request).await
+                }
+                heard => heard,
+            };
             let heard = heard.unwrap_or_else(|error| Testimony::Unusable(error.to_string()));
             said.push((other.to_string(), heard));
         }
@@ -63,11 +84,16 @@ impl RegistryClient {
         request: &ReadRequest<'_>,
     ) -> Result<Testimony, DoubtedEvidence> {
         let at = AtBlock::new(endpoint, self.registry.address, own.block());
-        history.extend(&at, request.accounts).await?;
+        history.read_to(&at, request.accounts).await?;
         let evidence = at.evidence(history, request).await?;
         let view = evidence.view(request.accounts, request.minted);
-        history.judge(view.is_ok());
-        doubt(&at, &evidence, history, request, State::Kept).await?;
+        let doubted = match view.is_ok() {
+            true => doubt(&at, &evidence, history, request, State::Kept).await,
+            false => Ok(()),
+        };
+        let is_doubted = doubted.as_ref().is_err_and(DoubtedEvidence::is_incomplete);
+        history.judge(view.is_ok() && !is_doubted);
+        doubted?;
         Ok(claim.testimony(&view?))
     }
 }
@@ -83,10 +109,9 @@ async fn doubt(
     if evidence.is_unused() {
         return Ok(());
     }
-    let eldest = history.eldest;
-    let first_mint = match eldest {
+    let first_mint = match history.eldest {
         None => FirstMint::None,
-        Some(eldest) if history.serves(at, &eldest).await? => FirstMint::Served,
+        Some(_) if history.is_vouched => FirstMint::Served,
         Some(_) => FirstMint::Missing,
     };
     let mut keys = Vec::new();

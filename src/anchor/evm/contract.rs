@@ -1,6 +1,10 @@
 //! The part of the registry's ABI that we use, mapped to our types.
 
-use alloy::{primitives::Bytes, sol, sol_types::SolCall};
+use alloy::{
+    primitives::{Address, Bytes, address},
+    sol,
+    sol_types::SolCall,
+};
 
 use crate::{
     anchor::{key::KEY_METADATA, plan::Call},
@@ -55,4 +59,27 @@ fn set_metadata(id: &AgentId, key: &str, value: &[u8]) -> Vec<u8> {
     let (agent_id, key, value) = (id.number(), key.to_owned(), value.to_vec().into());
     IdentityRegistry::setMetadataCall { agentId: agent_id, metadataKey: key, metadataValue: value }
         .abi_encode()
+}
+
+sol! {
+    /// The gas price oracles of rollups that charge for a transaction's data on the chain below.
+    interface GasPriceOracle {
+        function getL1Fee(bytes data) external view returns (uint256 fee);
+    }
+}
+
+/// Where such oracles are: the predeploy of OP Stack chains, and Scroll's.
+pub(super) const L1_FEE_ORACLES: [Address; 2] = [
+    address!("0x420000000000000000000000000000000000000F"),
+    address!("0x5300000000000000000000000000000000000002"),
+];
+
+/// The call for the fee of an unsigned transaction.
+pub(super) fn l1_fee_call(unsigned: &Bytes) -> Bytes {
+    GasPriceOracle::getL1FeeCall { data: unsigned.clone() }.abi_encode().into()
+}
+
+/// The fee in the answer, wei; `None` if there is no such oracle.
+pub(super) fn l1_fee(answer: &Bytes) -> Option<u128> {
+    Some(GasPriceOracle::getL1FeeCall::abi_decode_returns(answer).ok()?.saturating_to())
 }

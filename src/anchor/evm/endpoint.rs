@@ -1,47 +1,125 @@
 //! One JSON-RPC endpoint, with deadlines and with errors that never show its URL.
 
-use std::{fmt, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use alloy::{
-    eips::BlockNumberOrTag,
     network::Ethereum,
-    primitives::B256,
+    primitives::{B256, U64, U256},
     providers::{Provider, ProviderBuilder, RootProvider},
-    rpc::{client::RpcClient, types::Header},
+    rpc::client::RpcClient,
     transports::TransportError,
 };
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 use url::Url;
 
-use super::transport::Post;
+use super::{range::RangeWidth, refusal::Refusal, transport::Post};
 use crate::error_chain::with_causes;
 
 /// The longest that a single answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How clients say that an account cannot pay: go-ethereum and most others, Nethermind, Besu, Reth.
+const LACK_OF_FUNDS: [&str; 4] = [
+    "insufficient funds",
+    "insufficientfunds",
+    "upfront cost exceeds account balance",
+    "lack of funds",
+];
+/// What is said of an answer that is null.
+const EMPTY: &str = "the answer is empty";
+/// For how many decisions an endpoint that failed is asked after the others.
+const RETRY_AFTER_DECISIONS: u32 = 10;
 
 /// A node behind a JSON-RPC URL, and its name for people: the URL itself may contain an API key.
+/// Clones share their health.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     name: String,
     /// The parts of the URL that may be secret: they are removed from every message.
-    secrets: Vec<String>,
+    secrets: Arc<[String]>,
     provider: RootProvider<Ethereum>,
+    health: Arc<Mutex<Health>>,
+}
+
+/// What an endpoint is asked for. One that serves blocks may refuse logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// The finalized block.
+    Blocks,
+    /// State and logs.
+    State,
+}
+
+/// How an endpoint has answered so far.
+#[derive(Debug, Default)]
+struct Health {
+    /// For how many decisions to ask the others first.
+    avoided: u32,
+    /// The last failure, by [`Service`]; `None` after a success.
+    failures: [Option<String>; 2],
+    /// How many blocks it serves in one eth_getLogs.
+    width: RangeWidth,
 }
 
 /// Why a node gave no usable answer. It never means that something did not happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RpcError {
-    /// The node answered with a JSON-RPC error.
+    /// The node answered with an error.
     #[error("{endpoint} refused {what}: {message}")]
-    Refused {
-        endpoint: String,
-        what: &'static str,
-        message: String,
-        /// Whether a contract reverted.
-        reverted: bool,
-    },
+    Refused { endpoint: String, what: &'static str, message: String, kind: Refusal },
     /// There was no answer, or it could not be read.
     #[error("{endpoint} did not answer {what}: {message}")]
     Unreadable { endpoint: String, what: &'static str, message: String },
+}
+
+impl RpcError {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Refused { kind, .. } => Some(*kind),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// Whether the node says that the account cannot pay for a transaction.
+    pub(crate) fn is_lack_of_funds(&self) -> bool {
+        let Self::Refused { message, .. } = self else { return false };
+        let words = message.to_lowercase();
+        LACK_OF_FUNDS.iter().any(|lack| words.contains(lack))
+    }
+
+    /// The same with what may be done about it, unless it is a rate limit.
+    pub(super) fn with_hint(self, hint: &str) -> Self {
+        match self {
+            Self::Refused { endpoint, what, message, kind } if kind != Refusal::RateLimited => {
+                Self::Refused { endpoint, what, message: format!("{message}; {hint}"), kind }
+            }
+            Self::Unreadable { endpoint, what, message } if message == EMPTY => {
+                Self::Unreadable { endpoint, what, message: format!("{message}; {hint}") }
+            }
+            error @ (Self::Refused { .. } | Self::Unreadable { .. }) => error,
+        }
+    }
+}
+
+/// The part of a block's header that is used.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Header {
+    number: U64,
+    pub(super) hash: B256,
+    /// Absent on chains without EIP-1559.
+    pub(super) base_fee_per_gas: Option<U256>,
+}
+
+impl Header {
+    pub(super) fn number(&self) -> u64 {
+        self.number.to()
+    }
 }
 
 impl Endpoint {
@@ -55,46 +133,117 @@ impl Endpoint {
         // Without the library's fillers: nonce, fees and signature are decided here.
         let provider = ProviderBuilder::new().disable_recommended_fillers().connect_client(rpc);
         let host = url.host_str().unwrap_or("endpoint");
-        let name = format!("{host} (endpoint {number})");
-        Ok(Self { name, secrets: secrets(url), provider: provider.root().clone() })
+        Ok(Self {
+            name: format!("{host} (endpoint {number})"),
+            secrets: secrets(url).into(),
+            provider: provider.root().clone(),
+            health: Arc::default(),
+        })
     }
 
-    pub(super) fn provider(&self) -> &RootProvider<Ethereum> {
-        &self.provider
+    /// Whether this is the same endpoint.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.health, &other.health)
     }
 
-    /// Awaits one request. `what` names it in the error, which never shows the URL.
-    pub(super) async fn request<T>(
+    /// Asks for something. Only what the caller names is read of the answer, so that fields that
+    /// the library does not know do no harm.
+    pub(super) async fn ask<R: DeserializeOwned>(
         &self,
-        what: &'static str,
-        request: impl IntoFuture<Output = Result<T, TransportError>>,
-    ) -> Result<T, RpcError> {
-        request.await.map_err(|error| self.describe(what, &error))
+        method: &'static str,
+        params: Value,
+    ) -> Result<R, RpcError> {
+        let asked = range_of(method, &params);
+        let answer = self.provider.raw_request::<Value, Value>(Cow::Borrowed(method), params).await;
+        let answer = answer.map_err(|error| self.describe(method, asked, &error))?;
+        serde_json::from_value(answer).map_err(|error| self.invalid(method, error.to_string()))
     }
 
-    /// The header of a block; a block that is missing is an error.
-    pub(super) async fn header(
-        &self,
-        what: &'static str,
-        tag: BlockNumberOrTag,
-    ) -> Result<Header, RpcError> {
-        let block = self.request(what, self.provider.get_block_by_number(tag)).await?;
-        Ok(block.ok_or_else(|| self.missing(what))?.header)
+    /// The header of a block by tag or number; a block that is missing is an error.
+    pub(super) async fn header(&self, what: &'static str, block: &str) -> Result<Header, RpcError> {
+        let header: Result<Option<Header>, RpcError> =
+            self.ask("eth_getBlockByNumber", json!([block, false])).await;
+        let named = |error| match error {
+            RpcError::Refused { endpoint, message, kind, .. } => {
+                RpcError::Refused { endpoint, what, message, kind }
+            }
+            RpcError::Unreadable { endpoint, message, .. } => {
+                RpcError::Unreadable { endpoint, what, message }
+            }
+        };
+        header.map_err(named)?.ok_or_else(|| self.missing(what))
     }
 
     pub(super) async fn block_hash(&self, number: u64) -> Result<B256, RpcError> {
-        Ok(self.header("a block", BlockNumberOrTag::Number(number)).await?.hash)
+        Ok(self.header("a block", &hex(number)).await?.hash)
     }
 
-    fn describe(&self, what: &'static str, error: &TransportError) -> RpcError {
+    /// Records how an endpoint answered: with a failure, or well.
+    pub(super) fn note(&self, service: Service, failure: Option<String>) {
+        let mut health = self.health();
+        if failure.is_some() {
+            health.avoided = RETRY_AFTER_DECISIONS;
+        }
+        health.failures[service.place()] = failure;
+    }
+
+    /// For how many more decisions the others are asked first.
+    pub(super) fn avoided(&self) -> u32 {
+        self.health().avoided
+    }
+
+    /// Has the others asked first for a while.
+    pub(crate) fn avoid(&self) {
+        self.health().avoided = RETRY_AFTER_DECISIONS;
+    }
+
+    /// Begins a decision: an endpoint that failed long enough ago gets another chance.
+    pub(super) fn begin_decision(&self) {
+        let mut health = self.health();
+        health.avoided = health.avoided.saturating_sub(1);
+    }
+
+    /// The last failure that was not followed by a success.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.health().failures.iter().flatten().next().cloned()
+    }
+
+    /// How many blocks one eth_getLogs covers here.
+    pub(super) fn width(&self) -> RangeWidth {
+        self.health().width
+    }
+
+    pub(super) fn set_width(&self, width: RangeWidth) {
+        self.health().width = width;
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn describe(&self, what: &'static str, asked: Option<u64>, error: &TransportError) -> RpcError {
         let endpoint = self.name.clone();
-        match error.as_error_resp() {
-            Some(payload) => {
-                let reverted = payload.code == 3 || payload.message.contains("revert");
+        let http = error.as_transport_err().and_then(|kind| kind.as_http_error());
+        match (error.as_error_resp(), http) {
+            (Some(payload), _) => {
+                let kind = Refusal::read(payload.code, &payload.message, asked);
                 let message = redact(&payload.message, &self.secrets);
-                RpcError::Refused { endpoint, what, message, reverted }
+                RpcError::Refused { endpoint, what, message, kind }
             }
-            None => {
+            (None, Some(http)) => {
+                let kind = Refusal::read(http.status.into(), &http.body, asked);
+                let message = redact(&with_causes(error), &self.secrets);
+                match kind {
+                    Refusal::RateLimited | Refusal::TooWide { .. } => {
+                        RpcError::Refused { endpoint, what, message, kind }
+                    }
+                    // A page says nothing about a contract or a block.
+                    Refusal::Reverted | Refusal::UnknownBlock | Refusal::Other => {
+                        RpcError::Unreadable { endpoint, what, message }
+                    }
+                }
+            }
+            (None, None) => {
                 let message = redact(&with_causes(error), &self.secrets);
                 RpcError::Unreadable { endpoint, what, message }
             }
@@ -103,13 +252,39 @@ impl Endpoint {
 
     /// An answer that must not be missing is.
     pub(super) fn missing(&self, what: &'static str) -> RpcError {
-        self.invalid(what, "the answer is empty")
+        self.invalid(what, EMPTY)
     }
 
     /// An answer that cannot be true.
     pub(super) fn invalid(&self, what: &'static str, message: impl Into<String>) -> RpcError {
-        RpcError::Unreadable { endpoint: self.name.clone(), what, message: message.into() }
+        let message = redact(&message.into(), &self.secrets);
+        RpcError::Unreadable { endpoint: self.name.clone(), what, message }
     }
+}
+
+impl Service {
+    fn place(self) -> usize {
+        match self {
+            Self::Blocks => 0,
+            Self::State => 1,
+        }
+    }
+}
+
+/// A number as JSON-RPC writes it.
+pub(super) fn hex(number: u64) -> String {
+    format!("{number:#x}")
+}
+
+/// How many blocks a request for logs covers.
+fn range_of(method: &str, params: &Value) -> Option<u64> {
+    let number = |name: &str| {
+        u64::from_str_radix(params[0][name].as_str()?.trim_start_matches("0x"), 16).ok()
+    };
+    if method != "eth_getLogs" {
+        return None;
+    }
+    Some(number("toBlock")?.saturating_sub(number("fromBlock")?).saturating_add(1))
 }
 
 impl fmt::Display for Endpoint {

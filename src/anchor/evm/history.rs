@@ -1,48 +1,50 @@
-//! The registry's events about our accounts. They are read once, since finalized blocks do not
-//! change.
+//! The registry's events about our accounts, as one endpoint serves them. They are read once, since
+//! finalized blocks do not change; [`super::scan`] reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use alloy::{
-    network::TransactionResponse,
-    primitives::{Address, B256, keccak256},
-    providers::Provider,
-    rpc::types::{Filter, Log},
-    sol_types::SolEvent,
+use alloy::primitives::Address;
+
+use super::{
+    AtBlock, Endpoint, RpcError,
+    events::{Events, sender},
+    saved::SavedScan,
+    scan::ScanObserver,
 };
-
-use super::{AtBlock, Endpoint, RpcError, contract::IdentityRegistry};
 use crate::{
-    anchor::{
-        evidence::{Accounts, Block, Evidence, KeyEvent, LogPosition, Mint, Transfer},
-        key::{AnchorKey, KEY_METADATA},
-    },
+    anchor::evidence::{Accounts, Block, Evidence, KeyEvent},
     registration::AgentId,
 };
-
-/// How many blocks one eth_getLogs covers to begin with; nodes allow 500 to 10,000.
-const RANGE: u64 = 10_000;
 
 /// The events that have been read so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     /// The first block of the scan: the registry's deployment, or earlier.
-    first: u64,
+    pub(super) first: u64,
     /// How many decisions in a row found it incomplete.
-    doubts: u32,
+    pub(super) doubts: u32,
+    /// The accounts that the events are about.
+    pub(super) accounts: BTreeSet<Address>,
     /// The first block that has not been read.
-    next: u64,
-    /// The last block that has been read.
-    last: Option<Block>,
-    mints: Vec<Mint>,
-    transfers: Vec<Transfer>,
-    /// κ set on a token, with the transaction that set it, whoever sent it.
-    keys: Vec<(KeyEvent, B256)>,
-    senders: BTreeMap<B256, Address>,
+    pub(super) next: u64,
+    /// The last block that has been read and whose hash is known.
+    pub(super) last: Option<Block>,
+    /// The last block up to which all events are known to belong to one chain.
+    pub(super) verified: Option<Block>,
+    pub(super) events: Events,
     /// The registry's first token, once it is known to exist.
     pub(super) eldest: Option<AgentId>,
-    /// Whether the node served that token's mint: it serves the registry's oldest events.
-    pub(super) serves_eldest: bool,
+    /// The block of that token's mint, once the node has served it.
+    pub(super) eldest_block: Option<u64>,
+    /// Whether the node served the registry's first event after it served ours: a node that drops
+    /// old events without an error does not.
+    pub(super) is_vouched: bool,
+    /// Whether it was begun by another process.
+    pub(super) is_resumed: bool,
+    /// How many blocks one request covered when the scan was saved.
+    pub(super) width: Option<u64>,
+    /// Who is told how far the scan is.
+    pub(super) observer: ScanObserver,
 }
 
 /// What each endpoint of a chain serves: an endpoint's events must not vouch for another's.
@@ -50,246 +52,130 @@ pub(crate) struct History {
 pub(crate) struct Histories {
     first: u64,
     by_endpoint: BTreeMap<String, History>,
+    observer: ScanObserver,
 }
 
 impl Histories {
     /// Empty histories that begin at `block`.
     pub(crate) fn since(block: u64) -> Self {
-        Self { first: block, by_endpoint: BTreeMap::new() }
+        Self { first: block, ..Self::default() }
+    }
+
+    /// Has an observer told how far the scans are.
+    pub(in crate::anchor) fn observe(&mut self, observer: ScanObserver) {
+        for history in self.by_endpoint.values_mut() {
+            history.observer = observer.clone();
+        }
+        self.observer = observer;
+    }
+
+    /// Continues what was saved, for endpoints that have not been read from yet.
+    pub(in crate::anchor) fn resume(&mut self, saved: &BTreeMap<String, SavedScan>) {
+        for (endpoint, scan) in saved {
+            if let Some(history) = scan.resumed(self.first) {
+                let observer = self.observer.clone();
+                let history = History { observer, ..history };
+                self.by_endpoint.entry(endpoint.clone()).or_insert(history);
+            }
+        }
+    }
+
+    /// Forgets what other processes read, and returns whether there was any of it.
+    pub(in crate::anchor) fn forget_saved(&mut self) -> bool {
+        let forgotten = self.by_endpoint.values_mut().map(History::forget_saved);
+        forgotten.filter(|was_saved| *was_saved).count() > 0
     }
 
     /// The history that one endpoint serves.
     pub(in crate::anchor) fn of(&mut self, endpoint: &Endpoint) -> &mut History {
-        let first = self.first;
-        self.by_endpoint.entry(endpoint.to_string()).or_insert_with(|| History::since(first))
+        let (first, observer) = (self.first, &self.observer);
+        self.by_endpoint
+            .entry(endpoint.to_string())
+            .or_insert_with(|| History { observer: observer.clone(), ..History::since(first) })
     }
 }
 
 impl History {
     /// An empty history that begins at `block`.
-    fn since(block: u64) -> Self {
+    pub(super) fn since(block: u64) -> Self {
         Self { first: block, next: block, ..Self::default() }
+    }
+
+    /// The same, still empty.
+    pub(super) fn emptied(&self) -> Self {
+        let (observer, eldest) = (self.observer.clone(), self.eldest);
+        Self { doubts: self.doubts, observer, eldest, ..Self::since(self.first) }
+    }
+
+    /// Forgets what another process read, and returns whether there was any of it.
+    pub(super) fn forget_saved(&mut self) -> bool {
+        let is_resumed = self.is_resumed;
+        if is_resumed {
+            *self = self.emptied();
+        }
+        is_resumed
+    }
+
+    /// A copy that may be read on beyond the finalized block. Nobody is told of it.
+    pub(super) fn ahead(&self) -> Self {
+        Self { observer: ScanObserver::default(), ..self.clone() }
     }
 
     /// Call with whether the evidence was complete. If it was not, a node left something out:
     /// rescans immediately, then with exponential backoff, since a rescan can be slow.
+    /// What another process read is not judged: if it is incomplete, [`Self::forget_saved`] follows.
     pub(in crate::anchor) fn judge(&mut self, is_complete: bool) {
+        if self.is_resumed && !is_complete {
+            return;
+        }
         self.doubts = if is_complete { 0 } else { self.doubts.saturating_add(1) };
         if self.doubts.is_power_of_two() {
-            *self = Self { doubts: self.doubts, ..Self::since(self.first) };
+            *self = self.emptied();
         }
     }
 
-    /// Reads on to the given block. Keeps nothing unless everything was read and the block is still
-    /// in the chain.
-    pub(super) async fn extend(
-        &mut self,
-        at: &AtBlock<'_>,
-        accounts: &Accounts,
-    ) -> Result<(), RpcError> {
-        if let Some(last) = self.last
-            && !at.contains(last).await?
-        {
-            return Err(at.endpoint().invalid("a finalized block", "its hash has changed"));
-        }
-        let mut grown = self.clone();
-        let mut width = RANGE;
-        while grown.next <= at.block().number {
-            let to = at.block().number.min(grown.next.saturating_add(width - 1));
-            match grown.read(at, accounts, to).await {
-                Ok(()) => {
-                    grown.next = to + 1;
-                    width = (width * 2).min(RANGE);
-                }
-                // Nodes refuse a wide range in many ways, so every refusal is retried with half the
-                // width.
-                Err(error) if width == 1 => return Err(error),
-                Err(_) => width = (width / 2).max(1),
-            }
-        }
-        // Logs are requested by number, so they belong to this block's chain only if its number
-        // still has its hash.
-        if at.endpoint().block_hash(at.block().number).await? != at.block().hash {
-            return Err(at
-                .endpoint()
-                .invalid("the finalized block", "its number names another block"));
-        }
-        grown.last = Some(at.block());
-        *self = grown;
-        Ok(())
+    /// Whether nothing has been read of these accounts' history.
+    pub(super) fn is_new(&self, accounts: &Accounts) -> bool {
+        self.next == self.first || self.accounts != accounts.all().collect()
     }
 
-    async fn read(
-        &mut self,
-        at: &AtBlock<'_>,
-        accounts: &Accounts,
-        to: u64,
-    ) -> Result<(), RpcError> {
-        let ours: Vec<B256> = accounts.all().map(|account| account.into_word()).collect();
-        let filter = |topic: B256| {
-            Filter::new()
-                .address(at.registry())
-                .from_block(self.next)
-                .to_block(to)
-                .event_signature(topic)
-        };
-        let registered =
-            logs(at, filter(IdentityRegistry::Registered::SIGNATURE_HASH).topic2(ours.clone()))
-                .await?;
-        let sent =
-            logs(at, filter(IdentityRegistry::Transfer::SIGNATURE_HASH).topic1(ours.clone()))
-                .await?;
-        let received =
-            logs(at, filter(IdentityRegistry::Transfer::SIGNATURE_HASH).topic2(ours)).await?;
-        let key = keccak256(KEY_METADATA);
-        let keyed =
-            logs(at, filter(IdentityRegistry::MetadataSet::SIGNATURE_HASH).topic2(key)).await?;
-
-        let mut mints = Vec::new();
-        for log in registered {
-            mints.push(mint(at, &log).await?);
-        }
-        // A transfer between two of our accounts matches both filters.
-        let mut moves = BTreeMap::new();
-        for log in sent.iter().chain(&received) {
-            moves.insert(position(at, log)?, log);
-        }
-        let mut transfers = Vec::new();
-        for (position, log) in moves {
-            let event = decode::<IdentityRegistry::Transfer>(at, log)?;
-            transfers.push(Transfer {
-                at: position,
-                id: AgentId::new(event.tokenId),
-                from: event.from,
-                to: event.to,
-            });
-        }
-        let mut keys = Vec::new();
-        for log in &keyed {
-            let event = decode::<IdentityRegistry::MetadataSet>(at, log)?;
-            if let (Some(key), Some(hash)) =
-                (AnchorKey::from_metadata(&event.metadataValue), log.transaction_hash)
-            {
-                let (at, id) = (position(at, log)?, AgentId::new(event.agentId));
-                keys.push((KeyEvent { at, id, key, sender: None }, hash));
-            }
-        }
-        self.mints.extend(mints);
-        self.transfers.extend(transfers);
-        self.keys.extend(keys);
-        Ok(())
+    /// Goes on after a block up to which the accounts have sent nothing and hold nothing: there is
+    /// no event about them.
+    pub(super) fn skip_to(&mut self, block: Block, accounts: &Accounts) {
+        let (last, verified) = (Some(block), Some(block));
+        let accounts = accounts.all().collect();
+        let next = block.number + 1;
+        *self = Self { next, last, verified, accounts, is_vouched: true, ..self.emptied() };
     }
 
-    /// The events as evidence; counts, balances and tokens are still missing.
+    /// The events up to the block as evidence; counts, balances and tokens are still missing.
     pub(super) async fn evidence(
         &mut self,
         at: &AtBlock<'_>,
         accounts: &Accounts,
     ) -> Result<Evidence, RpcError> {
+        let mut events = self.events.clone();
+        events.truncate(at.block().number);
         let mut evidence = Evidence {
             block: at.block(),
             count: 0,
             former_counts: BTreeMap::new(),
-            mints: self.mints.clone(),
-            transfers: self.transfers.clone(),
+            mints: events.mints,
+            transfers: events.transfers,
             balances: BTreeMap::new(),
             key_events: Vec::new(),
             tokens: BTreeMap::new(),
         };
         let ever_held = evidence.ever_held(accounts);
-        for (event, hash) in self.keys.iter().filter(|(event, _)| ever_held.contains(&event.id)) {
-            let sender = match self.senders.get(hash) {
-                Some(sender) => Some(*sender),
-                None if evidence.is_claim(event, accounts) => {
-                    let sender = sender(at, *hash).await?;
-                    self.senders.insert(*hash, sender);
-                    Some(sender)
-                }
-                None => None,
-            };
-            evidence.key_events.push(KeyEvent { sender, ..*event });
+        for (event, hash) in &mut self.events.keys {
+            if !ever_held.contains(&event.id) || event.at.block > at.block().number {
+                continue;
+            }
+            if event.sender.is_none() && evidence.is_claim(event, accounts) {
+                event.sender = Some(sender(at.endpoint(), *hash).await?);
+            }
+            evidence.key_events.push(KeyEvent { ..*event });
         }
         Ok(evidence)
     }
-
-    /// Whether the node serves the mint of the registry's first token, with which all later events
-    /// begin. A node that drops old events without an error does not.
-    pub(super) async fn serves(
-        &mut self,
-        at: &AtBlock<'_>,
-        eldest: &AgentId,
-    ) -> Result<bool, RpcError> {
-        let (mut next, mut width) = (self.first, RANGE);
-        let id = B256::from(eldest.number());
-        while !self.serves_eldest && next <= at.block().number {
-            let to = at.block().number.min(next.saturating_add(width - 1));
-            let filter = Filter::new()
-                .address(at.registry())
-                .from_block(next)
-                .to_block(to)
-                .event_signature(IdentityRegistry::Registered::SIGNATURE_HASH)
-                .topic1(id);
-            match logs(at, filter).await {
-                Ok(found) => {
-                    self.serves_eldest = !found.is_empty();
-                    next = to + 1;
-                }
-                Err(error) if width == 1 => return Err(error),
-                Err(_) => width = (width / 2).max(1),
-            }
-        }
-        Ok(self.serves_eldest)
-    }
-}
-
-fn position(at: &AtBlock<'_>, log: &Log) -> Result<LogPosition, RpcError> {
-    match (log.block_number, log.log_index) {
-        (Some(block), Some(index)) => Ok(LogPosition { block, index }),
-        (None, _) | (_, None) => Err(at.endpoint().missing("a log's position")),
-    }
-}
-
-async fn logs(at: &AtBlock<'_>, filter: Filter) -> Result<Vec<Log>, RpcError> {
-    let endpoint = at.endpoint();
-    let found = endpoint.request("eth_getLogs", endpoint.provider().get_logs(&filter)).await?;
-    match found.iter().find(|log| log.address() != at.registry() || log.removed) {
-        Some(_) => {
-            Err(endpoint.invalid("eth_getLogs", "a log is not the registry's, or was removed"))
-        }
-        None => Ok(found),
-    }
-}
-
-fn decode<E: SolEvent>(at: &AtBlock<'_>, log: &Log) -> Result<E, RpcError> {
-    let decoded =
-        log.log_decode::<E>().map_err(|error| at.endpoint().invalid("a log", error.to_string()))?;
-    Ok(decoded.inner.data)
-}
-
-/// A mint, with κ from its own receipt.
-async fn mint(at: &AtBlock<'_>, log: &Log) -> Result<Mint, RpcError> {
-    let event = decode::<IdentityRegistry::Registered>(at, log)?;
-    let hash = log.transaction_hash.ok_or_else(|| at.endpoint().missing("a log's transaction"))?;
-    let receipt = at.endpoint().provider().get_transaction_receipt(hash);
-    let receipt = at.endpoint().request("eth_getTransactionReceipt", receipt).await?;
-    let receipt = receipt.ok_or_else(|| at.endpoint().missing("a mint's receipt"))?;
-    if receipt.block_hash != log.block_hash || !receipt.status() {
-        return Err(at
-            .endpoint()
-            .invalid("a mint's receipt", "it is in another block, or the transaction failed"));
-    }
-    let own = receipt.inner.logs().iter().filter(|log| log.address() == at.registry());
-    let set = own.filter_map(|log| log.log_decode::<IdentityRegistry::MetadataSet>().ok());
-    let mut keys = set
-        .map(|set| set.inner.data)
-        .filter(|set| set.agentId == event.agentId && set.metadataKey == KEY_METADATA);
-    let key = keys.find_map(|set| AnchorKey::from_metadata(&set.metadataValue));
-    let (at, id) = (position(at, log)?, AgentId::new(event.agentId));
-    Ok(Mint { at, id, owner: event.owner, uri: event.agentURI, key })
-}
-
-async fn sender(at: &AtBlock<'_>, hash: B256) -> Result<Address, RpcError> {
-    let transaction = at.endpoint().provider().get_transaction_by_hash(hash);
-    let transaction = at.endpoint().request("eth_getTransactionByHash", transaction).await?;
-    Ok(transaction.ok_or_else(|| at.endpoint().missing("a final transaction"))?.from())
 }

@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{AtBlock, RpcError};
-use crate::anchor::{account::CodeHashes, evidence::Evidence};
+use super::{AtBlock, History, RpcError, saved::NotedHead};
+use crate::anchor::{
+    account::CodeHashes,
+    evidence::{Accounts, Evidence},
+};
 
 /// Everything that a decision needs of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,39 +17,61 @@ pub(crate) struct Snapshot {
     pub(crate) evidence: Evidence,
 }
 
-/// Snapshots of blocks that were the head, oldest first.
+/// What was read of blocks that were the head, oldest first.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SnapshotCache(VecDeque<Snapshot>);
+pub(crate) struct SnapshotCache(VecDeque<NotedHead>);
 
 impl SnapshotCache {
     /// One decision every 12 s for three hours: finality takes less on every known chain.
     const CAPACITY: usize = 900;
+    /// How many of them the journal keeps.
+    const SAVED: usize = 32;
 
     /// Keeps what was read at the head.
-    pub(super) fn keep(&mut self, snapshot: Snapshot) {
-        let newer = |last: &Snapshot| last.evidence.block.number >= snapshot.evidence.block.number;
+    pub(super) fn keep(&mut self, snapshot: &Snapshot) {
+        let newer = |last: &NotedHead| last.block.number >= snapshot.evidence.block.number;
         while self.0.back().is_some_and(newer) {
             self.0.pop_back();
         }
-        self.0.push_back(snapshot);
+        self.0.push_back(NotedHead::of(snapshot));
         if self.0.len() > Self::CAPACITY {
             self.0.pop_front();
         }
     }
 
-    /// The newest snapshot whose block is in the finalized chain. Older ones are dropped.
+    /// What was read at the newest block that is in the finalized chain, with the events up to it.
+    /// Older ones are dropped. `history` must reach up to the finalized block.
     pub(super) async fn newest_final(
         &mut self,
         at: &AtBlock<'_>,
+        history: &mut History,
+        accounts: &Accounts,
     ) -> Result<Option<Snapshot>, RpcError> {
-        let is_due = |snapshot: &&Snapshot| snapshot.evidence.block.number <= at.block().number;
+        let is_due = |noted: &&NotedHead| noted.block.number <= at.block().number;
         for place in (0..self.0.iter().take_while(is_due).count()).rev() {
-            let Some(snapshot) = self.0.get(place).cloned() else { continue };
-            if at.contains(snapshot.evidence.block).await? {
+            let Some(noted) = self.0.get(place) else { continue };
+            if at.contains(noted.block).await? {
+                let events = history.evidence(&at.at(noted.block), accounts).await?;
+                let snapshot = noted.with_events(events);
                 self.0.drain(..place);
                 return Ok(Some(snapshot));
             }
         }
         Ok(None)
+    }
+
+    /// Continues with what was saved, unless something was read since.
+    pub(in crate::anchor) fn resume(&mut self, saved: &[NotedHead]) {
+        if self.0.is_empty() {
+            self.0 = saved.iter().cloned().collect();
+        }
+    }
+
+    /// What to save: the newest one, and older ones at even distances.
+    pub(in crate::anchor) fn saved(&self) -> Vec<NotedHead> {
+        let step = self.0.len().div_ceil(Self::SAVED).max(1);
+        let mut saved: Vec<NotedHead> = self.0.iter().rev().step_by(step).cloned().collect();
+        saved.reverse();
+        saved
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     anchor::{
-        fees::{FeeInputs, Fees, SpendLimits, compute_fees},
+        fees::{FeeInputs, Fees, Replaced, SpendLimits, compute_fees},
         reason::AnchorReason,
     },
     testing::{for_each_row, law},
@@ -10,7 +10,13 @@ use crate::{
 use proptest::prelude::*;
 
 const PLENTY: SpendLimits = SpendLimits { max_fee: 1_000, daily_budget: 10_000_000 };
-const INPUTS: FeeInputs = FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0 };
+const INPUTS: FeeInputs =
+    FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0, data_fee: 0 };
+
+/// The signature that is replaced, for the same gas.
+fn replaced(gas: u64) -> impl Fn(Fees) -> Replaced {
+    move |fees| Replaced { fees, gas }
+}
 
 fn fees(max_fee: u128, tip: u128) -> Fees {
     Fees { max_fee, tip }
@@ -56,6 +62,27 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
             Ok(fees(203, 3)),
         ),
         ("one wei over the balance", None, inputs(|m| m.balance = 202_999), PLENTY, Err(NoFunds)),
+        (
+            "data that only just can be paid",
+            None,
+            inputs(|m| (m.balance, m.data_fee) = (203_500, 500)),
+            PLENTY,
+            Ok(fees(203, 3)),
+        ),
+        (
+            "gas that can be paid, and data that cannot",
+            None,
+            inputs(|m| (m.balance, m.data_fee) = (203_499, 500)),
+            PLENTY,
+            Err(NoFunds),
+        ),
+        (
+            "data counts in the budget",
+            None,
+            inputs(|m| m.data_fee = 1),
+            allowed(1_000, 203_000),
+            Err(BudgetSpent),
+        ),
         ("an eighth more in both", Some(fees(400, 80)), INPUTS, PLENTY, Ok(fees(450, 90))),
         ("an eighth, rounded up", Some(fees(401, 81)), INPUTS, PLENTY, Ok(fees(452, 92))),
         (
@@ -105,7 +132,11 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
         ),
     ];
     for_each_row(cases, |(name, last, inputs, limits, expected)| {
-        assert_eq!(compute_fees(1_000, last, &inputs, &limits), expected, "{name}");
+        assert_eq!(
+            compute_fees(1_000, last.map(replaced(1_000)), &inputs, &limits),
+            expected,
+            "{name}"
+        );
     });
 }
 
@@ -113,7 +144,7 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
 fn the_largest_numbers_never_overflow_into_a_low_price() {
     const MAX: u128 = u128::MAX;
     let boundless = SpendLimits { max_fee: MAX, daily_budget: MAX };
-    let market = FeeInputs { base_fee: MAX, tip: MAX, balance: MAX, spent: 0 };
+    let market = FeeInputs { base_fee: MAX, tip: MAX, balance: MAX, spent: 0, data_fee: 0 };
     assert_eq!(compute_fees(u64::MAX, None, &market, &boundless), Ok(fees(MAX, MAX)));
     let spent = FeeInputs { spent: MAX, ..market };
     let limited = SpendLimits { max_fee: MAX, daily_budget: MAX - 1 };
@@ -122,7 +153,7 @@ fn the_largest_numbers_never_overflow_into_a_low_price() {
     assert_eq!(compute_fees(u64::MAX, None, &poor, &boundless), Err(AnchorReason::NoFunds));
     // Nothing is an eighth more than the most.
     for last in [fees(MAX, 1), fees(MAX - 1, 1), fees(1, MAX)] {
-        let refused = compute_fees(1, Some(last), &market, &boundless);
+        let refused = compute_fees(1, Some(replaced(1)(last)), &market, &boundless);
         assert_eq!(refused, Err(AnchorReason::FeeTooHigh), "{last:?}");
     }
 }
@@ -138,21 +169,25 @@ proptest! {
     fn what_is_accepted_keeps_every_limit_and_a_replacement_raises_both_fees(
         gas in 0_u64..4,
         last in prop::option::of((amounts(), amounts())),
-        market in [amounts(), amounts(), amounts(), amounts()],
+        market in [amounts(), amounts(), amounts(), amounts(), amounts()],
         allowed in [amounts(), amounts()],
     ) {
-        let [base_fee, tip, balance, spent] = market;
+        let [base_fee, tip, balance, spent, data_fee] = market;
         let [ceiling, daily_budget] = allowed;
         let last = last.map(|(max_fee, tip)| fees(max_fee, tip));
-        let market = FeeInputs { base_fee, tip, balance, spent };
-        let Ok(paid) = compute_fees(gas, last, &market, &SpendLimits { max_fee: ceiling, daily_budget }) else {
+        let market = FeeInputs { base_fee, tip, balance, spent, data_fee };
+        let before = last.map(replaced(gas));
+        let Ok(paid) = compute_fees(gas, before, &market, &SpendLimits { max_fee: ceiling, daily_budget }) else {
             return Ok(());
         };
         prop_assert!(paid.tip <= paid.max_fee && base_fee <= paid.max_fee && paid.max_fee <= ceiling);
         let cost = |fee: u128| fee.saturating_mul(gas.into());
         let before = last.map_or(0, |last| cost(last.max_fee));
-        prop_assert!(cost(paid.max_fee) <= balance);
-        prop_assert!(spent.saturating_add(cost(paid.max_fee).saturating_sub(before)) <= daily_budget);
+        prop_assert!(cost(paid.max_fee).saturating_add(data_fee) <= balance);
+        // The data of a replacement is paid for once.
+        let data = if last.is_none() { data_fee } else { 0 };
+        let added = cost(paid.max_fee).saturating_sub(before).saturating_add(data);
+        prop_assert!(spent.saturating_add(added) <= daily_budget);
         if let Some(last) = last {
             for (old, new) in [(last.max_fee, paid.max_fee), (last.tip, paid.tip)] {
                 prop_assert!(new > old && new - old >= old / 8 + u128::from(old % 8 > 0), "{} to {}", old, new);

@@ -47,7 +47,7 @@ impl JournalFile {
         owner_id: &str,
         accounts: &Accounts,
     ) -> Result<(Self, Journal), JournalError> {
-        let lock = File::options()
+        let lock = private()
             .create(true)
             .truncate(false)
             .write(true)
@@ -65,7 +65,8 @@ impl JournalFile {
 
     fn write(&self, bytes: &[u8]) -> Result<(), JournalError> {
         let next = beside(&self.path, ".next");
-        let written = File::create(&next).and_then(|mut file| {
+        let created = private().create(true).truncate(true).write(true).open(&next);
+        let written = created.and_then(|mut file| {
             file.write_all(bytes)?;
             file.sync_all()?;
             fs::rename(&next, &self.path)?;
@@ -81,6 +82,18 @@ impl JournalStore for JournalFile {
     fn replace<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.write(bytes) }.boxed()
     }
+}
+
+/// Files that only this user can read: the journal contains signed transactions that were not sent
+/// yet. An existing file keeps its mode, except that each new journal replaces the old file.
+fn private() -> fs::OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options
 }
 
 fn place(path: &Path) -> String {

@@ -1,6 +1,6 @@
 //! The journal that all chains of this process share, and the facts that documents take from it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::{Mutex, watch};
 
@@ -8,6 +8,7 @@ use super::{Journal, JournalError, JournalStore, Recalled};
 use crate::{
     anchor::{
         account::{AccountKey, AccountState},
+        evm::{NotedHead, SavedReading, SavedScan},
         facts::on_chain_facts,
     },
     registration::OnChainFacts,
@@ -34,6 +35,46 @@ impl SharedJournal {
     /// What is remembered of one account, and of the registry's other accounts.
     pub(crate) async fn recall(&self, key: &AccountKey) -> Recalled {
         self.state.lock().await.1.recall(key)
+    }
+
+    /// How far the chain was read for one account.
+    pub(crate) async fn reading(&self, key: &AccountKey) -> SavedReading {
+        self.state.lock().await.1.readings.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Remembers how far an endpoint's events were read. A scan that is not done is stored at once;
+    /// one that is, with the next decision.
+    pub(crate) async fn note_scan(
+        &self,
+        key: AccountKey,
+        endpoint: String,
+        scan: SavedScan,
+        is_done: bool,
+    ) -> Result<(), JournalError> {
+        let mut guard = self.state.lock().await;
+        let (store, journal) = &mut *guard;
+        journal.readings.entry(key).or_default().scans.insert(endpoint, scan);
+        if is_done {
+            return Ok(());
+        }
+        store.replace(&journal.encode()).await
+    }
+
+    /// Remembers what was read at heads and how endpoints failed. It is stored with the next
+    /// decision, or at once if an endpoint has begun or ceased to fail.
+    pub(crate) async fn note_reading(
+        &self,
+        key: AccountKey,
+        heads: Vec<NotedHead>,
+        failures: BTreeMap<String, String>,
+    ) -> Result<(), JournalError> {
+        let mut guard = self.state.lock().await;
+        let (store, journal) = &mut *guard;
+        let reading = journal.readings.entry(key).or_default();
+        reading.heads = heads;
+        let is_news = !reading.failures.keys().eq(failures.keys());
+        reading.failures = failures;
+        if is_news { store.replace(&journal.encode()).await } else { Ok(()) }
     }
 
     /// Stores an account's state, then publishes the facts that follow. On an error nothing has

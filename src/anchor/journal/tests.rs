@@ -90,7 +90,7 @@ fn state(account: Address) -> AccountState {
 
 fn journal(account: Address) -> Journal {
     let accounts = [(key(account), state(account))];
-    Journal { owner_id: "harbour".to_owned(), accounts: accounts.into() }
+    Journal { owner_id: "harbour".to_owned(), accounts: accounts.into(), readings: BTreeMap::new() }
 }
 
 /// What version 0.1.0 wrote for it.

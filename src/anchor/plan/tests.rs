@@ -7,6 +7,7 @@ use crate::{
         testing::{FORMER, STRANGER, US, id, in_flight, key},
     },
     registration::Selling,
+    testing::for_each_row,
 };
 
 mod laws;
@@ -110,6 +111,29 @@ fn a_new_call_waits_for_quiet_but_not_for_ever() {
         assert_eq!(in_words(&situation.decide()), expected, "waited {waited}");
     }
     assert_eq!(BUMP_AFTER_DECISIONS, 10);
+}
+
+#[test]
+fn a_fee_is_raised_for_a_reason_only() {
+    let sent = |decisions, is_known, base_fee, tip| {
+        let mut situation = quiet();
+        situation.sent(5, decisions, 30);
+        (situation.head.is_known, situation.head.base_fee, situation.head.tip) =
+            (is_known, base_fee, tip);
+        in_words(&situation.decide())
+    };
+    let rows = [
+        ("pending, and the market as it was", (1_000, true, 15, 0), "broadcast; default Pending"),
+        ("pending nowhere, but not for long", (9, false, 15, 0), "broadcast; default Pending"),
+        ("pending nowhere", (10, false, 15, 0), "sign@5 bump; default Pending"),
+        ("the base fee moved", (10, true, 16, 0), "sign@5 bump; default Pending"),
+        ("the tip moved", (10, true, 1, 1), "sign@5 bump; default Pending"),
+        ("they moved just now", (9, true, 16, 0), "broadcast; default Pending"),
+        ("the base fee is above the cap", (0, true, 31, 0), "sign@5 bump; default Pending"),
+    ];
+    for_each_row(rows, |(name, (decisions, is_known, base_fee, tip), expected)| {
+        assert_eq!(sent(decisions, is_known, base_fee, tip), expected, "{name}");
+    });
 }
 
 #[test]

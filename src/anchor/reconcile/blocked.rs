@@ -4,7 +4,7 @@ use alloy::primitives::B256;
 
 use crate::anchor::{
     evidence::IncompleteEvidence,
-    evm::{DoubtedEvidence, RpcError, SnapshotError},
+    evm::{DoubtedEvidence, Refusal, RpcError, SnapshotError},
     reason::AnchorReason,
 };
 
@@ -41,18 +41,22 @@ impl From<RpcError> for BlockedError {
 }
 
 impl BlockedError {
+    /// Whether an endpoint has left something out of its events.
+    pub(super) fn is_incomplete(&self) -> bool {
+        match self {
+            Self::Evidence(_) => true,
+            Self::Doubted(error) => error.is_incomplete(),
+            Self::Snapshot(_) | Self::RegistryChanged { .. } => false,
+        }
+    }
+
     /// The reason that every agent of the chain gets.
     pub(super) fn reason(&self) -> AnchorReason {
         match self {
-            Self::Snapshot(SnapshotError::Rpc(_)) => AnchorReason::Unreachable,
-            Self::Snapshot(SnapshotError::NoQuorum { .. }) => AnchorReason::NoQuorum,
-            Self::Snapshot(SnapshotError::ChainMismatch { .. } | SnapshotError::Rewritten(_)) => {
-                AnchorReason::ChainMismatch
+            Self::Snapshot(error) | Self::Doubted(DoubtedEvidence::Snapshot(error)) => {
+                snapshot_reason(error)
             }
-            Self::Snapshot(SnapshotError::StatePruned) => AnchorReason::StatePruned,
-            Self::Snapshot(SnapshotError::RegistryMissing(_)) => AnchorReason::RegistryMissing,
-            Self::Snapshot(SnapshotError::AccountHasCode(_)) => AnchorReason::AccountHasCode,
-            Self::Doubted(DoubtedEvidence::Rpc(_)) => AnchorReason::Unreachable,
+            Self::Doubted(DoubtedEvidence::Rpc(error)) => unreachable_reason(error),
             Self::Evidence(error) | Self::Doubted(DoubtedEvidence::Incomplete(error)) => {
                 match error {
                     IncompleteEvidence::Contradicts { .. } => {
@@ -67,6 +71,31 @@ impl BlockedError {
             }
             Self::RegistryChanged { .. } => AnchorReason::RegistryChanged,
         }
+    }
+}
+
+fn snapshot_reason(error: &SnapshotError) -> AnchorReason {
+    match error {
+        SnapshotError::Rpc(error) => unreachable_reason(error),
+        SnapshotError::NoQuorum { .. } => AnchorReason::NoQuorum,
+        SnapshotError::ChainMismatch { .. } | SnapshotError::Rewritten(_) => {
+            AnchorReason::ChainMismatch
+        }
+        SnapshotError::StatePruned => AnchorReason::StatePruned,
+        SnapshotError::EndpointTooNarrow { .. } => AnchorReason::EndpointTooNarrow,
+        SnapshotError::RegistryMissing(_) => AnchorReason::RegistryMissing,
+        SnapshotError::AccountHasCode(_) => AnchorReason::AccountHasCode,
+    }
+}
+
+/// Why an endpoint cannot be read.
+pub(super) fn unreachable_reason(error: &RpcError) -> AnchorReason {
+    match error.refusal() {
+        Some(Refusal::RateLimited) => AnchorReason::RateLimited,
+        Some(
+            Refusal::Reverted | Refusal::TooWide { .. } | Refusal::UnknownBlock | Refusal::Other,
+        )
+        | None => AnchorReason::Unreachable,
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn execute(
         Action::Rest => return Ok(state),
         Action::Wait | Action::Release => {}
         Action::Broadcast => broadcast(client, &mut state).await,
-        Action::Sign(reserved) => match sign(*reserved, chain_id, signer, now, &mut state) {
+        Action::Sign(reserved) => match sign(*reserved, client, signer, now, &mut state) {
             Ok(()) => {
                 // Recorded before it is sent: after a crash the same bytes are sent again.
                 journal.write(key, &state).await?;
@@ -56,14 +56,15 @@ pub(crate) async fn execute(
 /// Signs a call and records the signature in the state, or records that the signer failed.
 fn sign(
     reserved: ReservedCall,
-    chain_id: u64,
+    client: &RegistryClient,
     signer: &Signer,
     now: DateTime<Utc>,
     state: &mut AccountState,
 ) -> Result<(), SignerError> {
     let ReservedCall { reservation, call } = reserved;
     let PricedCall { to, ref data, gas, fees, .. } = call;
-    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees }) {
+    let (chain_id, is_legacy) = (client.registry.chain_id, client.legacy_fees);
+    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees, is_legacy }) {
         Ok(signed) => {
             tracing::info!(
                 chain.id = chain_id,
@@ -86,9 +87,14 @@ async fn broadcast(client: &RegistryClient, state: &mut AccountState) {
     let last = state.in_flight.as_ref().and_then(|sent| sent.attempts.last()).cloned();
     let Some(last) = last else { return };
     for refusal in send(client, &last).await {
-        // The only use of an error's text: paying more at the same nonce.
+        // The only uses of an error's text: paying more at the same nonce, and naming the reason.
         if refusal.to_string().to_lowercase().contains("underpriced") {
             state.bump_next();
+        }
+        if refusal.is_lack_of_funds()
+            && let Some(agent) = state.in_flight.as_ref().map(|sent| sent.agent.clone())
+        {
+            state.set_reason(&agent, AnchorReason::NoFunds);
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         evidence::{Block, View},
         fees::Fees,
         plan::{DesiredState, HeadState, Reservation, Step, Testimony, next},
-        signer::{KeySource, Signer, SignerError, Unsigned},
+        signer::{KeySource, Signer, SignerError, Unsigned, unsigned_bytes},
         testing::{desired, in_flight, key},
     },
     registration::AgentName,
@@ -36,7 +36,14 @@ pub(crate) fn reservation(nonce: u64, is_bump: bool) -> Reservation {
         unkeyed: Default::default(),
         tokens: Default::default(),
     };
-    let head = HeadState { mined: nonce, pending: nonce, base_fee: 0, tip: 0, balance: 0 };
+    let head = HeadState {
+        mined: nonce,
+        pending: nonce,
+        base_fee: 0,
+        tip: 0,
+        balance: 0,
+        is_known: false,
+    };
     let sent = is_bump.then(|| in_flight(nonce, 10, 1));
     match next(&state, sent.as_ref(), &[], &view, &head, 0).step {
         Step::Sign(reservation) => reservation,
@@ -55,7 +62,8 @@ fn exactly_what_was_reserved_and_priced_is_signed() {
     let signer = Signer::open(&source, Some(ACCOUNT.parse().unwrap())).unwrap();
     let (to, data) = (Address::repeat_byte(0x80), Bytes::from(vec![1, 2, 3]));
     let fees = Fees { max_fee: 100, tip: 3 };
-    let unsigned = Unsigned { chain_id: 31337, to, data: &data, gas: 1_000, fees };
+    let unsigned =
+        Unsigned { chain_id: 31337, to, data: &data, gas: 1_000, fees, is_legacy: false };
     for is_bump in [false, true] {
         let signed = signer.sign(&reservation(5, is_bump), unsigned).unwrap();
         let sent = TxEnvelope::decode_2718(&mut signed.raw.as_ref()).unwrap();
@@ -65,6 +73,46 @@ fn exactly_what_was_reserved_and_priced_is_signed() {
         assert_eq!((sent.kind(), sent.value()), (TxKind::Call(to), U256::ZERO));
         assert_eq!((sent.input(), sent.access_list()), (&data, Some(&Default::default())));
         assert_eq!((sent.max_fee_per_gas(), sent.max_priority_fee_per_gas()), (100, Some(3)));
+    }
+}
+
+#[test]
+fn legacy_fees_are_signed_as_type_0_for_one_chain() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), SECRET).unwrap();
+    let signer = Signer::open(&KeySource::DevelopmentKey(file.path().to_owned()), None).unwrap();
+    let (to, data) = (Address::repeat_byte(0x80), Bytes::from(vec![1, 2, 3]));
+    let fees = Fees { max_fee: 100, tip: 100 };
+    let unsigned = Unsigned { chain_id: 31337, to, data: &data, gas: 1_000, fees, is_legacy: true };
+    let signed = signer.sign(&reservation(5, false), unsigned).unwrap();
+    let sent = TxEnvelope::decode_2718(&mut signed.raw.as_ref()).unwrap();
+    assert!(sent.is_legacy());
+    assert_eq!(sent.recover_signer().unwrap(), ACCOUNT.parse::<Address>().unwrap());
+    assert_eq!((sent.nonce(), sent.chain_id(), sent.gas_price()), (5, Some(31337), Some(100)));
+    // The bytes that the data fee is computed from are those of the same transaction.
+    let bytes = unsigned_bytes(5, &unsigned);
+    assert!(bytes.len() < signed.raw.len() && bytes.len() + 80 > signed.raw.len());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_key_that_others_can_write_is_refused_with_what_to_do() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), SECRET).unwrap();
+    let source = KeySource::DevelopmentKey(file.path().to_owned());
+    for (mode, is_refused) in
+        [(0o600, false), (0o400, false), (0o644, false), (0o660, true), (0o602, true)]
+    {
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(mode)).unwrap();
+        match Signer::open(&source, None) {
+            Ok(_) => assert!(!is_refused, "{mode:o}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(is_refused && text.contains("chmod 600") && text.contains("key"), "{text}");
+            }
+        }
     }
 }
 

@@ -145,6 +145,9 @@ impl FromStr for Finality {
         match (text, text.strip_prefix("depth:").and_then(|depth| depth.parse().ok())) {
             ("finalized", _) => Ok(Self::Finalized),
             ("safe", _) => Ok(Self::Safe),
+            (_, Some(0)) => {
+                Err("depth:0 is not a finality rule: the newest block may be undone".to_owned())
+            }
             (_, Some(depth)) => Ok(Self::Depth(depth)),
             _ => Err("must be CHAIN=finalized, CHAIN=safe or CHAIN=depth:N".to_owned()),
         }

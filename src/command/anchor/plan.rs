@@ -3,15 +3,18 @@
 use std::process::ExitCode;
 
 use alloy::primitives::Address;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
     published_once,
-    report::{AgentRow, accounts, agent_rows, describe_agents, line, print_rows},
+    report::{AgentRow, accounts, agent_rows, describe_agents, exit_code, line, print_rows},
 };
 use crate::{
     anchor::{
+        Attention,
         account::{AccountKey, PricedCall},
+        evm::{ScanObserver, ScanProgress},
         journal::file,
         reconcile::{Action, Intent, Prepared},
     },
@@ -55,6 +58,8 @@ struct Transaction {
     gas: u64,
     max_fee_per_gas: String,
     max_priority_fee_per_gas: String,
+    /// What the data costs on the chain below; part of the total.
+    data_fee_wei: String,
     max_cost_wei: String,
     data: String,
 }
@@ -65,8 +70,11 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (published, projection) = published_once(&offers).await?;
     let journal = file::read(&settings.journal)?.unwrap_or_default();
     let mut plans = Vec::new();
+    let mut attention = Attention::None;
     for mut target in settings.targets {
         let key = AccountKey { registry: target.client.registry, account: accounts.current };
+        let reading = journal.readings.get(&key).cloned().unwrap_or_default();
+        target.resume(&reading, progress_bar(key.registry.chain_id));
         let intent = Intent {
             policy: &settings.policy,
             accounts: &accounts,
@@ -74,10 +82,33 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
             now: Clock::system().now(),
         };
         let prepared = target.prepare(journal.recall(&key), intent).await;
-        let warnings = payee_warnings(&projection, accounts.current);
+        attention = attention.max(prepared.state.attention());
+        let mut warnings = payee_warnings(&projection, accounts.current);
+        warnings.extend(target.warnings);
         plans.push(ChainPlan::new(prepared, warnings));
     }
-    print_rows(&plans, json, describe)
+    print_rows(&plans, json, describe)?;
+    Ok(exit_code(attention))
+}
+
+/// Shows on a terminal how far the event history has been read; that may take long.
+fn progress_bar(chain_id: u64) -> ScanObserver {
+    let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent} % {msg}, {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    // It draws nothing unless stderr is a terminal.
+    let bar = ProgressBar::new(0).with_style(style);
+    bar.set_prefix(format!("eip155:{chain_id}: reading the event history"));
+    ScanObserver::new(move |progress| {
+        let ScanProgress { endpoint, first, read, target, .. } = &progress;
+        if progress.is_done() {
+            bar.finish_and_clear();
+        } else {
+            bar.set_length(target.saturating_sub(*first));
+            bar.set_position(read.saturating_sub(*first));
+            bar.set_message(format!("at {endpoint}"));
+        }
+        Box::pin(std::future::ready(()))
+    })
 }
 
 impl ChainPlan {
@@ -107,7 +138,7 @@ impl ChainPlan {
 
 impl Transaction {
     fn new(nonce: u64, call: PricedCall) -> Self {
-        let PricedCall { agent, call, to: _, data, gas, fees } = call;
+        let PricedCall { agent, call, to: _, data, gas, fees, data_fee } = call;
         Self {
             agent,
             call,
@@ -115,7 +146,8 @@ impl Transaction {
             gas,
             max_fee_per_gas: fees.max_fee.to_string(),
             max_priority_fee_per_gas: fees.tip.to_string(),
-            max_cost_wei: fees.cost(gas).to_string(),
+            data_fee_wei: data_fee.to_string(),
+            max_cost_wei: fees.cost(gas).saturating_add(data_fee).to_string(),
             data: data.to_string(),
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::open_signer;
 use crate::{
-    anchor::{account::AccountState, evidence::Accounts, facts::IdRecord},
+    anchor::{Attention, account::AccountState, evidence::Accounts, facts::IdRecord},
     cli::{AnchorSettings, bad_setting},
     command::print,
     registration::{AgentName, encode},
@@ -20,6 +20,8 @@ pub(super) struct AgentRow {
     agent: AgentName,
     reason: &'static str,
     message: String,
+    /// What has to happen before it is anchored: `none`, `retry` or `person`.
+    attention: Attention,
     /// Decimal, since JSON readers round large numbers.
     agent_id: Option<String>,
     /// Calls for it that were mined and failed, in a row.
@@ -41,6 +43,7 @@ pub(super) fn agent_rows(state: &AccountState) -> Vec<AgentRow> {
         agent: agent.clone(),
         reason: record.reason.as_str(),
         message: record.message().to_owned(),
+        attention: record.reason.attention(),
         agent_id: match record.id {
             IdRecord::Ours(id) => Some(id.to_string()),
             IdRecord::Unknown | IdRecord::Lost | IdRecord::Refuted => None,
@@ -60,6 +63,14 @@ pub(super) fn describe_agents(text: &mut String, agents: &[AgentRow]) {
 /// Adds one indented line.
 pub(super) fn line(text: &mut String, line: &str) {
     writeln!(text, "  {line}").expect("a String takes every write");
+}
+
+/// 1 if anything is held for a reason that needs a person or a retry, so that a Job fails visibly.
+pub(super) fn exit_code(attention: Attention) -> ExitCode {
+    match attention {
+        Attention::None => ExitCode::SUCCESS,
+        Attention::Retry | Attention::Person => ExitCode::FAILURE,
+    }
 }
 
 pub(super) fn print_rows<T: Serialize>(

@@ -1,6 +1,6 @@
 //! `registrar anchor status`: what the journal remembers, without asking the chain.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
@@ -10,6 +10,7 @@ use super::report::{AgentRow, accounts, agent_rows, describe_agents, line, print
 use crate::{
     anchor::{
         account::{AccountKey, AccountState},
+        evm::{SavedReading, SavedScan},
         fees::SpendLimits,
         journal::file,
     },
@@ -36,6 +37,26 @@ struct AccountStatus {
     /// Absent where the settings do not anchor in the registry.
     days_of_funds: Option<f64>,
     agents: Vec<AgentRow>,
+    /// Event histories that have not been read completely.
+    scans: Vec<ScanRow>,
+    /// The endpoints that failed when they were last asked.
+    failing_endpoints: Vec<FailingEndpoint>,
+}
+
+/// How far the event history was read at one endpoint.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ScanRow {
+    endpoint: String,
+    first_block: u64,
+    read_block: u64,
+    target_block: u64,
+}
+
+#[derive(Serialize)]
+struct FailingEndpoint {
+    endpoint: String,
+    failure: String,
 }
 
 #[derive(Serialize)]
@@ -54,9 +75,15 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let journal =
         file::read(&settings.journal).context("cannot report the status")?.unwrap_or_default();
     let now = Clock::system().now();
-    let rows = journal.accounts.iter().map(|(key, state)| {
+    let (none, nothing) = (AccountState::default(), SavedReading::default());
+    // While a first scan runs, there is progress and no decision yet.
+    let keys: BTreeSet<&AccountKey> =
+        journal.accounts.keys().chain(journal.readings.keys()).collect();
+    let rows = keys.into_iter().map(|key| {
         let own = settings.targets.iter().find(|target| target.client.registry == key.registry);
-        AccountStatus::new(key, state, own.map(|target| &target.limits), now)
+        let state = journal.accounts.get(key).unwrap_or(&none);
+        let reading = journal.readings.get(key).unwrap_or(&nothing);
+        AccountStatus::new(key, state, reading, own.map(|target| &target.limits), now)
     });
     print_rows(&rows.collect::<Vec<_>>(), json, describe)
 }
@@ -65,6 +92,7 @@ impl AccountStatus {
     fn new(
         key: &AccountKey,
         state: &AccountState,
+        reading: &SavedReading,
         limits: Option<&SpendLimits>,
         now: DateTime<Utc>,
     ) -> Self {
@@ -87,7 +115,27 @@ impl AccountStatus {
             balance_wei: state.balance.to_string(),
             days_of_funds: limits.map(|limits| limits.days_of(state.balance)),
             agents: agent_rows(state),
+            scans: reading.scans.iter().filter_map(ScanRow::unfinished).collect(),
+            failing_endpoints: reading
+                .failures
+                .iter()
+                .map(|(endpoint, failure)| FailingEndpoint {
+                    endpoint: endpoint.clone(),
+                    failure: failure.clone(),
+                })
+                .collect(),
         }
+    }
+}
+
+impl ScanRow {
+    fn unfinished((endpoint, scan): (&String, &SavedScan)) -> Option<Self> {
+        (scan.last.number < scan.target).then(|| Self {
+            endpoint: endpoint.clone(),
+            first_block: scan.first,
+            read_block: scan.last.number,
+            target_block: scan.target,
+        })
     }
 }
 
@@ -119,6 +167,19 @@ fn describe(status: &AccountStatus) -> String {
         .unwrap_or_default();
     let (balance, spent) = (&status.balance_wei, &status.spent_today_wei);
     line(&mut text, &format!("balance: {balance} wei{days}; signed for {spent} wei today"));
+    for ScanRow { endpoint, first_block, read_block, target_block } in &status.scans {
+        let all = target_block.saturating_sub(*first_block).max(1);
+        let percent = read_block.saturating_sub(*first_block) * 100 / all;
+        line(
+            &mut text,
+            &format!(
+                "reading the event history at {endpoint}: block {read_block} of {target_block} ({percent} %)"
+            ),
+        );
+    }
+    for FailingEndpoint { endpoint: _, failure } in &status.failing_endpoints {
+        line(&mut text, &format!("endpoint fails: {failure}"));
+    }
     describe_agents(&mut text, &status.agents);
     text
 }

@@ -181,6 +181,9 @@ async fn generated_metrics_table_is_what_a_scrape_holds() {
     let text = scrape(&site).await;
     assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");
     site.admin.reader.metrics.anchored(&anchored());
+    let health = [("node.example (endpoint 1)".to_owned(), true)];
+    site.admin.reader.metrics.endpoints_answered("eip155:8453", &health);
+    site.admin.reader.metrics.history_read("eip155:8453", 7);
     let text = scrape(&site).await;
     let metrics = scraped(&text);
     let families = text.lines().filter(|line| line.starts_with("# HELP ")).count();

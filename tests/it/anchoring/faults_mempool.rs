@@ -130,20 +130,39 @@ async fn no_fee_passes_the_ceiling_and_the_reason_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_decisions_without_inclusion_raise_the_fee() {
     let world = Faulty::still().await;
-    for _ in 0..10 {
+    for _ in 0..12 {
         world.step(&[]).await;
     }
-    assert_eq!(world.attempts(), 1);
+    assert_eq!(world.attempts(), 1, "it is pending, and the market asks for no more");
+    world.node.call("anvil_setNextBlockBaseFeePerGas", json!(["0x2540be400"])).await;
+    world.node.call("anvil_dropAllTransactions", json!([])).await;
+    world.node.mine(1).await;
     world.step(&[]).await;
-    assert_eq!(world.attempts(), 2);
+    assert_eq!(world.attempts(), 2, "the market has moved");
     is_one_call_raised(&world.signed());
     // Whichever of the two a miner takes: it is ours.
     world.node.call("anvil_dropAllTransactions", json!([])).await;
+    world.node.call("anvil_setNextBlockBaseFeePerGas", json!(["0x3b9aca00"])).await;
     let first = world.proxy.raw_transactions()[0].clone();
     world.node.call("eth_sendRawTransaction", json!([first])).await;
     world.node.mine(3).await;
     world.anchored(&[]).await;
     assert_eq!((world.mints().await, &world.status()["foreignNonces"]), (1, &json!(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_no_pool_keeps_is_raised_after_ten_decisions() {
+    let world = Faulty::still().await;
+    for decisions in 1..=11 {
+        world.step(&[]).await;
+        assert_eq!(world.attempts(), if decisions < 11 { 1 } else { 2 });
+        world.node.call("anvil_dropAllTransactions", json!([])).await;
+    }
+    is_one_call_raised(&world.signed());
+    world.step(&[]).await;
+    world.node.mine(3).await;
+    world.anchored(&[]).await;
+    assert_eq!(world.mints().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

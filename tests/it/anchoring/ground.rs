@@ -33,6 +33,24 @@ async fn a_node_that_prunes_is_worked_with_by_what_it_had_at_its_head() {
     assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_prunes_is_worked_with_by_processes_that_decide_once() {
+    let stage = Stage::on(Anvil::start(&["--prune-history", "1"]).await).await;
+    let mut reasons = Vec::new();
+    while reasons.last().is_none_or(|reason| reason != "Anchored") {
+        assert!(reasons.len() < 20, "{reasons:?}");
+        let printed = stage.once(&[]);
+        let reason = stage.reason("default");
+        // What no head is final for yet needs another run, and the Job shows it.
+        assert_eq!(printed.code, Some(i32::from(reason == "StatePruned")), "{}", printed.stderr);
+        reasons.push(reason);
+        stage.node.mine(1).await;
+    }
+    assert_eq!(reasons[0], "StatePruned");
+    assert_eq!(stage.balance().await, U256::from(1), "{reasons:?}");
+    assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 1);
+}
+
 /// Mines past finality and waits until the running process has decided again.
 async fn next_decision(stage: &Stage) {
     let before = stage.status();

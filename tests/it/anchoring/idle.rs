@@ -29,7 +29,9 @@ async fn a_decision_with_nothing_new_asks_twice_and_writes_nothing() {
     decisions(&world, 4).await;
     let seen = world.proxy.seen();
     let asked: Vec<&str> = seen[before..].iter().map(|call| call.method.as_str()).collect();
-    for pair in asked.chunks_exact(2) {
+    // It may have been in the middle of a decision.
+    let begun = asked.iter().position(|method| *method == "eth_chainId").unwrap();
+    for pair in asked[begun..].chunks_exact(2) {
         assert_eq!(pair, ["eth_chainId", "eth_getBlockByNumber"], "{asked:?}");
     }
     assert_eq!(written(), journal);

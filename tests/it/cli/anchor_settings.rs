@@ -40,6 +40,10 @@ impl Settings {
             ("password", "testpassword\n"),
             ("wrong", "no"),
             ("empty", ""),
+            (
+                "commented",
+                "# our own\nhttp://127.0.0.1:1 # the first\n\n  https://node.example/#key\nfalse\n",
+            ),
         ] {
             fs::write(dir.path().join(name), content).unwrap();
         }
@@ -132,7 +136,7 @@ fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
 
 #[test]
 fn settings_that_belong_together_are_taken() {
-    let good: [&[&str]; 16] = [
+    let good: [&[&str]; 17] = [
         &[],
         &[
             "--signer",
@@ -158,6 +162,7 @@ fn settings_that_belong_together_are_taken() {
         &["--max-fee-gwei 0.000000001", "--daily-budget-ether .000000000000000001"],
         &["+--finality 84532=safe", "+--anchor-interval 1"],
         &["+--finality 84532=depth:64", "+--incarnation 3", "+--mint-beside "],
+        &["--rpc-url 84532=@DIR/urls", "+--legacy-fees base-sepolia"],
         &[
             "+--adopt base-sepolia=0",
             "+--adopt 84532/audit.example=7",
@@ -229,7 +234,28 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (&["--rpc-url 84532="], "--rpc-url of eip155:84532 is not an http or https URL"),
         (&["--rpc-url 84532=@DIR/none"], "--rpc-url cannot read DIR/none: No such file"),
         (&["--rpc-url 84532=@DIR/empty"], "--rpc-url (REGISTRAR_RPC_URL) is required"),
-        (&["--rpc-url 84532=@DIR/wrong"], "--rpc-url of eip155:84532 is not an http or https URL"),
+        (
+            &["--rpc-url 84532=@DIR/wrong"],
+            "--rpc-url of eip155:84532 is not an http or https URL (line 1 of DIR/wrong)",
+        ),
+        (
+            &["--rpc-url 84532=@DIR/commented"],
+            "--rpc-url of eip155:84532 is not an http or https URL (line 5 of DIR/commented)",
+        ),
+        (&["+--finality 84532=depth:0"], "--finality … depth:0 is not a finality rule"),
+        (
+            &["--anchor abstract", "--rpc-url 2741=http://127.0.0.1:1"],
+            "--anchor eip155:2741 has native account abstraction",
+        ),
+        (
+            &[
+                "--anchor 324",
+                "--rpc-url 324=http://127.0.0.1:1",
+                "+--registry 324=0x1111111111111111111111111111111111111111",
+            ],
+            "--anchor eip155:324 has native account abstraction",
+        ),
+        (&["+--legacy-fees bse"], "--legacy-fees"),
         (&["+--registry 84532"], "--registry … must be CHAIN=VALUE"),
         (&["+--registry 84532=0x12"], "--registry"),
         (&["+--registry bse=0x1111111111111111111111111111111111111111"], "--registry"),

@@ -31,8 +31,8 @@ fn no_words_of_a_node_are_an_input() {
     let FormerAccount { final_count, pending, recorded } =
         FormerAccount { final_count: 0, pending: 0, recorded: None };
     let _: ([u64; 2], Option<u64>) = ([final_count, pending], recorded);
-    let HeadState { mined, pending, base_fee, tip, balance } = quiet().head;
-    let _: ([u64; 2], [u128; 3]) = ([mined, pending], [base_fee, tip, balance]);
+    let HeadState { mined, pending, base_fee, tip, balance, is_known } = quiet().head;
+    let _: ([u64; 2], [u128; 3], bool) = ([mined, pending], [base_fee, tip, balance], is_known);
 }
 
 fn any_desired(
@@ -67,13 +67,16 @@ fn any_situation() -> impl Strategy<Value = Situation> {
     let counts = || prop::sample::select(vec![0_u32, 9, 10, 11]);
     let sent = (0_u64..4, counts(), 0_u128..3)
         .prop_map(|(nonce, decisions, max_fee)| in_flight(nonce, decisions, max_fee));
-    let head = (0_u64..4, 0_u64..4, 0_u128..3).prop_map(|(mined, pending, base_fee)| HeadState {
-        mined,
-        pending,
-        base_fee,
-        tip: 0,
-        balance: 0,
-    });
+    let head = (0_u64..4, 0_u64..4, 0_u128..3, any::<bool>()).prop_map(
+        |(mined, pending, base_fee, is_known)| HeadState {
+            mined,
+            pending,
+            base_fee,
+            tip: 0,
+            balance: 0,
+            is_known,
+        },
+    );
     let former = (0_u64..3, 0_u64..3, prop::option::of(0_u64..3)).prop_map(
         |(final_count, pending, recorded)| FormerAccount { final_count, pending, recorded },
     );

@@ -59,7 +59,7 @@ pub(crate) fn quiet() -> Situation {
             unkeyed: BTreeMap::new(),
             tokens: BTreeMap::new(),
         },
-        head: HeadState { mined: 5, pending: 5, base_fee: 10, tip: 0, balance: 0 },
+        head: HeadState { mined: 5, pending: 5, base_fee: 10, tip: 0, balance: 0, is_known: false },
         waited: 0,
     }
 }

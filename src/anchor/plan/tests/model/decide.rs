@@ -98,7 +98,7 @@ impl Question {
         let sent = self.journal.slots[self.current.index()];
         let sent = sent.map(|(nonce, _, seen)| in_flight(nonce.into(), seen.into(), 1));
         let (mined, pending) = (self.read.mined.into(), self.read.pending.into());
-        let head = HeadState { mined, pending, base_fee: 0, tip: 0, balance: 0 };
+        let head = HeadState { mined, pending, base_fee: 0, tip: 0, balance: 0, is_known: false };
         let state = self.desired(setting, mutant);
         let waited = self.waited.into();
         let decision = next(&state, sent.as_ref(), &formers, &view, &head, waited);
