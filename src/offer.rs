@@ -9,6 +9,7 @@ mod grace;
 mod grants;
 mod hostname;
 mod instant;
+mod look_alike;
 mod origin;
 mod parse;
 mod service_path;
@@ -140,6 +141,9 @@ pub(crate) enum Rejection {
 }
 
 impl OfferId {
+    /// What [`Self::is_valid`] checks, for messages.
+    pub(crate) const RULE: &str = "metadata.namespace and metadata.name must be RFC 1123 names";
+
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
@@ -147,7 +151,12 @@ impl OfferId {
     /// Reads `NAMESPACE/NAME`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (namespace, name) = text.split_once('/')?;
-        (is_dns_name(namespace) && is_dns_name(name)).then(|| Self::new(namespace, name))
+        Some(Self::new(namespace, name)).filter(Self::is_valid)
+    }
+
+    /// Whether a cluster accepts an object with this namespace and name.
+    pub(crate) fn is_valid(&self) -> bool {
+        is_dns_name(&self.namespace) && is_dns_name(&self.name)
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Claims, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId, ParsedOffer,
     PathError, PublishedFields, Registration, Rejection, Service, ServicePath, WrongTypeError,
-    endpoint::is_short_list, is_dns_name, is_image, parse_timestamp,
+    endpoint::is_short_list, is_image, look_alike, parse_timestamp,
 };
 
 impl ParsedOffer {
@@ -96,8 +96,8 @@ struct Draft {
 
 impl Draft {
     fn read(id: &OfferId, resource: &Value) -> Result<Self, Rejection> {
-        if !is_dns_name(&id.namespace) || !is_dns_name(&id.name) {
-            let what = "metadata.namespace and metadata.name must be RFC 1123 names";
+        if !id.is_valid() {
+            let what = OfferId::RULE;
             return Err(Rejection::Undecodable(what.to_owned()));
         }
         let metadata = Fields::of(resource.get("metadata"), "metadata")?;
@@ -110,8 +110,9 @@ impl Draft {
         let spec = Fields::of(resource.get("spec"), "spec")?;
         // `Location` reads the values of these two; here only their types are checked.
         spec.text("path")?;
-        spec.text("hostname")?;
+        let host = spec.text("hostname")?;
         let mut warnings = Vec::new();
+        warnings.extend(host.and_then(|host| look_alike::warn_host("spec.hostname", host)));
         let kind = PublishedFields::of(spec, &mut warnings).text("type")?;
         let model = Fields::of(spec.raw("model"), "spec.model")?;
         let model = PublishedFields::of(model, &mut warnings).text("name")?;
@@ -186,6 +187,8 @@ fn registration(
         );
     }
     let provenance = PublishedFields::of(*spec, warnings).text_map("provenance")?;
+    let name = fields.text("name")?.unwrap_or_default();
+    warnings.extend(look_alike::warn("spec.registration.name", name));
     let mut fields = PublishedFields::of(fields, warnings);
     Ok(Registration {
         name: fields.text("name")?.filter(|name| !name.trim().is_empty()).map(str::to_owned),

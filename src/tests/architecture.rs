@@ -247,6 +247,51 @@ fn every_module_uses_only_what_it_may() {
     assert_eq!(modules, LAW.map(|(name, _)| name.to_owned()).into());
 }
 
+/// What sends requests to other hosts, and who may: no URL of a tenant is ever fetched.
+const CLIENTS: [(&str, &[&str]); 5] = [
+    ("reqwest", &["anchor", "command::lint"]),
+    ("kube", &["source", "command", "cli", "leader", "enforce"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
+    ("TcpStream::connect", &[]),
+];
+
+/// What of a file's paths sends requests although its module may not.
+fn requests(source: &str, module: &[&str]) -> Vec<String> {
+    let whole = module.join("::");
+    let within = |name: &&str| whole == **name || whole.starts_with(&format!("{name}::"));
+    let is_client = |path: &&String| {
+        let sends = |client: &str| {
+            path.starts_with(&format!("{client}::")) || path.ends_with("TcpStream::connect")
+        };
+        CLIENTS.iter().any(|(client, who)| sends(client) && !who.iter().any(within))
+    };
+    Spelled::of(source, module).iter().filter(is_client).cloned().collect()
+}
+
+#[test]
+fn only_nodes_signers_and_the_api_server_are_asked() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    for file in sources(root) {
+        let module = module_of(file.strip_prefix(root).unwrap());
+        let module: Vec<_> = module.iter().map(String::as_str).collect();
+        if !matches!(module[..], ["testing"]) && !module.contains(&"tests") {
+            let source = fs::read_to_string(&file).unwrap();
+            assert_eq!(requests(&source, &module), Vec::<String>::new(), "{}", file.display());
+        }
+    }
+    let planted = [
+        ("registration", "use reqwest::Client;"),
+        ("catalog", "async fn f() { reqwest::get(url).await; }"),
+        ("publish", "fn f() { kube::Client::try_default(); }"),
+        ("offer", "fn f() { tokio::net::TcpStream::connect(host); }"),
+        ("http", "use tokio::net::TcpStream; fn f() { TcpStream::connect(host); }"),
+    ];
+    for (module, source) in planted {
+        assert!(!requests(source, &[module]).is_empty(), "{source}");
+    }
+}
+
 #[test]
 fn the_law_has_no_circle() {
     let mut settled: BTreeSet<&str> = BTreeSet::new();

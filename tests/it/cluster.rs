@@ -17,6 +17,7 @@ mod nothing;
 mod replicas;
 mod restore;
 mod scope;
+mod tenancy;
 mod watching;
 
 use std::{

@@ -160,6 +160,26 @@ fn each_field_of_the_profile_stands_alone_and_only_for_the_default_agent() {
 }
 
 #[test]
+fn no_value_of_payment_refuses_an_offer_or_is_published() {
+    let unread = json!({
+        "network": "no-such-chain", "payTo": "0xNOT_AN_ADDRESS", "asset": ["x"], "facilitator": 7,
+        "price": { "perRequest": "-1e999", "perMB": {}, "perHour": null, "perEpoch": "free" },
+    });
+    let mut payments: Vec<Value> =
+        vec![json!(null), json!("x"), json!([]), json!(5), unread.clone()];
+    for method in [json!("x402"), json!("bitcoin"), json!(5), json!({})] {
+        let mut payment = unread.clone();
+        payment["method"] = method;
+        payments.push(payment);
+    }
+    let plain = own(&offer("llm/chat"));
+    for_each_row(payments, |payment| {
+        let document = own(&offer("llm/chat").set("/spec/payment", payment.clone()));
+        assert_eq!(document, plain, "{payment}");
+    });
+}
+
+#[test]
 fn the_oldest_published_offer_lends_the_top_level() {
     let old = offer("z/old").created("2025-01-01T00:00:00Z").set("/spec/registration/name", "Old");
     let young =

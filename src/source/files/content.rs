@@ -129,6 +129,11 @@ impl ContentReader<'_> {
         let (object, why) = match hidden_by(self.scope, &id, value) {
             None => {
                 let parsed = Arc::new(ParsedOffer::parse(&id, value));
+                // No cluster takes it. Its claims stay, as those of any other offer that is refused.
+                if !id.is_valid() {
+                    let what = OfferId::RULE;
+                    self.refuse(lines, format!("{kind} {}: {what}", rough_name(value)));
+                }
                 return self.content.objects.push(FileObject::Offer(id, parsed));
             }
             Some(by) => hidden(by),

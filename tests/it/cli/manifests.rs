@@ -33,12 +33,13 @@ fn objects_refused_for_their_names_are_named_once_with_their_lines() {
     let dir = tempfile::tempdir().unwrap();
     let norway = offer("a").replace("namespace: llm", "namespace: n")
         + &offer("b").replace("namespace: llm", "namespace: n")
-        + &offer("c");
+        + &offer("c")
+        + &offer("Upper_Case");
     fs::write(dir.path().join("norway.yaml"), norway).unwrap();
     let printed = run("explain", dir.path(), &[]);
     assert_eq!(printed.code, Some(1), "{}", printed.stderr);
     assert!(printed.stdout.contains("llm/c  published"), "the others: {}", printed.stdout);
-    for (line, name) in [(2, "false/a"), (7, "false/b")] {
+    for (line, name) in [(2, "false/a"), (7, "false/b"), (17, "llm/Upper_Case")] {
         let said = format!("norway.yaml: line {line}: ServiceOffer {name}: metadata.namespace");
         assert_eq!(printed.stderr.matches(&said).count(), 1, "{said}: {}", printed.stderr);
     }

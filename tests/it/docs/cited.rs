@@ -5,11 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The files that may hold a module: an integration test's under tests/it, a unit test's under src.
-fn candidates(module: &str) -> [PathBuf; 2] {
+/// The files that may hold a module: an integration test's under tests/it, a unit test's under src,
+/// beside the code or in its file.
+fn candidates(module: &str) -> [PathBuf; 3] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let file = format!("{}.rs", module.replace("::", "/"));
-    [root.join("tests/it").join(&file), root.join("src").join(&file)]
+    let file = |module: &str| format!("{}.rs", module.replace("::", "/"));
+    let src = root.join("src");
+    let outer = module.strip_suffix("::tests").unwrap_or(module);
+    [root.join("tests/it").join(file(module)), src.join(file(module)), src.join(file(outer))]
 }
 
 /// Whether the test exists, from its path `module::name`.

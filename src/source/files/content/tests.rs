@@ -128,6 +128,10 @@ fn a_refused_object_is_named_with_its_line_and_what_is_wrong() {
         assert_eq!(taken(&content), [expected], "{metadata}");
         assert!(content.has_refused(), "{metadata}");
     });
+    let typo = content(&format!("# x\n---\n{}", offer("{name: Bad_Name}")), &Scope::default());
+    let refused = "line 3: ServiceOffer Bad_Name: metadata.namespace and metadata.name must be RFC \
+                   1123 names";
+    assert_eq!(taken(&typo), [refused, "default/Bad_Name"], "its claims stay");
     let long = content(&offer(&format!("{{name: [{}]}}", "x".repeat(10_000))), &Scope::default());
     assert!(taken(&long)[0].len() < 300, "a message has a bounded length");
     assert!(!content(&offer("{name: a}"), &Scope::default()).has_refused());
