@@ -59,7 +59,7 @@ impl<'a> AtBlock<'a> {
         self.registry
     }
 
-    pub(super) fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> Block {
         self.block
     }
 

@@ -63,6 +63,15 @@ impl Endpoint {
         &self.provider
     }
 
+    /// Sends a request that has no method of its own here. `method` names it in the error.
+    pub(crate) async fn call(
+        &self,
+        method: &'static str,
+        params: serde_json::Value,
+    ) -> Result<serde_json::Value, RpcError> {
+        self.request(method, self.provider.raw_request(method.into(), params)).await
+    }
+
     /// Awaits one request. `what` names it in the error, which never shows the URL.
     pub(super) async fn request<T>(
         &self,

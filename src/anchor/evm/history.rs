@@ -47,6 +47,11 @@ impl History {
         Self { first: block, next: block, ..Self::default() }
     }
 
+    /// The first block of the scan.
+    pub(crate) fn first_block(&self) -> u64 {
+        self.first
+    }
+
     /// Call with whether the evidence was complete. If it was not, a node left something out:
     /// rescans immediately, then with exponential backoff, since a rescan can be slow.
     pub(in crate::anchor) fn judge(&mut self, is_complete: bool) {
