@@ -1,6 +1,7 @@
 //! The command line and the environment, parsed into checked settings. Nothing else reads settings.
 
 mod anchoring;
+mod check;
 mod leadership;
 mod lint;
 mod offers;
@@ -11,16 +12,18 @@ use clap::{
     Args, CommandFactory, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use url::Url;
 
 use self::{anchoring::AgentOnChain, offers::require_public_url};
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
+    check::{CheckArgs, CheckConfig},
     leadership::{LeaderArgs, Leadership},
     lint::{LintArgs, LintInput},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
 };
 use crate::{
-    offer::{GracePeriod, Hostname, OfferId, Timestamp, is_dns_name, parse_timestamp},
+    offer::{GracePeriod, Hostname, OfferId, Origin, Timestamp, is_dns_name, parse_timestamp},
     registration::{AgentName, AgentRegistry},
     source::cluster::Access,
     telemetry::LogFormat,
@@ -65,6 +68,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Explains why each offer is published or not
     Explain(ExplainArgs),
+    /// Checks an installation: cluster, rights, kinds, offers, public URL, routes and chain
+    Check(CheckArgs),
     /// Checks any registration document against ERC-8004 and against what its readers reject
     Lint(LintArgs),
     /// Stops selling an offer after a grace period, which documents announce immediately
@@ -382,6 +387,11 @@ fn without_urls(text: &str) -> String {
 
 fn offer_id(text: &str) -> Result<OfferId, &'static str> {
     OfferId::parse(text).ok_or("must be NAMESPACE/NAME")
+}
+
+fn origin_url(text: &str) -> Result<Url, String> {
+    let origin = Origin::parse(text).map_err(|error| error.to_string())?;
+    Url::parse(&origin.to_string()).map_err(|error| error.to_string())
 }
 
 fn timestamp(text: &str) -> Result<Timestamp, &'static str> {

@@ -1,6 +1,7 @@
 //! The verbs, each a thin layer over the same core.
 
 mod anchor;
+mod check;
 mod drain;
 mod explain;
 mod leadership;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args.resolve()).await,
         Command::Render(args) => render::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Check(args) => check::run(args).await,
         Command::Lint(args) => lint::run(args).await,
         Command::Drain(args) => drain::drain(args).await,
         Command::Undrain(args) => drain::undrain(args).await,

@@ -5,6 +5,7 @@
 
 mod anchor;
 mod catalog;
+mod check;
 mod cli;
 mod clock;
 mod command;

@@ -117,7 +117,7 @@ impl Journal {
 
     /// Refuses another installation's journal, and one of an account that is neither ours nor a
     /// former one.
-    fn check_owner(
+    pub(crate) fn check_owner(
         self,
         owner_id: &str,
         accounts: &Accounts,

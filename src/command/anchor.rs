@@ -32,7 +32,7 @@ use crate::{
             publish_if_changed,
         },
         run::{self, Anchoring, Sources},
-        signer::{KeySource, Signer},
+        signer::{KeySource, Signer, SignerError},
     },
     cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorSettings, OfferConfig, bad_setting},
     clock::Clock,
@@ -228,10 +228,17 @@ fn read_beside(path: &Path, anchoring: &Anchoring) -> Result<Journal, JournalErr
     file::read_own(path, &anchoring.policy.owner.id, &anchoring.accounts)
 }
 
+/// Reads the key.
+pub(super) fn open_key(
+    source: &KeySource,
+    account: Option<Address>,
+) -> Result<Signer, SignerError> {
+    Signer::open(source, account)
+}
+
 /// Reads the key. One that cannot be used is a bad setting.
 fn open_signer(source: &KeySource, account: Option<Address>) -> Signer {
-    Signer::open(source, account)
-        .unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
+    open_key(source, account).unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
 }
 
 /// The settings of verbs that sign, with the key; and the journal's path.

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 17] = [
+const LAW: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -20,6 +20,7 @@ const LAW: [(&str, &[&str]); 17] = [
     ("page", &[]),
     ("registration", &["offer", "page"]),
     ("lint", &["offer", "registration"]),
+    ("check", &["offer", "registration", "lint"]),
     ("catalog", &["offer", "page", "registration"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
@@ -39,6 +40,7 @@ const EVERYTHING: &[&str] = &[
     "page",
     "registration",
     "lint",
+    "check",
     "catalog",
     "source",
     "publish",
@@ -49,11 +51,12 @@ const EVERYTHING: &[&str] = &[
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 14] = [
+const DECIDING: [&str; 15] = [
     "offer",
     "page",
     "registration",
     "lint",
+    "check",
     "anchor::account",
     "anchor::desired",
     "anchor::evidence",

@@ -14,6 +14,7 @@ use clap::CommandFactory;
 
 use crate::{
     anchor::AnchorReason,
+    check::CheckId,
     cli::Cli,
     lint::LintCode,
     offer::EntryCode,
@@ -26,9 +27,10 @@ use crate::{
 
 /// Every generated block, by page. The tests of `http` check those in docs/http.md and
 /// docs/metrics.md.
-const BLOCKS: [(&str, &[&str]); 7] = [
+const BLOCKS: [(&str, &[&str]); 8] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
     ("docs/chains.md", &["chains"]),
+    ("docs/check.md", &["checks"]),
     ("docs/configuration.md", &["commands", "flags", "source-problems"]),
     ("docs/http.md", &["problem-codes"]),
     ("docs/lint.md", &["lint-codes"]),
@@ -185,6 +187,18 @@ fn generated_blocks_of_states_reasons_and_codes_are_the_closed_lists() {
     let anchored = AnchorReason::ALL.iter();
     let anchored = anchored.map(|reason| vec![code(reason.as_str()), plain(reason.message())]);
     check("docs/anchoring.md", "anchor-reasons", &table(&["reason", "meaning"], anchored));
+}
+
+#[test]
+fn generated_block_of_checks_is_the_closed_list() {
+    let rows = CheckId::ALL.map(|id| {
+        let docs = id.docs().trim_start_matches("docs/");
+        let (page, fix) = (docs.split('#').next().unwrap(), plain(id.fix()));
+        let group = id.group().to_owned();
+        vec![code(id.as_str()), group, plain(id.meaning()), fix, format!("[{page}]({docs})")]
+    });
+    let head = ["id", "group", "passes if", "fix", "docs"];
+    check("docs/check.md", "checks", &table(&head, rows));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod anchor_settings;
 mod binary;
+mod check;
 mod lint;
 mod manifests;
 mod offer_settings;

@@ -5,6 +5,7 @@
 //! cluster instead.
 
 mod bounds;
+mod check;
 mod deploy;
 mod drains;
 mod faults;

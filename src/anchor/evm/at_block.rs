@@ -62,7 +62,7 @@ impl<'a> AtBlock<'a> {
         self.registry
     }
 
-    pub(in crate::anchor) fn block(&self) -> Block {
+    pub(crate) fn block(&self) -> Block {
         self.block
     }
 

@@ -148,7 +148,7 @@ impl Endpoint {
 
     /// Asks for something. Only what the caller names is read of the answer, so that fields that
     /// the library does not know do no harm.
-    pub(super) async fn ask<R: DeserializeOwned>(
+    pub(crate) async fn ask<R: DeserializeOwned>(
         &self,
         method: &'static str,
         params: Value,

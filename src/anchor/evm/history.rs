@@ -61,6 +61,11 @@ impl Histories {
         Self { first: block, ..Self::default() }
     }
 
+    /// The first block of the scan.
+    pub(crate) fn first_block(&self) -> u64 {
+        self.first
+    }
+
     /// Has an observer told how far the scans are.
     pub(in crate::anchor) fn observe(&mut self, observer: ScanObserver) {
         for history in self.by_endpoint.values_mut() {
