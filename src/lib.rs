@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod http;
 mod leader;
 mod lint;
+mod listener;
 mod offer;
 mod page;
 mod publish;

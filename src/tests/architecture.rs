@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 17] = [
+const LAW: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -23,7 +23,11 @@ const LAW: [(&str, &[&str]); 17] = [
     ("catalog", &["offer", "page", "registration"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("http", &["source", "offer", "page", "registration", "catalog", "clock", "telemetry"]),
+    (
+        "http",
+        &["source", "offer", "page", "registration", "catalog", "publish", "clock", "telemetry"],
+    ),
+    ("listener", &["telemetry", "error_chain"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("leader", &["source", "clock", "telemetry", "error_chain"]),
     ("enforce", &["source", "offer", "clock", "telemetry", "error_chain"]),
@@ -43,6 +47,7 @@ const EVERYTHING: &[&str] = &[
     "source",
     "publish",
     "http",
+    "listener",
     "anchor",
     "leader",
     "enforce",

@@ -13,3 +13,4 @@ pub mod resource;
 #[path = "../support/rows.rs"]
 pub mod rows;
 pub mod stage;
+pub mod wire;
