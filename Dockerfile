@@ -15,7 +15,7 @@ FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /registrar /registrar
 # Inside a container the default, loopback, could not be reached.
-ENV REGISTRAR_LISTEN=0.0.0.0:8004 REGISTRAR_ADMIN_LISTEN=0.0.0.0:9004
+ENV REGISTRAR_LISTEN=[::]:8004 REGISTRAR_ADMIN_LISTEN=[::]:9004
 EXPOSE 8004 9004
 USER 65532:65532
 ENTRYPOINT ["/registrar"]

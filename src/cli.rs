@@ -6,7 +6,7 @@ mod leadership;
 mod lint;
 mod offers;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
 use clap::{
     Args, CommandFactory, Parser, Subcommand,
@@ -61,6 +61,7 @@ impl Cli {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one value in the life of a process")]
 pub(crate) enum Command {
     /// Serves registration documents over HTTP, from a cluster or from files
     Serve(ServeArgs),
@@ -165,6 +166,21 @@ pub(crate) struct ServeArgs {
         default_value = "127.0.0.1:9004"
     )]
     admin_listen: SocketAddr,
+    /// The number of threads that serve the public listener, each with a socket of its own; default
+    /// the number of cores
+    #[arg(long, value_name = "N", env = "REGISTRAR_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// How many connections the public listener keeps open; more are refused, after idle ones have
+    /// been closed
+    #[arg(long, value_name = "N", env = "REGISTRAR_MAX_CONNECTIONS", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// The certificate chain, as PEM, with which the public listener speaks TLS; read again when it
+    /// changes
+    #[arg(long, value_name = "FILE", env = "REGISTRAR_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, as PEM
+    #[arg(long, value_name = "FILE", env = "REGISTRAR_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// A host name by which the admin listener is reached, besides IP addresses and localhost;
     /// repeatable
     #[arg(long = "admin-host", value_name = "NAME", env = "REGISTRAR_ADMIN_HOST", value_delimiter = ',', value_parser = admin_host)]
@@ -267,6 +283,11 @@ pub(crate) struct ServeConfig {
     pub(crate) leadership: Option<Leadership>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin_listen: SocketAddr,
+    /// At least one.
+    pub(crate) threads: usize,
+    pub(crate) max_connections: usize,
+    /// The certificate chain and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) admin_hosts: Vec<String>,
     pub(crate) max_age: Duration,
     pub(crate) shutdown_delay: Duration,
@@ -282,11 +303,16 @@ impl ServeArgs {
             leader,
             listen,
             admin_listen,
+            threads,
+            max_connections,
+            tls_cert,
+            tls_key,
             admin_hosts,
             max_age,
             shutdown_delay,
             log_format,
         } = self;
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         let offers = offers.resolve();
         require_public_url(&offers.source);
         let anchoring = anchoring.resolve(&offers);
@@ -297,6 +323,9 @@ impl ServeArgs {
             leadership,
             listen,
             admin_listen,
+            threads: threads.map_or_else(cores, usize::from),
+            max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX),
+            tls: tls_cert.zip(tls_key),
             admin_hosts,
             max_age,
             shutdown_delay,

@@ -5,6 +5,7 @@ mod body;
 mod conditional;
 mod contract;
 mod documents;
+pub(crate) mod events;
 mod front;
 mod listings;
 mod problem;
@@ -35,7 +36,7 @@ use tower_http::{
 };
 
 use self::{documents::OFFER_DOCUMENT, problem::METHODS};
-pub(crate) use self::{front::Front, problem::ProblemDetails};
+pub(crate) use self::{events::EventFeed, front::Front, problem::ProblemDetails};
 use crate::{
     catalog::{Catalog, CurrentCatalog},
     clock::Clock,
@@ -62,6 +63,7 @@ pub(crate) struct CatalogReader {
     /// The upper bound of `max-age` in responses.
     pub(crate) max_age: Duration,
     pub(crate) metrics: Metrics,
+    pub(crate) events: EventFeed,
 }
 
 /// A catalog that is valid at `now`.
@@ -180,6 +182,7 @@ fn routes() -> Vec<Route<CatalogReader>> {
         ("/offers", get(listings::offers)),
         ("/offers/{namespace}/{name}", get(listings::offer)),
         ("/agents", get(listings::agents)),
+        ("/events", get(events::events)),
     ];
     routes.extend(contract::routes());
     let complete = |methods: MethodRouter<CatalogReader>, path| {

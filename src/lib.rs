@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod http;
 mod leader;
 mod lint;
+mod listener;
 mod offer;
 mod page;
 mod publish;

@@ -45,7 +45,6 @@ pub(crate) struct Outputs {
 
 /// One publication that changed the state of offers.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(test), expect(dead_code, reason = "for the receivers of `Outputs::steps`"))]
 pub(crate) struct Step {
     /// When it was published.
     pub(crate) at: Timestamp,

@@ -19,7 +19,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[cfg(test)]
-pub(crate) use self::{agent::Registrations, live::TransitionKind};
+pub(crate) use self::agent::Registrations;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
     document::{
@@ -28,7 +28,7 @@ pub(crate) use self::{
     },
     identity::{Identity, IdentityProblem},
     json::encode,
-    live::{HostPage, LiveProjection, OfferChange, PublishedRow, Transition},
+    live::{HostPage, LiveProjection, OfferChange, PublishedRow, Transition, TransitionKind},
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},
     reason::{DroppedService, Explanation, OfferState, Reason},

@@ -5,7 +5,7 @@ use std::{sync::Arc, thread};
 use anyhow::Context;
 use futures::FutureExt;
 use tokio::{
-    sync::{oneshot, watch},
+    sync::{broadcast, oneshot, watch},
     task::JoinSet,
 };
 
@@ -14,7 +14,7 @@ use crate::{
     catalog::CurrentCatalog,
     cli::{OfferConfig, OfferSource},
     clock::Clock,
-    publish,
+    publish::{self, Step},
     registration::{OnChainFacts, PublishedAgents},
     source::{
         BrakeRelease, Observation, SourceHealth,
@@ -28,6 +28,7 @@ use crate::{
 pub(super) struct Pipeline {
     pub(super) catalog: CurrentCatalog,
     pub(super) observed: watch::Receiver<Observation>,
+    pub(super) steps: broadcast::Receiver<Arc<Step>>,
     pub(super) agents: watch::Receiver<Option<Arc<PublishedAgents>>>,
     pub(super) on_chain: watch::Sender<OnChainFacts>,
     pub(super) health: SourceHealth,
@@ -47,6 +48,7 @@ pub(super) async fn start_pipeline(
     let (observed_sender, observed) = watch::channel(Observation::default());
     let outputs = publish::Outputs::new();
     let (catalog, agents) = (outputs.catalog.clone(), outputs.agents.subscribe());
+    let steps = outputs.steps.subscribe();
     let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
     let (metrics, health, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
     let release = BrakeRelease::default();
@@ -87,7 +89,7 @@ pub(super) async fn start_pipeline(
         Err(_) => "its thread panicked".to_owned(),
     });
     tasks.spawn(supervised("publisher", published));
-    Ok(Pipeline { catalog, observed, agents, on_chain, health, release, metrics, clock })
+    Ok(Pipeline { catalog, steps, observed, agents, on_chain, health, release, metrics, clock })
 }
 
 /// Runs what may take its time where no request waits for it. The receiver gets its result, and

@@ -8,32 +8,35 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use anyhow::Context;
-use axum::{Router, extract::Request, serve::ListenerExt};
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use futures::FutureExt;
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     anchor::{AnchorStart, start_anchoring},
     leadership::Leader,
-    pipeline::{Pipeline, start_pipeline},
+    pipeline::start_pipeline,
     signals::{Shutdown, Signals},
     supervise::{Ended, first_to_end, supervised},
 };
 use crate::{
     cli::ServeConfig,
     http::{
-        self, CatalogReader, Front,
+        self, CatalogReader, EventFeed,
         admin::{Admin, AdminHosts},
     },
-    registration::OnChainFacts,
+    listener::{Certificates, Limits, Listener, Settings, Sockets, Stage},
     telemetry::log_to_stderr,
 };
 
-/// How long open requests may take after the listeners have closed.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// Scrapes and probes need few connections; a limit of its own keeps the admin listener answering
+/// while the public one is full.
+const ADMIN_CONNECTIONS: usize = 256;
+
+/// Files that are open besides public connections.
+const OTHER_FILES: u64 = 512;
 
 pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let ServeConfig {
@@ -42,6 +45,9 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         leadership,
         listen,
         admin_listen,
+        threads,
+        max_connections,
+        tls,
         admin_hosts,
         max_age,
         shutdown_delay,
@@ -50,24 +56,60 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let anchoring = AnchorStart::open(anchoring);
     log_to_stderr(log_format);
     let mut signals = Signals::new()?;
+    let tls = tls.map(|(cert, key)| Certificates::read(cert, key)).transpose()?.map(Arc::new);
+    allow_files(max_connections);
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let pipeline = start_pipeline(offers, &mut tasks).await?;
     let leader = Leader::start(leadership, &pipeline, &mut tasks);
     let leading = leader.as_ref().map(|leader| leader.leading.clone());
     start_anchoring(anchoring, &pipeline, leading, &mut tasks);
 
-    let public = bind(listen).await?;
-    let admin = bind(admin_listen).await?;
-    announce(&public, &admin)?;
-    let mut listeners =
-        Listeners::start(public, admin, pipeline, AdminHosts::new(admin_hosts), max_age);
+    let public = bind(listen, threads)?;
+    let admin = bind(admin_listen, 1)?;
+    announce(&public, &admin, tls.is_some());
+    let stopping = Arc::new(AtomicBool::new(false));
+    let metrics = pipeline.metrics.clone();
+    // Each process numbers its events on its own, so their ids must differ.
+    let events = EventFeed::new(format!("{:016x}", fastrand::u64(..)));
+    let reader = CatalogReader {
+        catalog: pipeline.catalog,
+        observed: pipeline.observed,
+        health: pipeline.health,
+        clock: pipeline.clock,
+        max_age,
+        metrics: pipeline.metrics,
+        events: events.clone(),
+    };
+    let follow = http::events::follow(pipeline.steps, events.clone());
+    let follow = follow.map(|()| "the publisher is gone".to_owned());
+    tasks.spawn(supervised("event feed", follow));
+    // Held so that the publisher's channel remains open where nothing is anchored.
+    let _on_chain = pipeline.on_chain;
+    let admin_front = http::admin::admin(Admin {
+        reader: reader.clone(),
+        release: pipeline.release,
+        hosts: AdminHosts::new(admin_hosts),
+        stopping: Arc::clone(&stopping),
+    });
+    if let Some(certificates) = &tls {
+        tasks.spawn(supervised("TLS reload", Arc::clone(certificates).reload()));
+    }
+    let public_limits = Limits { connections: max_connections, ..Limits::default() };
+    let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
+    let public_settings = Settings { name: "public", limits: public_limits, tls };
+    let admin_settings = Settings { name: "admin", limits: admin_limits, tls: None };
+    let public = Listener::start(public, http::public(reader), &public_settings, &metrics)?;
+    let admin = Listener::start(admin, admin_front, &admin_settings, &metrics)?;
+    let mut listeners = Listeners::supervise(public, admin);
+
     let signal = tokio::select! {
         error = first_to_end(&mut tasks) => return Err(error),
         error = first_to_end(&mut listeners.tasks) => return Err(error),
         signal = signals.next() => signal,
     };
     tracing::info!(signal = signal.name(), "Shutting down");
-    listeners.stopping.store(true, Ordering::Relaxed);
+    stopping.store(true, Ordering::Relaxed);
+    listeners.stage.send_replace(Stage::Stopping);
     // Others need not wait for this process to stop serving before they act.
     let release = async {
         if let Some(leader) = leader {
@@ -85,8 +127,10 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     };
     tokio::select! {
         error = first_to_end(&mut tasks) => return Err(error),
+        error = first_to_end(&mut listeners.tasks) => return Err(error),
         _ = futures::future::join(release, delay) => {}
     }
+    events.end();
     listeners.close().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,87 +138,55 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
 /// Both listeners under way.
 struct Listeners {
     tasks: JoinSet<Ended>,
-    /// Turns readiness off.
-    stopping: Arc<AtomicBool>,
-    close: watch::Sender<bool>,
-    /// Held so that the publisher's channel remains open where nothing is anchored.
-    _on_chain: watch::Sender<OnChainFacts>,
+    stage: watch::Sender<Stage>,
 }
 
 impl Listeners {
-    fn start(
-        public: TcpListener,
-        admin: TcpListener,
-        pipeline: Pipeline,
-        hosts: AdminHosts,
-        max_age: Duration,
-    ) -> Self {
-        let Pipeline { catalog, observed, agents: _, on_chain, health, release, metrics, clock } =
-            pipeline;
-        let (close, closed) = watch::channel(false);
-        let stopping = Arc::new(AtomicBool::new(false));
-        let reader = CatalogReader { catalog, observed, health, clock, max_age, metrics };
-        let admin_front = http::admin::admin(Admin {
-            reader: reader.clone(),
-            release,
-            hosts,
-            stopping: Arc::clone(&stopping),
-        });
-        let public = listen_on(public, http::public(reader), closed.clone());
-        let admin = listen_on(admin, admin_front, closed);
+    fn supervise(public: Listener, admin: Listener) -> Self {
+        let (stage, stages) = watch::channel(Stage::Serving);
         let mut tasks = JoinSet::new();
-        tasks.spawn(supervised("public listener", public));
-        tasks.spawn(supervised("admin listener", admin));
-        Self { tasks, stopping, close, _on_chain: on_chain }
+        tasks.spawn(supervised("public listener", public.run(stages.clone())));
+        tasks.spawn(supervised("admin listener", admin.run(stages)));
+        Self { tasks, stage }
     }
 
-    /// Stops accepting connections and waits up to [`DRAIN_LIMIT`] for open requests.
+    /// Stops accepting connections and waits for open requests.
     async fn close(mut self) {
-        self.close.send_replace(true);
-        let drained = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN_LIMIT, drained).await.is_err() {
-            tracing::warn!(
-                "Requests were still open {} s after the listeners had closed",
-                DRAIN_LIMIT.as_secs()
-            );
-        }
+        self.stage.send_replace(Stage::Closing);
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+/// Raises the limit of open files, of which each connection is one, as far as the system allows.
+fn allow_files(connections: usize) {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let allowed = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHER_FILES);
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < wanted) {
+        tracing::warn!(
+            allowed,
+            wanted,
+            "The limit of open files is below --max-connections; raise it (ulimit -n) or lower the setting"
+        );
+    }
+}
+
+fn bind(address: SocketAddr, threads: usize) -> anyhow::Result<Sockets> {
+    Sockets::bind(address, threads).with_context(|| format!("cannot listen on {address}"))
 }
 
 /// Prints both addresses. Scripts read these two lines, so nothing else is written to stdout.
-fn announce(public: &TcpListener, admin: &TcpListener) -> anyhow::Result<()> {
-    let (public, admin) = (public.local_addr()?, admin.local_addr()?);
+fn announce(public: &Sockets, admin: &Sockets, is_tls: bool) {
+    let scheme = if is_tls { "https" } else { "http" };
+    let (public, admin) = (public.address, admin.address);
     let mut stdout = std::io::stdout().lock();
     // Serving does not depend on stdout, which may be closed.
-    let _ = write!(stdout, "public http://{public}\nadmin http://{admin}\n")
+    let _ = write!(stdout, "public {scheme}://{public}\nadmin http://{admin}\n")
         .and_then(|()| stdout.flush());
     tracing::info!(listener.public = %public, listener.admin = %admin, "Listening");
-    Ok(())
-}
-
-async fn listen_on(
-    listener: TcpListener,
-    front: Front,
-    mut closed: watch::Receiver<bool>,
-) -> String {
-    let answers = tower::service_fn(move |request: Request| {
-        let answer = front.answer(request);
-        async move { answer.await.map(|response| response.map(axum::body::Body::new)) }
-    });
-    let router = Router::new().fallback_service(answers);
-    let listener = listener.tap_io(|stream| {
-        // Responses are written whole, so Nagle's algorithm would only delay their last bytes.
-        let _ = stream.set_nodelay(true);
-    });
-    let closing = async move {
-        let _ = closed.wait_for(|closed| *closed).await;
-    };
-    match axum::serve(listener, router).with_graceful_shutdown(closing).await {
-        Ok(()) => "the listener closed".to_owned(),
-        Err(error) => error.to_string(),
-    }
 }

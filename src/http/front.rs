@@ -3,6 +3,7 @@
 
 use std::{
     any::Any,
+    convert::Infallible,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -13,6 +14,7 @@ use axum::{
 use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use hyper::body::Incoming;
 use tower::ServiceExt;
 
 use super::{
@@ -73,6 +75,12 @@ impl Front {
         let checked = target::check_host(parts.version, &parts.uri, &parts.headers)
             .map_err(ProblemDetails::bad_host);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        // RFC 3986 knows ASCII only, and log lines must not hold what a terminal takes for a command.
+        let is_ascii = parts.uri.path_and_query().is_none_or(|target| target.as_str().is_ascii());
+        let checked = checked.and_then(|()| match is_ascii {
+            true => Ok(()),
+            false => Err(ProblemDetails::invalid_target()),
+        });
         let checked = checked.and_then(|()| match has_body && is_read {
             true => Err(ProblemDetails::unexpected_body()),
             false => Ok(()),
@@ -164,6 +172,16 @@ impl Front {
         if self.documents.is_some() {
             with_cors(response.headers_mut());
         }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        self.answer(request)
     }
 }
 

@@ -43,6 +43,8 @@ pub(crate) enum Code {
     InvalidQuery,
     /// The request names no host, two hosts, or something that is not one.
     InvalidHost,
+    /// The request target has characters that a URI cannot have.
+    InvalidTarget,
     /// The request has a body, which no path reads.
     UnexpectedBody,
     /// The current representation is not one that `If-Match` names.
@@ -68,11 +70,12 @@ pub(crate) enum Code {
 impl Code {
     /// All codes except the reasons of offers.
     #[cfg(test)]
-    pub(crate) const OWN: [Self; 13] = [
+    pub(crate) const OWN: [Self; 14] = [
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::InvalidQuery,
         Self::InvalidHost,
+        Self::InvalidTarget,
         Self::UnexpectedBody,
         Self::PreconditionFailed,
         Self::WrongHost,
@@ -90,6 +93,7 @@ impl Code {
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::InvalidQuery => "InvalidQuery",
             Self::InvalidHost => "InvalidHost",
+            Self::InvalidTarget => "InvalidTarget",
             Self::UnexpectedBody => "UnexpectedBody",
             Self::PreconditionFailed => "PreconditionFailed",
             Self::WrongHost => "WrongHost",
@@ -185,6 +189,13 @@ impl ProblemDetails {
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
     }
 
+    /// `parameter` is the rejected `name=value` of a filter.
+    pub(crate) fn invalid_filter(parameter: &str) -> Self {
+        let detail = format!("The query parameter {parameter} is invalid.");
+        let fix = "Set agent to default or host:NAME, and offer to NAMESPACE/NAME.";
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidQuery, detail, fix)
+    }
+
     /// `refused` are names of parameters that are unknown or given twice; `known` are those that the path takes.
     pub(crate) fn unknown_query(refused: &[Cow<'_, str>], known: &[&str]) -> Self {
         let detail = format!(
@@ -203,6 +214,12 @@ impl ProblemDetails {
         let fix =
             "Send exactly one Host field with a host name or an address, and optionally a port.";
         Self::new(StatusCode::BAD_REQUEST, Code::InvalidHost, detail, fix)
+    }
+
+    pub(crate) fn invalid_target() -> Self {
+        let detail = "The request target has characters that must be percent-encoded.";
+        let fix = "Percent-encode every byte outside of ASCII.";
+        Self::new(StatusCode::BAD_REQUEST, Code::InvalidTarget, detail, fix)
     }
 
     pub(crate) fn unexpected_body() -> Self {

@@ -16,6 +16,7 @@ use super::problem::ProblemDetails;
 pub(super) fn parameters(path: &str) -> &'static [&'static str] {
     match path {
         "/offers" | "/agents" => &["limit", "cursor"],
+        "/events" => &["agent", "offer"],
         _ => &[],
     }
 }

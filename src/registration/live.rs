@@ -25,9 +25,11 @@ use std::{
 
 use imbl::{OrdMap, OrdSet};
 
-#[cfg(test)]
-pub(crate) use self::changes::TransitionKind;
-pub(crate) use self::{changes::Transition, hosts::HostPage, read::PublishedRow};
+pub(crate) use self::{
+    changes::{Transition, TransitionKind},
+    hosts::HostPage,
+    read::PublishedRow,
+};
 use self::{
     claims::ClaimIndex,
     cut::CutPoint,

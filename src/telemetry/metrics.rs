@@ -12,7 +12,10 @@ use prometheus_client::{
 };
 use tokio::time::Instant;
 
-use super::Exposition;
+use super::{
+    Exposition,
+    connections::{ConnectionMetrics, ListenerMetrics},
+};
 
 /// Every metric of the process. Clones share the same values.
 #[derive(Clone, Debug)]
@@ -34,6 +37,7 @@ struct Inner {
     panics: Counter,
     leader: Gauge,
     drains_enforced: Family<ResultLabel, Counter>,
+    connections: ConnectionMetrics,
     anchoring: AnchoringMetrics,
     heartbeat: Mutex<Instant>,
     registry: Registry,
@@ -211,6 +215,7 @@ impl Metrics {
                 "drains_enforced",
                 "Ends of drains that were enforced in the cluster, and attempts that failed",
             ),
+            connections: ConnectionMetrics::new(to),
             anchoring: AnchoringMetrics::new(to),
             heartbeat: Mutex::new(Instant::now()),
             registry,
@@ -225,6 +230,15 @@ impl Metrics {
     /// Counts one HTTP response.
     pub(crate) fn answered(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// The metrics of one listener's connections, for every reason to close one.
+    pub(crate) fn listener(
+        &self,
+        name: &'static str,
+        reasons: impl IntoIterator<Item = &'static str>,
+    ) -> ListenerMetrics {
+        self.0.connections.listener(name, reasons)
     }
 
     /// Counts a request whose handler panicked.
@@ -364,7 +378,11 @@ impl AnchoringMetrics {
 }
 
 /// Adds a metric at zero to the registry and returns a handle to it.
-fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+pub(super) fn register<M: Metric + Clone + Default>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+) -> M {
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 18] = [
+const LAW: [(&str, &[&str]); 19] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -24,7 +24,11 @@ const LAW: [(&str, &[&str]); 18] = [
     ("catalog", &["offer", "page", "registration"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
-    ("http", &["source", "offer", "page", "registration", "catalog", "clock", "telemetry"]),
+    (
+        "http",
+        &["source", "offer", "page", "registration", "catalog", "publish", "clock", "telemetry"],
+    ),
+    ("listener", &["telemetry", "error_chain"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("leader", &["source", "clock", "telemetry", "error_chain"]),
     ("enforce", &["source", "offer", "clock", "telemetry", "error_chain"]),
@@ -45,6 +49,7 @@ const EVERYTHING: &[&str] = &[
     "source",
     "publish",
     "http",
+    "listener",
     "anchor",
     "leader",
     "enforce",

@@ -1,3 +1,12 @@
-//! Documents over HTTP, read by a real consumer.
+//! The listeners over real sockets: a real consumer, HTTP by the book, and clients of every kind.
 
 mod agent0_sdk;
+mod by_the_book;
+mod events;
+mod floods;
+mod ground;
+mod limits;
+mod shutdown;
+mod slow_clients;
+mod smuggling;
+mod tls;

@@ -14,3 +14,4 @@ pub mod resource;
 pub mod rows;
 pub mod stage;
 pub mod standin;
+pub mod wire;

@@ -6,6 +6,7 @@ use crate::{
     anchor::AnchorReason,
     http::admin,
     http::tests::site::{Site, WELL_KNOWN, ask, document_of, request},
+    listener::Closed,
     registration::{OfferState, Reason},
     source::{SourceProblem, SourceProblemCode},
     telemetry::ChainStats,
@@ -177,6 +178,7 @@ async fn a_chain_that_is_anchored_is_measured_with_every_reason_named() {
 #[tokio::test(start_paused = true)]
 async fn generated_metrics_table_is_what_a_scrape_holds() {
     let site = troubled();
+    site.admin.reader.metrics.listener("public", Closed::ALL.map(Closed::as_str));
     site.get(WELL_KNOWN).await;
     let text = scrape(&site).await;
     assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");

@@ -36,9 +36,11 @@ async fn generated_problem_codes_are_what_handlers_answer() {
         admin_method_not_allowed(Uri::from_static(RELEASE_BRAKE)).await,
         // The detail depends on the request.
         ProblemDetails::invalid_query("…").into_response(),
+        ProblemDetails::invalid_filter("…").into_response(),
         ProblemDetails::unknown_query(&["…".into()], &[]).into_response(),
         ProblemDetails::unknown_query(&["…".into()], &["limit", "cursor"]).into_response(),
         ProblemDetails::bad_host("The request does not name its host.").into_response(),
+        ProblemDetails::invalid_target().into_response(),
         ProblemDetails::unexpected_body().into_response(),
         ProblemDetails::precondition_failed().into_response(),
         ProblemDetails::wrong_host().into_response(),

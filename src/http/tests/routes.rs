@@ -157,7 +157,9 @@ fn lasting(answer: &Answer) -> Vec<(String, String)> {
 #[tokio::test(start_paused = true)]
 async fn head_is_get_without_the_body() {
     let site = Site::of(NOON, &stand());
-    let public = http::paths().into_iter().map(|path| (site.public(), sample(path)));
+    // A stream has no length.
+    let public = http::paths().into_iter().filter(|path| *path != "/events");
+    let public = public.map(|path| (site.public(), sample(path)));
     let more = [document_of("demo/drained"), "/offers?limit=0".into(), "/nothing".into()];
     let more = more.into_iter().map(|path| (site.public(), path));
     // A scrape counts itself, so its length moves.
@@ -222,7 +224,6 @@ async fn an_unknown_path_is_a_problem_document() {
         "/.well-known/agent-registration.json/",
         "//.well-known/agent-registration.json",
         "/.well-known/agent-card.json",
-        "/events",
         "/docs",
         "/schema",
         "/schema/",

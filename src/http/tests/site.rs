@@ -11,7 +11,7 @@ use crate::{
     catalog::CurrentCatalog,
     clock::Clock,
     http::{
-        self, CatalogReader, Front,
+        self, CatalogReader, EventFeed, Front,
         admin::{Admin, AdminHosts},
     },
     registration::{
@@ -67,6 +67,7 @@ impl Site {
             clock: Clock::starting_at(at(now)),
             max_age: Duration::from_secs(5),
             metrics: Metrics::new(),
+            events: ended_feed(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (release, hosts) = (BrakeRelease::default(), AdminHosts::new(Vec::new()));
@@ -160,6 +161,13 @@ impl Site {
         self.identity = Identity::parse(&status, &KnownRegistries::default());
         self
     }
+}
+
+/// A feed that has ended, so that its streams end as well.
+fn ended_feed() -> EventFeed {
+    let feed = EventFeed::new("test".to_owned());
+    feed.end();
+    feed
 }
 
 /// A request for the public URL's host unless a field names another; `uri` may be absolute.

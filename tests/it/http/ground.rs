@@ -1,0 +1,48 @@
+//! A server to attack, and a client that it must not fail.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use crate::support::process::Server;
+
+pub const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
+const URL: &str = "https://seller.example";
+
+/// A folder with this many offers.
+pub fn offers(count: usize) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 0..count {
+        let offer = format!(
+            "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\n\
+             metadata: {{ name: n{number}, namespace: llm }}\n\
+             spec: {{ registration: {{ enabled: true, description: '{}' }} }}\n",
+            "x".repeat(200)
+        );
+        fs::write(dir.path().join(format!("n{number}.yaml")), offer).unwrap();
+    }
+    dir
+}
+
+/// Serves a folder until it is dropped.
+pub async fn serve(dir: &TempDir, more: &[&str]) -> Server {
+    let args = ["--offers", dir.path().to_str().unwrap(), "--public-url", URL];
+    let server = Server::start(&[&args[..], more].concat()).await;
+    crate::support::process::eventually("it serves", async || {
+        server.admin("/readyz").await.status() == 200
+    })
+    .await;
+    server
+}
+
+/// The value of one series of `/metrics`; 0 if it is absent.
+pub async fn measured(server: &Server, series: &str) -> u64 {
+    let text = server.admin("/metrics").await.text().await.unwrap();
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
+}
+
+/// A good client's request, which must be answered.
+pub async fn is_served(server: &Server) {
+    assert_eq!(server.get(WELL_KNOWN).await.status(), 200);
+}
