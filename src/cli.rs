@@ -61,7 +61,6 @@ impl Cli {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one value in the life of a process")]
 pub(crate) enum Command {
     /// Serves registration documents over HTTP, from a cluster or from files
     Serve(ServeArgs),
