@@ -4,21 +4,23 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use syn::{
-    Expr, ExprMethodCall, ExprStruct, ItemImpl,
+    Expr, ExprLit, ExprMethodCall, ExprStruct, ItemImpl, Lit,
     visit::{self, Visit},
 };
 
-/// State of the chain: what it is depends on the block that is asked about.
-const STATE: [&str; 6] = [
-    "get_balance",
-    "get_code_at",
-    "get_storage_at",
-    "get_transaction_count",
-    "get_proof",
-    "get_account",
+/// Requests for state of the chain: what it is depends on the block that is asked about.
+const STATE: [&str; 7] = [
+    "eth_getBalance",
+    "eth_getCode",
+    "eth_getStorageAt",
+    "eth_getTransactionCount",
+    "eth_getProof",
+    "eth_getAccount",
+    "eth_call",
 ];
-/// What pins a read to a block.
-const PINS: [&str; 4] = ["block", "block_id", "number", "hash"];
+/// What names a block among the parameters of a request: the hash of one that was read, or a tag
+/// that says which one is meant.
+const PINS: [&str; 4] = ["blockHash", "newest", "\"latest\"", "\"pending\""];
 
 /// What one file does that only some may.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,7 +29,7 @@ struct Deeds {
     reserves: usize,
     /// `receiver.sign…(…)`, as receiver and method.
     signs: BTreeSet<(String, String)>,
-    /// `….send_…transaction(…)`
+    /// `….ask("eth_send…", …)`
     sends: usize,
     /// Reads of state that no block is named for.
     unpinned: Vec<String>,
@@ -59,10 +61,26 @@ fn last_word(expr: &Expr) -> String {
     }
 }
 
-fn reads_state(call: &ExprMethodCall) -> bool {
-    let method = call.method.to_string();
-    STATE.contains(&method.as_str())
-        || (method == "call" && last_word(&call.receiver) == "provider")
+/// The JSON-RPC method that a call asks for, if it is spelled out.
+fn asked(call: &ExprMethodCall) -> Option<String> {
+    // A comparison asks nobody.
+    if call.method == "starts_with" {
+        return None;
+    }
+    let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = call.args.first()? else { return None };
+    text.value().starts_with("eth_").then(|| text.value())
+}
+
+/// Whether a request names a block. [`AtBlock::state`] names its own for every request.
+///
+/// [`AtBlock::state`]: crate::anchor::evm::AtBlock
+fn is_pinned(call: &ExprMethodCall) -> bool {
+    let names_a_block = |params: &Expr| {
+        let Expr::Macro(params) = params else { return false };
+        let text = params.mac.tokens.to_string();
+        PINS.iter().any(|pin| text.contains(pin))
+    };
+    call.method == "state" || call.args.iter().skip(1).any(names_a_block)
 }
 
 impl<'ast> Visit<'ast> for Deeds {
@@ -86,19 +104,11 @@ impl<'ast> Visit<'ast> for Deeds {
         if method == "sign" || method.starts_with("sign_") {
             self.signs.insert((last_word(&call.receiver), method.clone()));
         }
-        if method.starts_with("send_") && method.contains("transaction") {
-            self.sends += 1;
-        }
-        if let Expr::MethodCall(read) = &*call.receiver
-            && PINS.contains(&method.as_str())
-            && reads_state(read)
-        {
-            self.visit_expr(&read.receiver);
-            read.args.iter().chain(&call.args).for_each(|argument| self.visit_expr(argument));
-            return;
-        }
-        if reads_state(call) {
-            self.unpinned.push(method);
+        if let Some(request) = asked(call) {
+            self.sends += usize::from(request.starts_with("eth_send"));
+            if STATE.contains(&request.as_str()) && !is_pinned(call) {
+                self.unpinned.push(request);
+            }
         }
         visit::visit_expr_method_call(self, call);
     }
@@ -139,7 +149,7 @@ fn only_the_decision_makes_a_reservation_and_only_a_reservation_is_signed() {
     assert_eq!(signing, expected);
     let sending: Vec<_> = all.iter().filter(|(_, deeds)| deeds.sends > 0).collect();
     assert!(
-        matches!(sending[..], [(name, Deeds { sends: 1, .. })] if name == "anchor/evm.rs"),
+        matches!(sending[..], [(name, Deeds { sends: 1, .. })] if name == "anchor/evm/head.rs"),
         "{sending:?}"
     );
 }
@@ -156,26 +166,29 @@ fn no_state_of_a_chain_is_read_without_its_block() {
 #[test]
 fn a_breach_of_these_fences_is_found() {
     let unpinned = [
-        ("a count", "async fn f() { provider.get_transaction_count(account).await }"),
+        (
+            "a count",
+            r#"async fn f() { e.ask::<U64>("eth_getTransactionCount", json!([a])).await }"#,
+        ),
         (
             "a balance",
-            "async fn f() { let balance = self.endpoint.provider().get_balance(a).await; }",
+            r#"async fn f() { let b: U256 = self.e.ask("eth_getBalance", json!([a])).await?; }"#,
         ),
-        ("a code", "fn f() { at.provider().get_code_at(a).into_future() }"),
-        ("a slot", "fn f() { provider.get_storage_at(a, b) }"),
-        ("a call", "async fn f() { self.endpoint.provider().call(request).await }"),
+        ("a code", r#"fn f() { at.endpoint().ask("eth_getCode", params) }"#),
+        ("a slot", r#"fn f() { x.ask("eth_getStorageAt", json!([a, slot])) }"#),
+        ("a call", r#"async fn f() { e.ask("eth_call", json!([{ "to": r, "input": i }])).await }"#),
         (
-            "a call with overrides",
-            "async fn f() { provider.call(request).overrides(o).block(b).await }",
+            "within an argument",
+            r#"fn f() { g(e.ask("eth_call", json!([c])), json!([{ "blockHash": h }])) }"#,
         ),
-        ("pinned last", "async fn f() { (x.get_balance(a).block_id(b), x.get_balance(a).await) }"),
-        ("within an argument", "async fn f() { g(provider.get_balance(a).await).block_id(b) }"),
     ];
     for (case, source) in unpinned {
         assert_eq!(deeds(source).unpinned.len(), 1, "{case}");
     }
-    let pinned =
-        "async fn f() { (p.get_balance(a).block_id(b).await, provider().call(r).block(b).await) }";
+    let pinned = r#"fn f() {
+        (e.ask("eth_getBalance", json!([a, newest])), e.ask("eth_call", json!([c, "latest"])),
+         at.state("eth_call", params), e.ask("eth_getCode", json!([a, { "blockHash": h }])))
+    }"#;
     assert_eq!(deeds(pinned).unpinned, Vec::<String>::new());
     assert_eq!(deeds("fn f() { Reservation { nonce, purpose } }").reserves, 1);
     assert_eq!(deeds("fn f() { plan::Reservation { nonce, purpose } }").reserves, 1);
@@ -186,5 +199,6 @@ fn a_breach_of_these_fences_is_found() {
     assert_eq!(deeds("impl Slot { fn f() -> Self { Self { nonce } } }").reserves, 0);
     let signed = deeds("fn f() { self.key.sign_hash_sync(&h); signer.sign(r, u) }").signs;
     assert_eq!(signed.len(), 2);
-    assert_eq!(deeds("async fn f() { p.send_raw_transaction(b).await }").sends, 1);
+    let sent = r#"async fn f() { e.ask::<Value>("eth_sendRawTransaction", json!([raw])).await }"#;
+    assert_eq!(deeds(sent).sends, 1);
 }
