@@ -321,6 +321,9 @@ async fn lists_and_watches_ask_for_nothing_that_an_older_server_lacks() {
     let asked: std::collections::BTreeSet<String> =
         api.asked().into_iter().flat_map(|asked| asked.query.into_keys()).collect();
     assert!(asked.iter().all(|name| known.contains(&&**name)), "{asked:?}");
+    let watches = api.asked().into_iter().filter(|asked| asked.is_watch);
+    let bookmarks = watches.map(|asked| asked.query["allowWatchBookmarks"] == "true");
+    assert!(bookmarks.fold(true, |all, asked| all && asked), "an idle watch needs bookmarks");
     assert!(problems(&server).await.is_empty());
 }
 
