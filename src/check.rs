@@ -4,6 +4,7 @@
 
 pub(crate) mod anchoring;
 pub(crate) mod cluster;
+pub(crate) mod diff;
 mod id;
 pub(crate) mod offers;
 pub(crate) mod public;

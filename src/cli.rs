@@ -5,11 +5,17 @@ mod check;
 mod leadership;
 mod lint;
 mod offers;
+mod plan;
 
-use std::{net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZero,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::{
-    Args, CommandFactory, Parser, Subcommand,
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 use url::Url;
@@ -21,6 +27,7 @@ pub(crate) use self::{
     leadership::{LeaderArgs, Leadership},
     lint::{LintArgs, LintInput},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
+    plan::PlanArgs,
 };
 use crate::{
     offer::{GracePeriod, Hostname, OfferId, Origin, Timestamp, is_dns_name, parse_timestamp},
@@ -43,9 +50,20 @@ pub(crate) struct Cli {
 }
 
 impl Cli {
+    /// Parses the command line. As a plugin of kubectl, usage lines say `kubectl registrar`.
+    fn try_parse_as_called() -> Result<Self, clap::Error> {
+        let called = std::env::args_os().next();
+        let name = called.as_ref().and_then(|path| Path::new(path).file_name());
+        let command = match name.is_some_and(|name| name == KUBECTL_PLUGIN) {
+            true => Self::command().bin_name("kubectl registrar"),
+            false => Self::command(),
+        };
+        Self::from_arg_matches(&command.try_get_matches()?)
+    }
+
     /// Parses the command line. Exits the process with code 2 and a usage message if it is invalid.
     pub(crate) fn read() -> Self {
-        Self::try_parse().unwrap_or_else(|mut error| {
+        Self::try_parse_as_called().unwrap_or_else(|mut error| {
             // A misplaced URL may contain an API key, so the message must not repeat it.
             for kind in
                 [ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::InvalidValue]
@@ -60,6 +78,9 @@ impl Cli {
     }
 }
 
+/// The name of a link to the binary that makes it a plugin of kubectl.
+const KUBECTL_PLUGIN: &str = "kubectl-registrar";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serves registration documents over HTTP, from a cluster or from files
@@ -68,6 +89,8 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Explains why each offer is published or not
     Explain(ExplainArgs),
+    /// Shows how each document would differ from the one that is served now
+    Plan(PlanArgs),
     /// Checks an installation: cluster, rights, kinds, offers, public URL, routes and chain
     Check(CheckArgs),
     /// Checks any registration document against ERC-8004 and against what its readers reject
@@ -81,6 +104,12 @@ pub(crate) enum Command {
     Anchor(AnchorCommand),
     /// Prints the CustomResourceDefinitions, for a cluster without the original controller
     Crds,
+    /// Prints a manual page
+    Man {
+        /// The verb to print the page of, such as explain or anchor run; default the program itself
+        #[arg(value_name = "VERB")]
+        verb: Vec<String>,
+    },
     /// Prints a shell completion script
     Completions {
         /// The shell to generate the script for
@@ -401,6 +430,22 @@ impl UndrainArgs {
     pub(crate) fn access(&self) -> Access {
         self.access.clone().resolve()
     }
+}
+
+/// The manual page of a verb, or of the program. Exits the process with code 2 if there is no such
+/// verb.
+pub(crate) fn manual(verb: &[String]) -> std::io::Result<Vec<u8>> {
+    let mut program = Cli::command();
+    program.build();
+    let mut command = &program;
+    for name in verb {
+        command = command.find_subcommand(name).unwrap_or_else(|| {
+            refuse(ErrorKind::InvalidSubcommand, &format!("there is no verb {name:?}"))
+        });
+    }
+    let mut page = Vec::new();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    Ok(page)
 }
 
 fn refuse(kind: ErrorKind, message: &str) -> ! {

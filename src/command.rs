@@ -7,10 +7,12 @@ mod explain;
 mod leadership;
 mod lint;
 mod pipeline;
+mod plan;
 mod render;
 mod serve;
 mod signals;
 mod supervise;
+mod terminal;
 
 use std::{io::Write, path::Path, process::ExitCode};
 
@@ -20,7 +22,7 @@ use kube::Client;
 use tokio::time::Instant;
 
 use crate::{
-    cli::{Cli, Command, OfferConfig, OfferSource},
+    cli::{self, Cli, Command, OfferConfig, OfferSource},
     offer::{OfferId, Origin, Timestamp},
     registration::{OnChainFacts, Projection, project},
     source::{
@@ -40,12 +42,14 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args.resolve()).await,
         Command::Render(args) => render::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Plan(args) => plan::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Lint(args) => lint::run(args).await,
         Command::Drain(args) => drain::drain(args).await,
         Command::Undrain(args) => drain::undrain(args).await,
         Command::Anchor(verb) => anchor::run(verb).await,
         Command::Crds => print(CRDS.as_bytes()),
+        Command::Man { verb } => print(&cli::manual(&verb)?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "registrar", &mut script);

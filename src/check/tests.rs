@@ -2,6 +2,7 @@
 
 mod anchoring;
 mod cluster;
+mod diff;
 mod offers;
 mod public;
 mod routes;

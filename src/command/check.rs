@@ -2,7 +2,7 @@
 
 mod anchoring;
 mod cluster;
-mod public;
+pub(super) mod public;
 
 use std::{collections::BTreeMap, process::ExitCode};
 

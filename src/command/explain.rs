@@ -2,14 +2,18 @@
 
 use std::{fmt::Write, process::ExitCode};
 
+use anstyle::Style;
 use anyhow::bail;
 
-use super::{ReadIds, print, project_at, read_once};
+use super::{
+    ReadIds, print, project_at, read_once,
+    terminal::{ATTENTION, BAD, GOOD, HEADING, paint, print_painted, table},
+};
 use crate::{
     cli::ExplainArgs,
     clock::Clock,
     offer::print_seconds,
-    registration::{DroppedService, Explanation, encode},
+    registration::{DroppedService, Explanation, OfferState, encode},
 };
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
@@ -24,19 +28,60 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             bail!("{absence}; run explain without a name to list all offers");
         }
     }
-    let text = if json {
+    let printed = if json {
         let mut bytes = encode(&explanations);
         bytes.push(b'\n');
-        bytes
+        print(&bytes)?
     } else {
-        explanations.iter().map(describe).collect::<Vec<_>>().join("\n").into_bytes()
+        print_painted(&describe(&explanations))?
     };
-    let printed = print(&text)?;
     Ok(if source.has_refused() { ExitCode::FAILURE } else { printed })
 }
 
-fn describe(explanation: &Explanation) -> String {
+/// One offer in detail, or a table of several.
+fn describe(explanations: &[Explanation]) -> String {
+    match explanations {
+        [] => String::new(),
+        [one] => detail(one),
+        several => overview(several),
+    }
+}
+
+fn overview(explanations: &[Explanation]) -> String {
+    let heading = ["OFFER", "STATE", "REASON", "DRAIN ENDS", "LEFT OUT", "MESSAGE"];
+    let row = |explanation: &Explanation| {
+        let left_out = explanation.dropped_services.len();
+        [
+            explanation.id.to_string(),
+            explanation.state.to_string(),
+            explanation.reason.to_string(),
+            explanation.drain_ends_at.map_or_else(|| "-".to_owned(), print_seconds),
+            if left_out == 0 { "-".to_owned() } else { left_out.to_string() },
+            explanation.message.clone(),
+        ]
+    };
+    let rows: Vec<_> =
+        [heading.map(str::to_owned)].into_iter().chain(explanations.iter().map(row)).collect();
+    let style = |row: usize, column: usize| match (row.checked_sub(1), column) {
+        (None, _) => Some(HEADING),
+        (Some(offer), 1) => explanations.get(offer).map(|explanation| colour(explanation.state)),
+        (Some(_), _) => None,
+    };
+    table(&rows, style)
+        + "\nregistrar explain NAMESPACE/NAME shows the fix and the entries that are left out.\n"
+}
+
+fn colour(state: OfferState) -> Style {
+    match state {
+        OfferState::Published => GOOD,
+        OfferState::Draining => ATTENTION,
+        OfferState::Drained | OfferState::Unpublished => BAD,
+    }
+}
+
+fn detail(explanation: &Explanation) -> String {
     let Explanation { id, state, reason, message, fix, .. } = explanation;
+    let state = paint(colour(*state), state.as_str());
     let mut text = format!("{id}  {state}  {reason}\n  {message}\n");
     if let Some(ends_at) = explanation.drain_ends_at {
         text += &format!("  drain ends: {}\n", print_seconds(ends_at));

@@ -6,4 +6,5 @@ mod check;
 mod lint;
 mod manifests;
 mod offer_settings;
+mod people;
 mod secrets;

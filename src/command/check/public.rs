@@ -23,7 +23,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const BODY_LIMIT: usize = 4 * 1_048_576;
 
 /// Where requests go.
-struct Asker<'a> {
+pub(in crate::command) struct Asker<'a> {
     client: Client,
     /// The origin that is asked for every host.
     via: Option<&'a Url>,
@@ -75,10 +75,16 @@ fn unasked(url: String, why: &str) -> PublicFacts {
 }
 
 impl<'a> Asker<'a> {
-    fn new(via: Option<&'a Url>) -> Result<Self, String> {
+    /// Asks `via` for every host, or each host itself.
+    pub(in crate::command) fn new(via: Option<&'a Url>) -> Result<Self, String> {
         let client = Client::builder().redirect(Policy::none()).timeout(TIME_LIMIT).tls_info(true);
         let client = client.build().map_err(|error| with_causes(&error))?;
         Ok(Self { client, via })
+    }
+
+    /// Gets a URL. Redirects are not followed. The error is a sentence without its full stop.
+    pub(in crate::command) async fn get(&self, url: &str) -> Result<Answer, String> {
+        self.ask(Method::GET, url, None).await
     }
 
     async fn ask(&self, method: Method, url: &str, etag: Option<&str>) -> Result<Answer, String> {

@@ -273,12 +273,15 @@ fn explain_says_why_in_text_and_in_json() {
     let printed = explain(&[]);
     assert_eq!(printed.code, Some(0));
     for part in [
-        "llm/chat  published  Published",
-        "llm/slip  unpublished  InvalidDrain",
+        "llm/chat  published    Published     ",
+        "llm/slip  unpublished  InvalidDrain  ",
         "\"1 hour\"",
-        "fix: ",
     ] {
         assert!(printed.stdout.contains(part), "{part}: {}", printed.stdout);
+    }
+    let one = explain(&["llm/slip"]);
+    for part in ["llm/slip  unpublished  InvalidDrain\n", "fix: "] {
+        assert!(one.stdout.contains(part), "{part}: {}", one.stdout);
     }
     let printed = explain(&["--json", "llm/slip"]);
     let explained: Value = serde_json::from_str(&printed.stdout).unwrap();
