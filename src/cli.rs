@@ -2,17 +2,14 @@
 
 mod anchoring;
 mod check;
+mod drain;
 mod leadership;
 mod lint;
 mod offers;
 mod plan;
+mod serve;
 
-use std::{
-    net::SocketAddr,
-    num::NonZero,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -24,15 +21,16 @@ use self::{anchoring::AgentOnChain, offers::require_public_url};
 pub(crate) use self::{
     anchoring::{AnchorArgs, AnchorConfig, AnchorSettings, bad_setting},
     check::{CheckArgs, CheckConfig},
+    drain::{DrainArgs, UndrainArgs},
     leadership::{LeaderArgs, Leadership},
     lint::{LintArgs, LintInput},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
     plan::PlanArgs,
+    serve::{ServeArgs, ServeConfig},
 };
 use crate::{
-    offer::{GracePeriod, Hostname, OfferId, Origin, Timestamp, is_dns_name, parse_timestamp},
+    offer::{GracePeriod, Hostname, OfferId, Origin, Timestamp, parse_timestamp},
     registration::{AgentName, AgentRegistry},
-    source::cluster::Access,
     telemetry::LogFormat,
 };
 
@@ -169,62 +167,6 @@ pub(crate) struct AnchorResumeArgs {
     agent: AgentOnChain,
 }
 
-/// `registrar serve`
-#[derive(Debug, Args)]
-pub(crate) struct ServeArgs {
-    #[command(flatten)]
-    offers: OfferArgs,
-    #[command(flatten)]
-    anchoring: AnchorArgs,
-    #[command(flatten)]
-    leader: LeaderArgs,
-    /// The address of the public listener; port 0 picks a free port
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "REGISTRAR_LISTEN",
-        default_value = "127.0.0.1:8004"
-    )]
-    listen: SocketAddr,
-    /// The address of the admin listener; port 0 picks a free port
-    #[arg(
-        long,
-        value_name = "ADDRESS",
-        env = "REGISTRAR_ADMIN_LISTEN",
-        default_value = "127.0.0.1:9004"
-    )]
-    admin_listen: SocketAddr,
-    /// The number of threads that serve the public listener, each with a socket of its own; default
-    /// the number of cores
-    #[arg(long, value_name = "N", env = "REGISTRAR_THREADS", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
-    /// How many connections the public listener keeps open; more are refused, after idle ones have
-    /// been closed
-    #[arg(long, value_name = "N", env = "REGISTRAR_MAX_CONNECTIONS", default_value = "10000", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    max_connections: u32,
-    /// The certificate chain, as PEM, with which the public listener speaks TLS; read again when it
-    /// changes
-    #[arg(long, value_name = "FILE", env = "REGISTRAR_TLS_CERT", requires = "tls_key")]
-    tls_cert: Option<PathBuf>,
-    /// The private key of --tls-cert, as PEM
-    #[arg(long, value_name = "FILE", env = "REGISTRAR_TLS_KEY", requires = "tls_cert")]
-    tls_key: Option<PathBuf>,
-    /// A host name by which the admin listener is reached, besides IP addresses and localhost;
-    /// repeatable
-    #[arg(long = "admin-host", value_name = "NAME", env = "REGISTRAR_ADMIN_HOST", value_delimiter = ',', value_parser = admin_host)]
-    admin_hosts: Vec<String>,
-    /// The longest time that a response may be cached; shorter when a drain ends sooner
-    #[arg(long, value_name = "SECONDS", env = "REGISTRAR_MAX_AGE", default_value = "5s", value_parser = seconds)]
-    max_age: Duration,
-    /// How long to keep serving after SIGTERM with readiness off, so that load balancers notice;
-    /// SIGINT skips the delay
-    #[arg(long, value_name = "SECONDS", env = "REGISTRAR_SHUTDOWN_DELAY", default_value = "5s", value_parser = seconds)]
-    shutdown_delay: Duration,
-    /// The format of log lines on stderr
-    #[arg(long, value_name = "FORMAT", env = "REGISTRAR_LOG_FORMAT", default_value = "text")]
-    log_format: LogFormat,
-}
-
 /// `registrar render`
 #[derive(Debug, Args)]
 pub(crate) struct RenderArgs {
@@ -260,106 +202,6 @@ pub(crate) struct ExplainArgs {
     /// Explain only this offer
     #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
     pub(crate) offer: Option<OfferId>,
-}
-
-/// `registrar drain`
-#[derive(Debug, Args)]
-#[command(
-    after_help = "The drain is announced immediately: as soon as drainAt is set, documents show \
-    available: false and drainEndsAt for the services of this offer. When the drain ends, documents \
-    stop listing them."
-)]
-pub(crate) struct DrainArgs {
-    /// The offer to drain
-    #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
-    pub(crate) offer: OfferId,
-    /// How long the offer remains in service, as a Go duration; default 1h
-    #[arg(long, value_name = "DURATION", value_parser = grace, conflicts_with = "force")]
-    pub(crate) grace: Option<String>,
-    /// End the drain immediately, without a grace period
-    #[arg(long)]
-    pub(crate) force: bool,
-    /// Start the drain again if the offer is draining or drained already
-    #[arg(long)]
-    pub(crate) restart: bool,
-    /// Show what would be changed, without changing it
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    access: AccessArgs,
-}
-
-/// `registrar undrain`
-#[derive(Debug, Args)]
-pub(crate) struct UndrainArgs {
-    /// The offer to make available again
-    #[arg(value_name = "NAMESPACE/NAME", value_parser = offer_id)]
-    pub(crate) offer: OfferId,
-    /// Show what would be changed, without changing it
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    #[command(flatten)]
-    access: AccessArgs,
-}
-
-/// The checked settings of `serve`. See [`ServeArgs`] for the fields.
-#[derive(Debug)]
-pub(crate) struct ServeConfig {
-    pub(crate) offers: OfferConfig,
-    pub(crate) anchoring: AnchorConfig,
-    /// `None` without `--lease`.
-    pub(crate) leadership: Option<Leadership>,
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin_listen: SocketAddr,
-    /// At least one.
-    pub(crate) threads: usize,
-    pub(crate) max_connections: usize,
-    /// The certificate chain and its key.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    pub(crate) admin_hosts: Vec<String>,
-    pub(crate) max_age: Duration,
-    pub(crate) shutdown_delay: Duration,
-    pub(crate) log_format: LogFormat,
-}
-
-impl ServeArgs {
-    /// Checks the settings. Exits the process with code 2 if they contradict each other.
-    pub(crate) fn resolve(self) -> ServeConfig {
-        let Self {
-            offers,
-            anchoring,
-            leader,
-            listen,
-            admin_listen,
-            threads,
-            max_connections,
-            tls_cert,
-            tls_key,
-            admin_hosts,
-            max_age,
-            shutdown_delay,
-            log_format,
-        } = self;
-        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        let offers = offers.resolve();
-        require_public_url(&offers.source);
-        let anchoring = anchoring.resolve(&offers);
-        let leadership = leader.resolve(&offers.source);
-        ServeConfig {
-            offers,
-            anchoring,
-            leadership,
-            listen,
-            admin_listen,
-            threads: threads.map_or_else(cores, usize::from),
-            max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX),
-            tls: tls_cert.zip(tls_key),
-            admin_hosts,
-            max_age,
-            shutdown_delay,
-            log_format,
-        }
-    }
 }
 
 impl AnchorRunArgs {
@@ -420,18 +262,6 @@ impl ExplainArgs {
     }
 }
 
-impl DrainArgs {
-    pub(crate) fn access(&self) -> Access {
-        self.access.clone().resolve()
-    }
-}
-
-impl UndrainArgs {
-    pub(crate) fn access(&self) -> Access {
-        self.access.clone().resolve()
-    }
-}
-
 /// The manual page of a verb, or of the program. Exits the process with code 2 if there is no such
 /// verb.
 pub(crate) fn manual(verb: &[String]) -> std::io::Result<Vec<u8>> {
@@ -481,14 +311,6 @@ fn agent(text: &str) -> Result<RenderTarget, &'static str> {
         Some(_) | None => None,
     }
     .ok_or("must be default, host:NAME or offer:NAMESPACE/NAME")
-}
-
-fn grace(text: &str) -> Result<String, String> {
-    GracePeriod::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
-}
-
-fn admin_host(text: &str) -> Result<String, &'static str> {
-    is_dns_name(text).then(|| text.to_owned()).ok_or("must be a host name without a port")
 }
 
 /// Parses whole seconds, at most a day, from a number or a Go duration.

@@ -168,8 +168,8 @@ async fn time_of(endpoints: &[Endpoint], block: u64) -> Option<Timestamp> {
 async fn version(endpoints: &[Endpoint], registry: Address) -> Result<String, String> {
     let mut why = "there is no endpoint".to_owned();
     for endpoint in endpoints {
-        let call = json!([{ "to": registry, "data": GET_VERSION }, "latest"]);
-        match endpoint.ask::<Value>("eth_call", call).await {
+        let call = json!({ "to": registry, "data": GET_VERSION });
+        match endpoint.ask::<Value>("eth_call", json!([call, "latest"])).await {
             Ok(answer) => {
                 let bytes = answer.as_str().and_then(|text| hex::decode(text).ok());
                 return match bytes.and_then(|bytes| String::abi_decode(&bytes).ok()) {
