@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench gas-table crash-test soak image tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test soak image tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -66,6 +66,11 @@ CASES ?=
 bench: ## Measure the release build (CASES=drains OFFERS=100000); docs/performance.md has the figures
 	cargo build --locked --release --bin registrar --example bench
 	$(or $(CARGO_TARGET_DIR),target)/release/examples/bench $(CASES)
+
+# CASES requests for each operation.
+CASES_EACH ?= 50
+contract-test: ## Send what openapi.yaml allows and forbids, with Schemathesis (CASES_EACH=50)
+	scripts/check-contract $(CASES_EACH)
 
 image: ## Build the container image with docker or buildah
 	scripts/build-image

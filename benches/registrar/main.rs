@@ -14,6 +14,7 @@ mod change;
 mod client;
 mod drains;
 mod memory;
+mod nginx;
 mod process;
 mod rebuild;
 mod report;
@@ -33,11 +34,12 @@ use measured::{offer, page, registration};
 /// A case: its name, and what it measures.
 type Case = (&'static str, fn(&mut Report));
 
-const CASES: [Case; 4] = [
+const CASES: [Case; 5] = [
     ("rebuild", rebuild::run),
     ("change", change::run),
     ("memory", memory::run),
     ("drains", drains::run),
+    ("nginx", nginx::run),
 ];
 
 fn main() {

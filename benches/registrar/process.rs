@@ -70,7 +70,7 @@ impl Process {
 }
 
 /// The binary that was built beside this program.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.parent().unwrap().with_file_name("registrar")
 }
