@@ -85,8 +85,15 @@ async fn rights_kinds_and_routes_are_checked_against_the_real_server() {
     })
     .await;
     let hosts = ["agents.example", "audit.example"];
+    // Later by its name too, should both be made within one second.
     cluster
-        .apply(&route(&namespace, "ours", &hosts, &["GET", "HEAD", "OPTIONS"], "registrar"))
+        .apply(&route(
+            &namespace,
+            "the-registrar",
+            &hosts,
+            &["GET", "HEAD", "OPTIONS"],
+            "registrar",
+        ))
         .await;
     let service = format!("{namespace}/registrar");
     let printed = check(&cluster, "admin", &["--service", &service]).await;
