@@ -135,7 +135,7 @@ impl Candidate {
         let began = Instant::now();
         // One attempt must leave time for a second one before the deadline.
         let limit = began + self.election.timing().deadline / 2;
-        let until = self.election.leads_until().map(|until| self.started + until);
+        let until = self.election.leads_until(self.now()).map(|until| self.started + until);
         let limit = until.map_or(limit, |until| until.min(limit));
         let attempted = match tokio::time::timeout_at(limit, self.attempt()).await {
             Ok(attempted) => attempted,
@@ -145,7 +145,7 @@ impl Candidate {
         self.tell();
         let next = began + self.election.rest(self.now());
         // The deadline may pass while we rest.
-        let until = self.election.leads_until().map(|until| self.started + until);
+        let until = self.election.leads_until(self.now()).map(|until| self.started + until);
         if let Some(until) = until.filter(|until| *until < next) {
             tokio::time::sleep_until(until).await;
             self.tell();

@@ -106,12 +106,13 @@ impl Election {
 
     /// Whether this process may act at `now`.
     pub(crate) fn leads(&self, now: Duration) -> bool {
-        self.leads_until.is_some_and(|until| now < until)
+        self.leads_until(now).is_some()
     }
 
-    /// When this process must stop acting unless it renews before.
-    pub(crate) fn leads_until(&self) -> Option<Duration> {
-        self.leads_until
+    /// When this process must stop acting unless it renews before; `None` if it may not act at
+    /// `now`.
+    pub(crate) fn leads_until(&self, now: Duration) -> Option<Duration> {
+        self.leads_until.filter(|until| now < *until)
     }
 
     /// How long to wait after an attempt that began at `now`.

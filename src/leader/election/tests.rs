@@ -65,6 +65,8 @@ fn leadership_ends_at_the_deadline_or_when_another_is_seen() {
     election.holds_since(at(5));
     assert!(election.leads(at(5)) && election.leads(at(11)));
     assert!(!election.leads(at(12)), "seven seconds after the start of the last write");
+    // What has passed is no limit for the next attempt.
+    assert_eq!((election.leads_until(at(11)), election.leads_until(at(12))), (Some(at(12)), None));
     election.holds_since(at(20));
     election.step(Some(&held("them", 9)), at(21));
     assert!(!election.leads(at(21)));
