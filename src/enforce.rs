@@ -13,7 +13,10 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::Instant,
+};
 
 use self::teardown::{EndedOffer, drain_end};
 use crate::{
@@ -98,29 +101,25 @@ pub(crate) async fn run(enforcement: Enforcement) -> String {
     loop {
         let world = observed.borrow_and_update().world.clone();
         let due = world.map(|world| due(&world.offers, &mut attempts, clock.now()));
+        // One client for all offers of a pass.
+        let shared = OnceCell::new_with(client.take());
         let mut results = stream::iter(due.unwrap_or_default())
             .map(|(id, offer)| {
-                let (access, client) = (&access, client.clone());
+                let (access, shared) = (&access, &shared);
                 async move {
-                    let enforced = enforce(access, client, &id, clock);
+                    let enforced = enforce(access, shared, &id, clock);
                     let result = tokio::time::timeout(LIMIT, enforced).await;
                     (id, offer, result.unwrap_or(Err(EnforceError::Timeout)))
                 }
             })
             .buffer_unordered(AT_ONCE);
-        let mut used = client.clone();
+        let mut any_failed = false;
         while let Some((id, offer, result)) = results.next().await {
-            let done = result.map(|(done, connected)| {
-                used = Some(connected);
-                done
-            });
-            if done.is_err() {
-                used = None;
-            }
-            settle(&mut attempts, id, offer, done, &metrics);
+            any_failed |= result.is_err();
+            settle(&mut attempts, id, offer, result, &metrics);
         }
         drop(results);
-        client = used;
+        client = shared.into_inner().filter(|_| !any_failed);
         tokio::time::sleep(TICK).await;
     }
 }
@@ -188,30 +187,27 @@ struct Done {
     status: bool,
 }
 
-/// Reads the offer as it is now, and does what remains to be done. Returns the client that was used.
+/// Reads the offer as it is now, and does what remains to be done.
 async fn enforce(
     access: &Access,
-    client: Option<Client>,
+    client: &OnceCell<Client>,
     id: &OfferId,
     clock: Clock,
-) -> Result<(Done, Client), EnforceError> {
-    let client = match client {
-        Some(client) => client,
-        None => connect(access).await?,
-    };
+) -> Result<Done, EnforceError> {
+    let client = client.get_or_try_init(|| connect(access)).await?;
     let api: Api<RawObject> = offers_api(client.clone(), Some(&id.namespace));
     let object = api.get_opt(&id.name).await?;
     let ended = object.and_then(|object| EndedOffer::of(id, object.value(), clock.now()));
     let mut done = Done::default();
     if let Some(ended) = ended {
-        done.deleted = children::delete(&client, &ended).await?;
+        done.deleted = children::delete(client, &ended).await?;
         if let Some(status) = ended.status(clock.now()) {
             let params = PatchParams::apply(FIELD_MANAGER).force();
             api.patch_status(&id.name, &params, &Patch::Apply(&status)).await?;
             done.status = true;
         }
     }
-    Ok((done, client))
+    Ok(done)
 }
 
 #[cfg(test)]

@@ -158,20 +158,17 @@ impl Candidate {
         let object = api.get_opt(&self.settings.name).await?;
         let record = object.as_ref().map(record);
         let before = self.now();
-        let written = match self.election.step(record.as_ref(), before) {
+        let (version, transitions) = match self.election.step(record.as_ref(), before) {
             Step::Wait => return Ok(()),
-            Step::Create => {
-                let lease = self.lease(None, 0);
-                api.create(&PostParams::default(), &lease).await
-            }
-            Step::Take { version, transitions } => {
-                let lease = self.lease(Some((object, version)), transitions.saturating_add(1));
-                api.replace(&self.settings.name, &PostParams::default(), &lease).await
-            }
-            Step::Renew { version, transitions } => {
-                let lease = self.lease(Some((object, version)), transitions);
-                api.replace(&self.settings.name, &PostParams::default(), &lease).await
-            }
+            Step::Create => (None, 0),
+            Step::Take { version, transitions } => (Some(version), transitions.saturating_add(1)),
+            Step::Renew { version, transitions } => (Some(version), transitions),
+        };
+        let is_new = version.is_none();
+        let lease = self.lease(object, version, transitions);
+        let written = match is_new {
+            true => api.create(&PostParams::default(), &lease).await,
+            false => api.replace(&self.settings.name, &PostParams::default(), &lease).await,
         };
         match written {
             Ok(_) => {
@@ -192,7 +189,7 @@ impl Candidate {
         if record.holder.as_deref() != Some(self.election.identity()) {
             return Ok(());
         }
-        let mut lease = self.lease(Some((Some(object), record.version)), record.transitions);
+        let mut lease = self.lease(Some(object), Some(record.version), record.transitions);
         lease.data["spec"]["holderIdentity"] = Value::Null;
         api.replace(&self.settings.name, &PostParams::default(), &lease).await?;
         Ok(())
@@ -202,14 +199,11 @@ impl Candidate {
     /// which we took it.
     fn lease(
         &self,
-        existing: Option<(Option<DynamicObject>, String)>,
+        object: Option<DynamicObject>,
+        version: Option<String>,
         transitions: i64,
     ) -> DynamicObject {
         let now = self.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
-        let (object, version) = match existing {
-            Some((object, version)) => (object, Some(version)),
-            None => (None, None),
-        };
         let mut lease =
             object.unwrap_or_else(|| DynamicObject::new(&self.settings.name, &lease_resource()));
         let acquired = match record(&lease).holder.as_deref() == Some(self.election.identity()) {
