@@ -235,6 +235,13 @@ impl AccountState {
         }
     }
 
+    /// Gives one agent another reason, with what it is about in this case.
+    pub(crate) fn hold(&mut self, agent: &AgentName, reason: AnchorReason, detail: String) {
+        if let Some(record) = self.agents.get_mut(agent) {
+            (record.reason, record.detail) = (reason, Some(detail));
+        }
+    }
+
     /// Records a decision that does nothing. Only those that saw something unknown pending are
     /// counted.
     pub(crate) fn wait(&mut self, saw_unknown: bool) {

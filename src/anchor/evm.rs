@@ -20,7 +20,7 @@ use alloy::primitives::{Address, B256, U64};
 use futures::future::join_all;
 use serde_json::json;
 
-pub(super) use self::contract::calldata;
+pub(super) use self::contract::{calldata, is_own_call};
 use self::endpoint::{Header, Service};
 pub(crate) use self::{
     at_block::{AtBlock, ReadRequest},

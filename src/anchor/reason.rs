@@ -57,6 +57,7 @@ reasons! {
     BudgetSpent: "--daily-budget-ether is spent for today. Wait for the next UTC day, or raise the budget.";
     WouldRevert: "The registry rejects the call, so it was not sent. The log has the registry's error.";
     Reverted: "The call was mined and failed three times. Find out why, then have it tried again with registrar anchor resume.";
+    SignerUnreachable: "The signer cannot be reached or is busy, so nothing is signed. It is asked again with the next decision. The log has the error; check --signer.";
     SignerFailed: "The signer did not return a signature of the account. The log has the error.";
 }
 
@@ -91,7 +92,8 @@ impl AnchorReason {
             | Self::StatePruned
             | Self::ViewShort
             | Self::FeeTooHigh
-            | Self::BudgetSpent => Attention::Retry,
+            | Self::BudgetSpent
+            | Self::SignerUnreachable => Attention::Retry,
             Self::AdoptFirst
             | Self::IdentityUnclear
             | Self::DuplicateMint

@@ -34,8 +34,9 @@ use super::{
         Unconfirmed, next,
     },
     reason::AnchorReason,
+    signer::SigningPolicy,
 };
-use crate::registration::PublishedAgents;
+use crate::registration::{AgentRegistry, PublishedAgents};
 
 /// One chain that is anchored on.
 #[derive(Debug)]
@@ -136,6 +137,13 @@ enum Decidable<'a> {
 }
 
 impl ChainTarget {
+    /// What may be signed for this chain.
+    pub(crate) fn signing_policy(&self) -> SigningPolicy {
+        let AgentRegistry { chain_id, address } = self.client.registry;
+        let SpendLimits { max_fee, daily_budget } = self.limits;
+        SigningPolicy { chain_id, registry: address, max_fee, max_cost: daily_budget }
+    }
+
     /// Continues where reading the chain stopped, and has an observer told of the progress.
     pub(crate) fn resume(&mut self, saved: &SavedReading, observer: ScanObserver) {
         self.histories.resume(&saved.scans);

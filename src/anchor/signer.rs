@@ -1,25 +1,36 @@
-//! The signer: a key in a file that can only be used with a reservation.
+//! The signer: whatever holds the account's key, behind a policy, usable only with a reservation.
+//!
+//! Every kind of signer gets the same treatment. What is to be signed must be a call that the
+//! registrar makes, within the operator's limits; what comes back is not trusted: it is decoded,
+//! compared field by field with what was asked for, and its signer is recovered.
 
+mod http;
 mod keystore;
+mod local;
+mod policy;
 mod secret_file;
+mod stack;
+mod verify;
+mod web3signer;
 
-use std::{fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::{
-    consensus::{
-        SignableTransaction, TxEip1559, TxEnvelope, TxLegacy, TypedTransaction,
-        transaction::SignerRecoverable,
-    },
-    eips::eip2718::Encodable2718,
+    consensus::{SignableTransaction, TxEip1559, TxLegacy, TypedTransaction},
     primitives::{Address, B256, Bytes, TxKind, U256},
-    signers::{SignerSync, local::PrivateKeySigner},
 };
+use futures::future::BoxFuture;
+use reqwest::StatusCode;
 
-use self::keystore::KeystoreError;
-use super::{fees::Fees, plan::Reservation};
+pub(crate) use self::{
+    http::{HttpSigner, Protocol, TIME_LIMIT},
+    policy::SigningPolicy,
+};
+use self::{keystore::KeystoreError, local::LocalKey, policy::PolicyBreach, verify::verify};
+use super::{fees::Fees, plan::Reservation, reason::AnchorReason};
 
 /// Where the key is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum KeySource {
     /// An encrypted keystore file (Web3 Secret Storage).
     Keystore {
@@ -29,9 +40,21 @@ pub(crate) enum KeySource {
     },
     /// A file that contains a raw key in hex. For development only.
     DevelopmentKey(PathBuf),
+    /// In a service that signs over HTTP.
+    Http(HttpSigner),
 }
 
-/// Why a key cannot be used. No message contains the key.
+impl KeySource {
+    /// Whether it signs no transactions with a gas price.
+    pub(crate) fn signs_type_2_only(&self) -> bool {
+        match self {
+            Self::Http(signer) => signer.protocol == Protocol::Stack,
+            Self::Keystore { .. } | Self::DevelopmentKey(_) => false,
+        }
+    }
+}
+
+/// Why nothing was signed. No message contains a key, a token or a URL.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SignerError {
     #[error("{path} cannot be read")]
@@ -62,14 +85,86 @@ pub(crate) enum SignerError {
         /// `--account`
         ours: Address,
     },
-    #[error("the signer did not return a signature of {0}")]
+    #[error("the transaction is not one that may be signed")]
+    Policy(#[source] PolicyBreach),
+    #[error("the signature is not one of {0}")]
     Signature(Address),
+    #[error("the answer is not a signed transaction: {0}")]
+    Unreadable(String),
+    #[error("the signer returned a transaction with another {0} than it was asked to sign")]
+    Changed(&'static str),
+    #[error("{path} cannot be used: {what}")]
+    Certificate {
+        path: String,
+        /// What it should contain.
+        what: &'static str,
+    },
+    #[error("the signer at {host} cannot be reached")]
+    Unreachable {
+        host: String,
+        /// Without the URL.
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("the signer at {host} did not answer within {} s", limit.as_secs())]
+    Late { host: String, limit: Duration },
+    #[error("the answer of the signer at {host} has more than {limit} bytes")]
+    TooLarge { host: String, limit: usize },
+    #[error("the signer at {host} answers {status}: {text}")]
+    Status { host: String, status: StatusCode, text: String },
+    #[error("the signer at {host} did not sign: {text}")]
+    Declined { host: String, text: String },
+    #[error("the signer at {host} does not hold the key of {account}")]
+    NoSuchKey { host: String, account: Address },
 }
 
-/// Signs for one account.
+impl SignerError {
+    /// The reason that the agent gets. A signer that is down or busy may answer the next decision.
+    pub(crate) fn reason(&self) -> AnchorReason {
+        match self {
+            Self::Unreachable { .. } | Self::Late { .. } => AnchorReason::SignerUnreachable,
+            Self::Status { status, .. } if is_temporary(*status) => AnchorReason::SignerUnreachable,
+            Self::Status { .. }
+            | Self::Read { .. }
+            | Self::Keystore { .. }
+            | Self::WritableByOthers { .. }
+            | Self::Key(_)
+            | Self::WrongAccount { .. }
+            | Self::Policy(_)
+            | Self::Signature(_)
+            | Self::Unreadable(_)
+            | Self::Changed(_)
+            | Self::Certificate { .. }
+            | Self::TooLarge { .. }
+            | Self::Declined { .. }
+            | Self::NoSuchKey { .. } => AnchorReason::SignerFailed,
+        }
+    }
+}
+
+fn is_temporary(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
+}
+
+/// What makes signatures of one account.
+pub(crate) trait SigningBackend: Send + Sync {
+    /// The signed transaction's EIP-2718 bytes. The caller checks them.
+    fn sign<'a>(
+        &'a self,
+        transaction: &'a TypedTransaction,
+    ) -> BoxFuture<'a, Result<Bytes, SignerError>>;
+
+    /// Whether it can be used at this moment, without signing anything.
+    fn check(&self) -> BoxFuture<'_, Result<(), SignerError>>;
+}
+
+/// Signs for one account, within a policy for each chain.
 #[derive(Clone)]
 pub(crate) struct Signer {
-    key: PrivateKeySigner,
+    account: Address,
+    backend: Arc<dyn SigningBackend>,
+    policies: BTreeMap<u64, SigningPolicy>,
 }
 
 /// A transaction to be signed; the nonce comes from the reservation.
@@ -94,49 +189,59 @@ pub(crate) struct Signed {
 }
 
 impl Signer {
-    /// Reads a key. If `account` is given, the key must belong to it.
-    pub(crate) fn open(source: &KeySource, account: Option<Address>) -> Result<Self, SignerError> {
-        let key = match source {
+    /// Reads a key, or the secrets that a service asks for. If `account` is given, a key must belong
+    /// to it. No service is asked anything yet: it may be down.
+    pub(crate) fn open(
+        source: &KeySource,
+        account: Option<Address>,
+        policies: impl IntoIterator<Item = SigningPolicy>,
+    ) -> Result<Self, SignerError> {
+        let policies = policies.into_iter().map(|policy| (policy.chain_id, policy)).collect();
+        let (backend, theirs): (Arc<dyn SigningBackend>, _) = match source {
             KeySource::Keystore { path, password } => {
-                let password = secret_file::read(password)?;
-                let keystore = secret_file::read(path)?;
-                let path = || path.display().to_string();
-                let key = keystore::decrypt(&keystore, password.trim_end_matches(['\r', '\n']))
-                    .map_err(|source| SignerError::Keystore { path: path(), source })?;
-                PrivateKeySigner::from_slice(&key).map_err(|_| SignerError::Key(path()))?
+                let key = LocalKey::from_keystore(path, password)?;
+                let account = key.account();
+                (Arc::new(key), account)
             }
             KeySource::DevelopmentKey(path) => {
-                let text = secret_file::read(path)?;
-                text.trim().parse().map_err(|_| SignerError::Key(path.display().to_string()))?
+                let key = LocalKey::from_hex(path)?;
+                let account = key.account();
+                (Arc::new(key), account)
+            }
+            KeySource::Http(signer) => {
+                signer.read_secrets()?;
+                (Arc::new(signer.clone()), signer.account)
             }
         };
         match account {
-            Some(ours) if ours != key.address() => {
-                Err(SignerError::WrongAccount { theirs: key.address(), ours })
-            }
-            Some(_) | None => Ok(Self { key }),
+            Some(ours) if ours != theirs => Err(SignerError::WrongAccount { theirs, ours }),
+            Some(_) | None => Ok(Self { account: theirs, backend, policies }),
         }
     }
 
     pub(crate) fn account(&self) -> Address {
-        self.key.address()
+        self.account
     }
 
-    /// Signs at the reserved nonce with value 0, and checks that the signature is the account's.
-    pub(crate) fn sign(
+    /// Whether it can be used at this moment, without signing anything.
+    pub(crate) async fn check(&self) -> Result<(), SignerError> {
+        self.backend.check().await
+    }
+
+    /// Has a transaction signed at the reserved nonce with value 0, and believes nothing about the
+    /// answer.
+    pub(crate) async fn sign(
         &self,
         reservation: &Reservation,
         unsigned: Unsigned<'_>,
     ) -> Result<Signed, SignerError> {
         let transaction = unsigned.transaction(reservation.nonce());
-        let refused = || SignerError::Signature(self.account());
-        let signature =
-            self.key.sign_hash_sync(&transaction.signature_hash()).map_err(|_| refused())?;
-        let envelope = TxEnvelope::from(transaction.into_signed(signature));
-        if envelope.recover_signer().ok() != Some(self.account()) {
-            return Err(refused());
-        }
-        Ok(Signed { hash: *envelope.tx_hash(), raw: envelope.encoded_2718().into() })
+        let policy = self.policies.get(&unsigned.chain_id);
+        let policy =
+            policy.ok_or(SignerError::Policy(PolicyBreach::UnknownChain(unsigned.chain_id)))?;
+        policy.check(&transaction).map_err(SignerError::Policy)?;
+        let raw = self.backend.sign(&transaction).await?;
+        verify(&transaction, &raw, self.account)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settings of anchoring. Each one that is missing or invalid is named before anything is listened
 //! on, signed or sent.
 
+mod signer;
 mod values;
 
 use std::{
@@ -14,8 +15,11 @@ use alloy::primitives::{Address, B256};
 use clap::{Args, error::ErrorKind};
 use url::Url;
 
-use self::values::{AdoptedToken, Amount, ChainId, PerChain, for_chain, per_chain};
 pub(super) use self::values::{AgentOnChain, ForChain, RegistryPlace};
+use self::{
+    signer::SignerArgs,
+    values::{AdoptedToken, Amount, ChainId, PerChain, for_chain, per_chain},
+};
 use super::{OfferConfig, refuse, seconds, without_urls};
 use crate::{
     anchor::{
@@ -105,19 +109,8 @@ pub(crate) struct AnchorArgs {
     /// How long to wait between two decisions on a chain, at least 1 s
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_ANCHOR_INTERVAL", default_value = "12s", value_parser = interval)]
     anchor_interval: Duration,
-    /// The key: keystore:PATH (an encrypted keystore file), or development-key-file:PATH (a raw
-    /// key)
-    #[arg(long, value_name = "KIND:PATH", env = "REGISTRAR_SIGNER")]
-    signer: Option<String>,
-    /// The account that the key must belong to; anchor plan and anchor status need this or a signer
-    #[arg(long, value_name = "0x…", env = "REGISTRAR_ACCOUNT")]
-    account: Option<Address>,
-    /// The file that contains the keystore's password
-    #[arg(long, value_name = "PATH", env = "REGISTRAR_KEYSTORE_PASSWORD_FILE")]
-    keystore_password_file: Option<PathBuf>,
-    /// Allow a raw key in a file
-    #[arg(long, env = "REGISTRAR_ALLOW_DEVELOPMENT_KEYS")]
-    allow_development_keys: bool,
+    #[command(flatten)]
+    signer: SignerArgs,
     /// Where signed transactions and learned ids are kept; without --anchor, serve only reads the
     /// ids
     #[arg(long, value_name = "file:PATH", env = "REGISTRAR_JOURNAL")]
@@ -174,7 +167,7 @@ impl AnchorArgs {
 
     /// The settings of verbs that sign.
     pub(super) fn signing(self, offers: &OfferConfig) -> AnchorSettings {
-        if self.signer.is_none() {
+        if !self.signer.is_given() {
             missing("--signer", "a keystore:PATH to sign with");
         }
         self.settings(offers)
@@ -182,14 +175,14 @@ impl AnchorArgs {
 
     /// The settings of verbs that do not sign: an account is enough.
     pub(super) fn reporting(self, offers: &OfferConfig) -> AnchorSettings {
-        if self.account.is_none() && self.signer.is_none() {
+        if self.signer.account.is_none() && !self.signer.is_given() {
             missing("--account", "an address");
         }
         self.settings(offers)
     }
 
     fn settings(self, offers: &OfferConfig) -> AnchorSettings {
-        let signer = self.key_source();
+        let signer = self.signer.resolve();
         if self.anchors.is_empty() {
             missing("--anchor", "a chain");
         }
@@ -204,6 +197,17 @@ impl AnchorArgs {
             self.anchors.iter().map(|chain| self.target(*chain, &registries)).collect();
         if self.anchors.iter().collect::<BTreeSet<_>>().len() < targets.len() {
             bad_setting("--anchor", "names one chain twice");
+        }
+        if let Some(target) = targets.iter().find(|target| target.client.legacy_fees)
+            && signer.as_ref().is_some_and(KeySource::signs_type_2_only)
+        {
+            let chain = ChainId(target.client.registry.chain_id);
+            bad_setting(
+                "--signer",
+                &format!(
+                    "remote:URL signs no transactions with a gas price, which {chain} needs; use web3signer:URL or a keystore"
+                ),
+            );
         }
         let adopt = self.adopt.into_iter().map(|adoption| {
             let AdoptedToken { of: AgentOnChain { chain, agent }, id } = adoption;
@@ -224,33 +228,11 @@ impl AnchorArgs {
             },
             targets,
             former_accounts: self.former_accounts.into_iter().collect(),
-            account: self.account,
+            account: self.signer.account,
             signer,
             interval: self.anchor_interval,
             journal,
         }
-    }
-
-    fn key_source(&self) -> Option<KeySource> {
-        const FORM: &str = "must be keystore:PATH or development-key-file:PATH";
-        let signer = self.signer.as_deref()?;
-        let (kind, path) = signer.split_once(':').unwrap_or_else(|| bad_setting("--signer", FORM));
-        Some(match kind {
-            "keystore" => {
-                let password = self.keystore_password_file.clone().unwrap_or_else(|| {
-                    missing("--keystore-password-file", "the keystore's password")
-                });
-                KeySource::Keystore { path: path.into(), password }
-            }
-            "development-key-file" if self.allow_development_keys => {
-                KeySource::DevelopmentKey(path.into())
-            }
-            "development-key-file" => missing(
-                "--allow-development-keys",
-                "your confirmation that the raw key is worth nothing",
-            ),
-            _ => bad_setting("--signer", FORM),
-        })
     }
 
     fn target(

@@ -31,6 +31,7 @@ use crate::{
             file::{self, JournalFile},
             publish_if_changed,
         },
+        reconcile::ChainTarget,
         run::{self, Anchoring, Sources},
         signer::{KeySource, Signer, SignerError},
     },
@@ -228,17 +229,19 @@ fn read_beside(path: &Path, anchoring: &Anchoring) -> Result<Journal, JournalErr
     file::read_own(path, &anchoring.policy.owner.id, &anchoring.accounts)
 }
 
-/// Reads the key.
+/// Reads the key, or the secrets of the service that holds it.
 pub(super) fn open_key(
     source: &KeySource,
     account: Option<Address>,
+    targets: &[ChainTarget],
 ) -> Result<Signer, SignerError> {
-    Signer::open(source, account)
+    Signer::open(source, account, targets.iter().map(ChainTarget::signing_policy))
 }
 
-/// Reads the key. One that cannot be used is a bad setting.
-fn open_signer(source: &KeySource, account: Option<Address>) -> Signer {
-    open_key(source, account).unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
+/// The same. One that cannot be used is a bad setting.
+fn open_signer(source: &KeySource, account: Option<Address>, targets: &[ChainTarget]) -> Signer {
+    open_key(source, account, targets)
+        .unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
 }
 
 /// The settings of verbs that sign, with the key; and the journal's path.
@@ -246,7 +249,7 @@ fn with_key(settings: AnchorSettings) -> (Anchoring, PathBuf) {
     let AnchorSettings { targets, policy, former_accounts, account, signer, interval, journal } =
         settings;
     let source = signer.unwrap_or_else(|| bad_setting("--signer", "is required to sign"));
-    let signer = open_signer(&source, account);
+    let signer = open_signer(&source, account, &targets);
     for warning in targets.iter().flat_map(|target| &target.warnings) {
         tracing::warn!("{warning}");
     }

@@ -144,8 +144,11 @@ fn only_the_decision_makes_a_reservation_and_only_a_reservation_is_signed() {
         })
         .collect();
     signing.sort();
-    let expected =
-        ["anchor/reconcile/execute.rs: signer.sign", "anchor/signer.rs: key.sign_hash_sync"];
+    let expected = [
+        "anchor/reconcile/execute.rs: signer.sign",
+        "anchor/signer.rs: backend.sign",
+        "anchor/signer/local.rs: key.sign_hash_sync",
+    ];
     assert_eq!(signing, expected);
     let sending: Vec<_> = all.iter().filter(|(_, deeds)| deeds.sends > 0).collect();
     assert!(

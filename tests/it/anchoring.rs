@@ -19,4 +19,5 @@ mod ground;
 mod idle;
 mod providers;
 mod scan;
+mod signers;
 mod stories;

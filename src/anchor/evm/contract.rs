@@ -7,7 +7,10 @@ use alloy::{
 };
 
 use crate::{
-    anchor::{key::KEY_METADATA, plan::Call},
+    anchor::{
+        key::{AnchorKey, KEY_METADATA},
+        plan::Call,
+    },
     registration::AgentId,
 };
 
@@ -53,6 +56,32 @@ pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
         Call::SetX402 { id } => set_metadata(id, X402_METADATA, X402_VALUE),
     }
     .into()
+}
+
+/// Whether data is exactly one of the calls that [`calldata`] makes, with any agent and any URI.
+pub(in crate::anchor) fn is_own_call(data: &[u8]) -> bool {
+    let is_key = |name: &str, value: &[u8]| {
+        name == KEY_METADATA && AnchorKey::from_metadata(value).is_some()
+    };
+    let is_x402 = |name: &str, value: &[u8]| name == X402_METADATA && value == X402_VALUE;
+    if let Ok(call) = IdentityRegistry::registerCall::abi_decode(data) {
+        let entries: Vec<(&str, &[u8])> = call
+            .metadata
+            .iter()
+            .map(|entry| (entry.metadataKey.as_str(), entry.metadataValue.as_ref()))
+            .collect();
+        // Decoding is lenient, and the contract may read the bytes in another way.
+        return call.abi_encode() == data
+            && matches!(entries[..], [(key, value), (x402, yes)] if is_key(key, value) && is_x402(x402, yes));
+    }
+    if let Ok(call) = IdentityRegistry::setAgentURICall::abi_decode(data) {
+        return call.abi_encode() == data;
+    }
+    if let Ok(call) = IdentityRegistry::setMetadataCall::abi_decode(data) {
+        let (name, value) = (call.metadataKey.as_str(), call.metadataValue.as_ref());
+        return call.abi_encode() == data && (is_key(name, value) || is_x402(name, value));
+    }
+    false
 }
 
 fn set_metadata(id: &AgentId, key: &str, value: &[u8]) -> Vec<u8> {

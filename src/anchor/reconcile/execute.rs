@@ -3,12 +3,15 @@
 use chrono::{DateTime, Utc};
 
 use super::{Action, Blocked, ChainTarget, Prepared, ReservedCall};
-use crate::anchor::{
-    account::{AccountState, Attempt, PricedCall},
-    evm::{RegistryClient, RpcError},
-    journal::{JournalError, SharedJournal},
-    reason::AnchorReason,
-    signer::{Signer, SignerError, Unsigned},
+use crate::{
+    anchor::{
+        account::{AccountState, Attempt, PricedCall},
+        evm::{RegistryClient, RpcError},
+        journal::{JournalError, SharedJournal},
+        reason::AnchorReason,
+        signer::{Signer, Unsigned},
+    },
+    error_chain::with_causes,
 };
 
 /// Carries out what was prepared. Whatever the nodes reply, a nonce is freed by nothing but a final
@@ -21,50 +24,61 @@ pub(crate) async fn execute(
     now: DateTime<Utc>,
 ) -> Result<AccountState, JournalError> {
     let Prepared { key, block: _, action, mut state, former, blocked } = prepared;
-    let (chain_id, client) = (key.registry.chain_id, &target.client);
-    if let Some(Blocked { reason, message }) = &blocked
-        && blocked != target.last_blocked
-    {
-        tracing::warn!(chain.id = chain_id, anchor.reason = %reason, "Nothing is signed: {message}");
-    }
-    target.last_blocked = blocked;
+    let client = &target.client;
     for attempt in &former {
         send(client, attempt).await;
     }
+    let mut blocked = blocked;
     match action {
-        Action::Rest => return Ok(state),
+        Action::Rest => {
+            report(client, &mut target.last_blocked, blocked);
+            return Ok(state);
+        }
         Action::Wait | Action::Release => {}
         Action::Broadcast => broadcast(client, &mut state).await,
-        Action::Sign(reserved) => match sign(*reserved, client, signer, now, &mut state) {
+        Action::Sign(reserved) => match sign(*reserved, client, signer, now, &mut state).await {
             Ok(()) => {
                 // Recorded before it is sent: after a crash the same bytes are sent again.
                 journal.write(key, &state).await?;
                 state.count_broadcast();
                 broadcast(client, &mut state).await;
             }
-            Err(error) => tracing::error!(
-                chain.id = chain_id,
-                error = &error as &dyn std::error::Error,
-                "Nothing is signed: the signer failed"
-            ),
+            Err(failed) => {
+                blocked = Some(failed);
+                // Bytes that cannot be replaced are still worth sending.
+                state.count_broadcast();
+                broadcast(client, &mut state).await;
+            }
         },
     }
+    report(client, &mut target.last_blocked, blocked);
     journal.write(key, &state).await?;
     Ok(state)
 }
 
+/// Logs why nothing is signed, once.
+fn report(client: &RegistryClient, last: &mut Option<Blocked>, blocked: Option<Blocked>) {
+    if let Some(Blocked { reason, message }) = &blocked
+        && blocked != *last
+    {
+        let chain_id = client.registry.chain_id;
+        tracing::warn!(chain.id = chain_id, anchor.reason = %reason, "Nothing is signed: {message}");
+    }
+    *last = blocked;
+}
+
 /// Signs a call and records the signature in the state, or records that the signer failed.
-fn sign(
+async fn sign(
     reserved: ReservedCall,
     client: &RegistryClient,
     signer: &Signer,
     now: DateTime<Utc>,
     state: &mut AccountState,
-) -> Result<(), SignerError> {
+) -> Result<(), Blocked> {
     let ReservedCall { reservation, call } = reserved;
     let PricedCall { to, ref data, gas, fees, .. } = call;
     let (chain_id, is_legacy) = (client.registry.chain_id, client.legacy_fees);
-    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees, is_legacy }) {
+    match signer.sign(&reservation, Unsigned { chain_id, to, data, gas, fees, is_legacy }).await {
         Ok(signed) => {
             tracing::info!(
                 chain.id = chain_id,
@@ -76,8 +90,9 @@ fn sign(
             Ok(())
         }
         Err(error) => {
-            state.set_reason(&call.agent, AnchorReason::SignerFailed);
-            Err(error)
+            let (reason, message) = (error.reason(), with_causes(&error));
+            state.hold(&call.agent, reason, format!("{} Cause: {message}.", reason.message()));
+            Err(Blocked { reason, message })
         }
     }
 }

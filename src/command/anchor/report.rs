@@ -32,7 +32,7 @@ pub(super) struct AgentRow {
 pub(super) fn accounts(settings: &AnchorSettings) -> Accounts {
     let current = match (settings.account, &settings.signer) {
         (Some(account), _) => account,
-        (None, Some(source)) => open_signer(source, None).account(),
+        (None, Some(source)) => open_signer(source, None, &[]).account(),
         (None, None) => bad_setting("--account", "is required without a signer"),
     };
     Accounts { current, former: settings.former_accounts.clone() }

@@ -14,6 +14,7 @@ use crate::{
         evm::{Endpoint, RpcError},
         journal::file,
         reconcile::ChainTarget,
+        signer::{KeySource, SignerError},
     },
     check::{
         CheckId, Report, Status,
@@ -51,11 +52,10 @@ pub(super) async fn judge(config: &AnchorConfig, now: Timestamp, report: &mut Re
 }
 
 async fn facts(settings: &AnchorSettings, now: Timestamp) -> AnchoringFacts {
-    let signer = settings.signer.as_ref().map(|source| {
-        open_key(source, settings.account)
-            .map(|signer| signer.account())
-            .map_err(|error| with_causes(&error))
-    });
+    let signer = match &settings.signer {
+        Some(source) => Some(signer(source, settings).await.map_err(|error| with_causes(&error))),
+        None => None,
+    };
     let account = settings.account.or_else(|| signer.as_ref()?.as_ref().ok().copied());
     let mut chains = Vec::new();
     for target in &settings.targets {
@@ -67,6 +67,13 @@ async fn facts(settings: &AnchorSettings, now: Timestamp) -> AnchoringFacts {
         signer: signer.map(|signer| signer.map(|account| account.to_checksum(None))),
         journal: journal(settings, account),
     }
+}
+
+/// The account of a signer that can be used, at this moment if it is a service.
+async fn signer(source: &KeySource, settings: &AnchorSettings) -> Result<Address, SignerError> {
+    let signer = open_key(source, settings.account, &settings.targets)?;
+    signer.check().await?;
+    Ok(signer.account())
 }
 
 /// The agents that wait for a person, by the journal.

@@ -136,7 +136,7 @@ fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
 
 #[test]
 fn settings_that_belong_together_are_taken() {
-    let good: [&[&str]; 17] = [
+    let good: [&[&str]; 19] = [
         &[],
         &[
             "--signer",
@@ -169,6 +169,21 @@ fn settings_that_belong_together_are_taken() {
             "+--anchor-host Audit.Example",
         ],
         &["+--former-account 0x1111111111111111111111111111111111111111"],
+        &[
+            "--allow-development-keys",
+            "--signer remote:http://remote-signer:9000",
+            "+--account 0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+            "+--signer-token-file DIR/none",
+        ],
+        &[
+            "--allow-development-keys",
+            "--signer web3signer:https://signer.example/base",
+            "+--account 0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+            "+--signer-ca-file DIR/none",
+            "+--signer-cert-file DIR/none",
+            "+--signer-key-file DIR/none",
+            "+--legacy-fees base-sepolia",
+        ],
         &[
             "+--accept-registry 84532=0x0000000000000000000000000000000000000000000000000000000000000001",
         ],
@@ -214,6 +229,39 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (
             &["--signer keystore:DIR/key", "+--keystore-password-file DIR/password"],
             "--signer the keystore DIR/key cannot be decrypted",
+        ),
+        (&["--signer remote:"], "--signer is not an http or https URL"),
+        (&["--signer remote:remote-signer:9000"], "--signer is not an http or https URL"),
+        (&["--signer web3signer:ftp://signer.example"], "--signer is not an http or https URL"),
+        (&["--signer remote:https://u:p@signer.example"], "--signer must not contain secrets"),
+        (&["--signer remote:https://signer.example/?key=1"], "--signer must not contain secrets"),
+        (
+            &["--signer remote:http://signer.example"],
+            "--account (REGISTRAR_ACCOUNT) is required: the account that the signer signs for",
+        ),
+        (
+            &[
+                "--signer web3signer:http://signer.example",
+                "+--account 0x1111111111111111111111111111111111111111",
+                "+--signer-ca-file DIR/urls",
+            ],
+            "--signer must be an https URL if certificates are given for it",
+        ),
+        (
+            &[
+                "--signer web3signer:https://signer.example",
+                "+--account 0x1111111111111111111111111111111111111111",
+                "+--signer-cert-file DIR/urls",
+            ],
+            "--signer-key-file",
+        ),
+        (
+            &[
+                "--signer remote:http://signer.example",
+                "+--account 0x1111111111111111111111111111111111111111",
+                "+--legacy-fees base-sepolia",
+            ],
+            "--signer remote:URL signs no transactions with a gas price, which eip155:84532 needs",
         ),
         (&["--account 0x12"], "--account"),
         (&["--rpc-url"], "--rpc-url (REGISTRAR_RPC_URL) is required: eip155:84532=URL"),

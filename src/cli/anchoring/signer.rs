@@ -1,0 +1,111 @@
+//! Who signs: a key in a file, or a service that holds one.
+
+use std::path::PathBuf;
+
+use alloy::primitives::Address;
+use clap::Args;
+use url::Url;
+
+use super::{bad_setting, missing};
+use crate::anchor::signer::{HttpSigner, KeySource, Protocol, TIME_LIMIT};
+
+#[derive(Debug, Args)]
+pub(super) struct SignerArgs {
+    /// Who signs: keystore:PATH (an encrypted keystore file), remote:URL (the stack's remote
+    /// signer), web3signer:URL, or development-key-file:PATH (a raw key)
+    #[arg(long, value_name = "KIND:PLACE", env = "REGISTRAR_SIGNER", hide_env_values = true)]
+    signer: Option<String>,
+    /// The account that signs. The key must belong to it; required with a signer at a URL. anchor
+    /// plan and anchor status need this or a signer
+    #[arg(long, value_name = "0x…", env = "REGISTRAR_ACCOUNT")]
+    pub(super) account: Option<Address>,
+    /// The file that contains the keystore's password
+    #[arg(long, value_name = "PATH", env = "REGISTRAR_KEYSTORE_PASSWORD_FILE")]
+    keystore_password_file: Option<PathBuf>,
+    /// The file with the bearer token for a signer at a URL; read for each signature
+    #[arg(long, value_name = "PATH", env = "REGISTRAR_SIGNER_TOKEN_FILE")]
+    signer_token_file: Option<PathBuf>,
+    /// The file with the certificate authorities to trust for a signer at a URL, instead of the
+    /// system's, in PEM
+    #[arg(long, value_name = "PATH", env = "REGISTRAR_SIGNER_CA_FILE")]
+    signer_ca_file: Option<PathBuf>,
+    /// The file with the client certificate for a signer at a URL, in PEM
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "REGISTRAR_SIGNER_CERT_FILE",
+        requires = "signer_key_file"
+    )]
+    signer_cert_file: Option<PathBuf>,
+    /// The file with the client certificate's key, in PEM
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "REGISTRAR_SIGNER_KEY_FILE",
+        requires = "signer_cert_file"
+    )]
+    signer_key_file: Option<PathBuf>,
+    /// Allow a raw key in a file
+    #[arg(long, env = "REGISTRAR_ALLOW_DEVELOPMENT_KEYS")]
+    allow_development_keys: bool,
+}
+
+impl SignerArgs {
+    pub(super) fn is_given(&self) -> bool {
+        self.signer.is_some()
+    }
+
+    pub(super) fn resolve(&self) -> Option<KeySource> {
+        const FORM: &str =
+            "must be keystore:PATH, remote:URL, web3signer:URL or development-key-file:PATH";
+        let signer = self.signer.as_deref()?;
+        let (kind, place) = signer.split_once(':').unwrap_or_else(|| bad_setting("--signer", FORM));
+        Some(match kind {
+            "keystore" => {
+                let password = self.keystore_password_file.clone().unwrap_or_else(|| {
+                    missing("--keystore-password-file", "the keystore's password")
+                });
+                KeySource::Keystore { path: place.into(), password }
+            }
+            "remote" => self.http(Protocol::Stack, place),
+            "web3signer" => self.http(Protocol::Web3Signer, place),
+            "development-key-file" if self.allow_development_keys => {
+                KeySource::DevelopmentKey(place.into())
+            }
+            "development-key-file" => missing(
+                "--allow-development-keys",
+                "your confirmation that the raw key is worth nothing",
+            ),
+            _ => bad_setting("--signer", FORM),
+        })
+    }
+
+    fn http(&self, protocol: Protocol, place: &str) -> KeySource {
+        let url = Url::parse(place)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = url.unwrap_or_else(|| bad_setting("--signer", "is not an http or https URL"));
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+            bad_setting(
+                "--signer",
+                "must not contain secrets: put the token into a file and name it with --signer-token-file",
+            );
+        }
+        let is_plain = url.scheme() == "http";
+        if is_plain && (self.signer_ca_file.is_some() || self.signer_cert_file.is_some()) {
+            bad_setting("--signer", "must be an https URL if certificates are given for it");
+        }
+        let account = self
+            .account
+            .unwrap_or_else(|| missing("--account", "the account that the signer signs for"));
+        KeySource::Http(HttpSigner {
+            protocol,
+            url,
+            account,
+            token: self.signer_token_file.clone(),
+            authority: self.signer_ca_file.clone(),
+            identity: self.signer_cert_file.clone().zip(self.signer_key_file.clone()),
+            limit: TIME_LIMIT,
+        })
+    }
+}
