@@ -2,6 +2,7 @@
 
 mod claims;
 mod closed_list;
+mod conditions;
 mod drain;
 mod endpoint;
 mod fields;
@@ -17,17 +18,14 @@ mod service_path;
 mod tests;
 mod text;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 
 pub(crate) use self::{
     claims::{ClaimOutcome, DecidedByName, ResolvedClaims, resolve_claims},
     closed_list::closed_list,
+    conditions::Conditions,
     drain::{Drain, DrainError},
     endpoint::{EntryCode, Service, is_image},
     fields::{Fields, WrongTypeError},
@@ -99,7 +97,7 @@ pub(crate) struct Offer {
     pub(crate) drain: Result<Option<Drain>, DrainError>,
     /// The types of the status conditions that are `True`. If a type is repeated, its first entry
     /// counts.
-    pub(crate) conditions: BTreeSet<String>,
+    pub(crate) conditions: Conditions,
     pub(crate) registration: Registration,
     /// `spec.payment.payTo`, if it is a string. No document depends on it.
     pub(crate) pay_to: Option<String>,

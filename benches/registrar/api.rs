@@ -185,8 +185,14 @@ fn respond(out: &mut TcpStream, status: &str, body: &str) -> std::io::Result<()>
 }
 
 /// An offer as a cluster holds it: one document, one entry, no host. `marker` is part of its
-/// description.
+/// description, and of its path, so that another marker also changes what the aggregate lists.
 pub fn offer(number: usize, marker: &str) -> Value {
+    let step: String =
+        marker.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let path = match step.is_empty() {
+        true => format!("/services/{number}"),
+        false => format!("/services/{number}/{step}"),
+    };
     let conditions = ["ModelReady", "UpstreamHealthy", "PaymentGateReady", "RoutePublished"];
     let conditions = conditions.map(|kind| {
         json!({
@@ -209,7 +215,7 @@ pub fn offer(number: usize, marker: &str) -> Value {
             }],
         },
         "spec": {
-            "type": "http", "path": format!("/services/{number}"),
+            "type": "http", "path": path,
             "upstream": { "service": "chat", "port": 8080 },
             "payment": { "payTo": format!("0x{:040x}", number), "network": "base", "price": { "perRequest": "0.001" } },
             "registration": {

@@ -42,7 +42,7 @@ fn changed(round: usize, offers: usize) -> usize {
 
 /// In milliseconds.
 fn latencies(api: &Api, process: &Process, offers: usize) -> Vec<f64> {
-    let mut client = Client::connect(&process.public);
+    let mut client = Client::public(&process.public);
     let once = |round: usize| {
         let number = changed(round, offers);
         let (path, marker) = (document_of(&id(number)), format!("change-{round}."));
@@ -88,7 +88,7 @@ fn burst(report: &mut Report, api: &Api, process: &Process, offers: usize) {
         last = api.modify(object);
     }
     let rate = BURST as f64 / (last - began).as_secs_f64();
-    let mut client = Client::connect(&process.public);
+    let mut client = Client::public(&process.public);
     let (path, marker) =
         (document_of(&id(changed(BURST - 1, offers))), format!("burst-{}.", BURST - 1));
     while !client.get(&path).1.contains(&marker) {}

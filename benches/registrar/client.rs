@@ -7,19 +7,30 @@ use std::{
 
 pub struct Client {
     stream: TcpStream,
+    host: String,
     buffer: Vec<u8>,
 }
 
 impl Client {
-    pub fn connect(address: &str) -> Self {
+    /// Of the public listener.
+    pub fn public(address: &str) -> Self {
+        Self::connect(address, "seller.example")
+    }
+
+    /// Of the admin listener, which answers to its own address only.
+    pub fn admin(address: &str) -> Self {
+        Self::connect(address, address)
+    }
+
+    fn connect(address: &str, host: &str) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: vec![0; 1 << 16] }
+        Self { stream, host: host.to_owned(), buffer: vec![0; 1 << 16] }
     }
 
     /// The status and body of a response that fits into the buffer.
     pub fn get(&mut self, path: &str) -> (u16, String) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: seller.example\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n\r\n", self.host);
         self.stream.write_all(request.as_bytes()).unwrap();
         let mut filled = 0;
         loop {

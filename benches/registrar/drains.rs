@@ -49,7 +49,7 @@ pub fn run(report: &mut Report) {
         let (stop, waits, address) =
             (Arc::clone(&stop), Arc::clone(&waits), process.public.clone());
         thread::spawn(move || {
-            let mut client = Client::connect(&address);
+            let mut client = Client::public(&address);
             let path = document_of(&id(OFFERS - 1));
             while !stop.load(Ordering::Relaxed) {
                 let began = Instant::now();
@@ -59,7 +59,7 @@ pub fn run(report: &mut Report) {
             }
         })
     };
-    let mut client = Client::connect(&process.public);
+    let mut client = Client::public(&process.public);
     let mut late = Vec::new();
     for number in 0..DRAINS {
         let end = Duration::from_secs(first + number as u64);

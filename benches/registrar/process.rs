@@ -38,7 +38,7 @@ impl Process {
 
     /// Waits for the first document. Returns how long it took from the start.
     pub fn await_document(&self) -> Duration {
-        let mut client = Client::connect(&self.admin);
+        let mut client = Client::admin(&self.admin);
         while client.get("/readyz").0 != 200 {
             thread::sleep(Duration::from_millis(2));
         }

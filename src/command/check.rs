@@ -148,8 +148,8 @@ async fn judge_source(
     let projection = project(&world.offers, &ids, &world.public_url, rules, now);
     let mut conditions = BTreeMap::new();
     for offer in world.offers.values().filter_map(|parsed| parsed.verdict.as_ref().ok()) {
-        for condition in &offer.conditions {
-            *conditions.entry(condition.clone()).or_insert(0) += 1;
+        for condition in offer.conditions.iter() {
+            *conditions.entry(condition.to_owned()).or_insert(0) += 1;
         }
     }
     let facts = OfferFacts {

@@ -1,13 +1,13 @@
 //! Reads an untyped ServiceOffer, so that a wrong field costs only that offer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{
-    Claims, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId, ParsedOffer,
-    PathError, PublishedFields, Registration, Rejection, Service, ServicePath, WrongTypeError,
-    endpoint::is_short_list, is_image, look_alike, parse_timestamp,
+    Claims, Conditions, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId,
+    ParsedOffer, PathError, PublishedFields, Registration, Rejection, Service, ServicePath,
+    WrongTypeError, endpoint::is_short_list, is_image, look_alike, parse_timestamp,
 };
 
 impl ParsedOffer {
@@ -89,7 +89,7 @@ struct Draft {
     model: Option<String>,
     paused: bool,
     drain: Result<Option<Drain>, DrainError>,
-    conditions: BTreeSet<String>,
+    conditions: Conditions,
     registration: Registration,
     warnings: Vec<String>,
 }
@@ -156,13 +156,13 @@ fn drain(
     Ok(Drain::parse(at, spec.text("drainGracePeriod")?).map(Some))
 }
 
-fn conditions(resource: &Value) -> Result<BTreeSet<String>, WrongTypeError> {
+fn conditions(resource: &Value) -> Result<Conditions, WrongTypeError> {
     let mut first = BTreeMap::new();
     for condition in Fields::of(resource.get("status"), "status")?.list("conditions")? {
         let condition = Fields::of(Some(condition), "status.conditions[]")?;
         if let Some(kind) = condition.text("type")? {
             let is_true = condition.text("status")? == Some("True");
-            first.entry(kind.to_owned()).or_insert(is_true);
+            first.entry(kind).or_insert(is_true);
         }
     }
     Ok(first.into_iter().filter_map(|(kind, is_true)| is_true.then_some(kind)).collect())

@@ -2,7 +2,7 @@
 //! rejected offer.
 
 use crate::{
-    offer::{Offer, OfferId, ParsedOffer, Rejection},
+    offer::{Conditions, Offer, OfferId, ParsedOffer, Rejection},
     testing::{Resource, at, for_each_row, law, offer},
 };
 use proptest::prelude::*;
@@ -116,7 +116,7 @@ fn an_absent_field_has_its_default() {
     assert_eq!(read.kind, "http", "the default of the CRD");
     assert_eq!(read.path.as_str(), "/services/chat");
     assert_eq!((read.host, read.model), (None, None));
-    assert!(read.conditions.is_empty() && read.warnings.is_empty());
+    assert!(read.conditions == Conditions::default() && read.warnings.is_empty());
 }
 
 #[test]
@@ -252,10 +252,20 @@ fn the_first_condition_of_a_type_decides_and_only_true_counts() {
         ("absent, then true", json!([{ "type": "A" }, condition("A", "True")]), vec![]),
         ("two types", json!([condition("B", "True"), condition("A", "True")]), vec!["A", "B"]),
         ("types of another case", json!([condition("a", "True")]), vec!["a"]),
+        (
+            "usual types and others",
+            json!([
+                condition("UpstreamHealthy", "True"),
+                condition("A", "True"),
+                condition("RoutePublished", "False"),
+                condition("ModelReady", "True"),
+            ]),
+            vec!["ModelReady", "UpstreamHealthy", "A"],
+        ),
     ];
     for_each_row(cases, |(case, list, holding)| {
         let read = read(&offer("llm/chat").set("/status/conditions", list));
-        assert_eq!(Vec::from_iter(&read.conditions), holding, "{case}");
+        assert_eq!(Vec::from_iter(read.conditions.iter()), holding, "{case}");
     });
 }
 

@@ -71,8 +71,8 @@ pub(super) fn judge(
     if offer.paused {
         return Judgment::unpublished(Reason::Paused, "spec.paused is true.".to_owned());
     }
-    let missing: Vec<&str> =
-        rules.required_conditions.difference(&offer.conditions).map(String::as_str).collect();
+    let required = rules.required_conditions.iter().map(String::as_str);
+    let missing: Vec<&str> = required.filter(|kind| !offer.conditions.contains(kind)).collect();
     match drain {
         Some(drain) if now >= drain.ends_at() => drained(drain),
         Some(drain) if missing.is_empty() || !rules.drop_unready_drains => {

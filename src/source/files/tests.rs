@@ -182,7 +182,7 @@ fn of_an_offer_given_twice_the_first_by_path_is_used_and_the_second_reported() {
     assert_eq!(ids(&observed), ["llm/chat", "other/chat"]);
     let offers = &observed.world.as_ref().unwrap().offers;
     let kept = offers[&OfferId::new("llm", "chat")].verdict.as_ref().unwrap();
-    assert_eq!(Vec::from_iter(&kept.conditions), ["az"]);
+    assert_eq!(Vec::from_iter(kept.conditions.iter()), ["az"]);
     assert_eq!(codes(&observed), ["DuplicateObject"; 3]);
     let files: Vec<_> = observed.problems.iter().map(|problem| problem.about.clone()).collect();
     let path = |name: &str| folder.path().join(name).display().to_string();
