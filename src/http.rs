@@ -7,6 +7,8 @@ mod contract;
 mod documents;
 pub(crate) mod events;
 mod front;
+mod home;
+mod html;
 mod listings;
 mod problem;
 mod query;
@@ -42,6 +44,7 @@ use crate::{
     clock::Clock,
     offer::Timestamp,
     registration::WELL_KNOWN_PATH,
+    review::CurrentReview,
     source::{FRESH_LIMIT, Observation, SourceHealth},
     telemetry::Metrics,
 };
@@ -64,6 +67,8 @@ pub(crate) struct CatalogReader {
     pub(crate) max_age: Duration,
     pub(crate) metrics: Metrics,
     pub(crate) events: EventFeed,
+    /// What lint finds in the documents.
+    pub(crate) review: CurrentReview,
 }
 
 /// A catalog that is valid at `now`.
@@ -179,6 +184,7 @@ fn routes() -> Vec<Route<CatalogReader>> {
     let mut routes = vec![
         (WELL_KNOWN_PATH, document()),
         (OFFER_DOCUMENT, document()),
+        ("/", get(home::home)),
         ("/offers", get(listings::offers)),
         ("/offers/{namespace}/{name}", get(listings::offer)),
         ("/agents", get(listings::agents)),

@@ -21,6 +21,7 @@ mod offer;
 mod page;
 mod publish;
 mod registration;
+mod review;
 mod source;
 mod telemetry;
 #[cfg(test)]

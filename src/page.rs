@@ -131,6 +131,14 @@ impl Content {
         }
     }
 
+    /// The first piece.
+    pub(crate) fn beginning(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Pieces { pieces, .. } => pieces.first().map_or(&[], |piece| piece),
+        }
+    }
+
     /// The whole content in one piece. Copies a large one.
     pub(crate) fn to_bytes(&self) -> Bytes {
         match self {

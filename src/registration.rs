@@ -4,6 +4,7 @@ mod agent;
 pub(crate) mod chains;
 mod document;
 mod entries;
+mod heading;
 mod identity;
 mod json;
 mod judge;
@@ -26,9 +27,13 @@ pub(crate) use self::{
         AgentProfile, Availability, DOCUMENT_TYPE, Document, ServiceEntry, SizeLimits,
         WELL_KNOWN_PATH,
     },
+    heading::heading,
     identity::{Identity, IdentityProblem},
     json::encode,
-    live::{HostPage, LiveProjection, OfferChange, PublishedRow, Transition, TransitionKind},
+    live::{
+        DocumentName, HostPage, LiveProjection, OfferChange, PublishedRow, Transition,
+        TransitionKind,
+    },
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},
     reason::{DroppedService, Explanation, OfferState, Reason},

@@ -1,6 +1,6 @@
 //! `registrar explain`: why each offer is published or not.
 
-use std::{fmt::Write, process::ExitCode};
+use std::{collections::BTreeMap, fmt::Write, process::ExitCode};
 
 use anstyle::Style;
 use anyhow::bail;
@@ -12,17 +12,19 @@ use super::{
 use crate::{
     cli::ExplainArgs,
     clock::Clock,
+    lint::Finding,
     offer::print_seconds,
-    registration::{DroppedService, Explanation, OfferState, encode},
+    registration::{DroppedService, Explanation, OfferState, Projection, encode},
+    review::{ExplainedOffer, findings},
 };
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (config, only, at, json) = args.resolve();
     let source = read_once(&config, ReadIds::No).await?;
     let at = at.unwrap_or_else(|| Clock::system().now());
-    let mut explanations = project_at(&source.world, &config, at).explanations;
+    let mut explanations = explained(project_at(&source.world, &config, at));
     if let Some(id) = only {
-        explanations.retain(|explanation| explanation.id == id);
+        explanations.retain(|explained| explained.explanation.id == id);
         if explanations.is_empty() {
             let absence = source.absence_of(&id, &config.scope).await;
             bail!("{absence}; run explain without a name to list all offers");
@@ -38,8 +40,20 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(if source.has_refused() { ExitCode::FAILURE } else { printed })
 }
 
+/// Every offer with what lint finds in its own document.
+fn explained(projection: Projection) -> Vec<ExplainedOffer> {
+    let documents = projection.published.iter().map(|offer| (&offer.id, &offer.document));
+    let findings: BTreeMap<_, _> =
+        documents.map(|(id, document)| (id, findings(&document.render()))).collect();
+    let explained = projection.explanations.into_iter().map(|explanation| ExplainedOffer {
+        findings: findings.get(&explanation.id).cloned().unwrap_or_default().into(),
+        explanation,
+    });
+    explained.collect()
+}
+
 /// One offer in detail, or a table of several.
-fn describe(explanations: &[Explanation]) -> String {
+fn describe(explanations: &[ExplainedOffer]) -> String {
     match explanations {
         [] => String::new(),
         [one] => detail(one),
@@ -47,16 +61,18 @@ fn describe(explanations: &[Explanation]) -> String {
     }
 }
 
-fn overview(explanations: &[Explanation]) -> String {
-    let heading = ["OFFER", "STATE", "REASON", "DRAIN ENDS", "LEFT OUT", "MESSAGE"];
-    let row = |explanation: &Explanation| {
-        let left_out = explanation.dropped_services.len();
+fn overview(explanations: &[ExplainedOffer]) -> String {
+    let heading = ["OFFER", "STATE", "REASON", "DRAIN ENDS", "LEFT OUT", "FINDINGS", "MESSAGE"];
+    let row = |explained: &ExplainedOffer| {
+        let ExplainedOffer { explanation, findings } = explained;
+        let count = |count: usize| if count == 0 { "-".to_owned() } else { count.to_string() };
         [
             explanation.id.to_string(),
             explanation.state.to_string(),
             explanation.reason.to_string(),
             explanation.drain_ends_at.map_or_else(|| "-".to_owned(), print_seconds),
-            if left_out == 0 { "-".to_owned() } else { left_out.to_string() },
+            count(explanation.dropped_services.len()),
+            count(findings.len()),
             explanation.message.clone(),
         ]
     };
@@ -64,11 +80,11 @@ fn overview(explanations: &[Explanation]) -> String {
         [heading.map(str::to_owned)].into_iter().chain(explanations.iter().map(row)).collect();
     let style = |row: usize, column: usize| match (row.checked_sub(1), column) {
         (None, _) => Some(HEADING),
-        (Some(offer), 1) => explanations.get(offer).map(|explanation| colour(explanation.state)),
+        (Some(offer), 1) => explanations.get(offer).map(|one| colour(one.explanation.state)),
         (Some(_), _) => None,
     };
     table(&rows, style)
-        + "\nregistrar explain NAMESPACE/NAME shows the fix and the entries that are left out.\n"
+        + "\nregistrar explain NAMESPACE/NAME shows the fix, entries that are left out, and findings.\n"
 }
 
 fn colour(state: OfferState) -> Style {
@@ -79,7 +95,8 @@ fn colour(state: OfferState) -> Style {
     }
 }
 
-fn detail(explanation: &Explanation) -> String {
+fn detail(explained: &ExplainedOffer) -> String {
+    let ExplainedOffer { explanation, findings } = explained;
     let Explanation { id, state, reason, message, fix, .. } = explanation;
     let state = paint(colour(*state), state.as_str());
     let mut text = format!("{id}  {state}  {reason}\n  {message}\n");
@@ -95,6 +112,12 @@ fn detail(explanation: &Explanation) -> String {
         let documents: Vec<_> = documents.iter().map(|document| document.as_str()).collect();
         let documents = documents.join(", ");
         writeln!(text, "  dropped: {place} {name:?} {endpoint:?} {code} ({documents}): {message}")
+            .expect("writing to a String cannot fail");
+    }
+    for finding in &findings[..] {
+        let Finding { code, message, .. } = finding;
+        let severity = code.severity().as_str();
+        writeln!(text, "  {severity}: {code}: {message} {}", code.fix())
             .expect("writing to a String cannot fail");
     }
     text

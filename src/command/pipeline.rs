@@ -94,7 +94,7 @@ pub(super) async fn start_pipeline(
 
 /// Runs what may take its time where no request waits for it. The receiver gets its result, and
 /// fails if it panicked.
-fn on_own_thread<T: Send + 'static>(
+pub(super) fn on_own_thread<T: Send + 'static>(
     name: &str,
     task: impl Future<Output = T> + Send + 'static,
 ) -> anyhow::Result<oneshot::Receiver<T>> {

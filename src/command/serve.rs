@@ -17,7 +17,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     anchor::{AnchorStart, start_anchoring},
     leadership::Leader,
-    pipeline::start_pipeline,
+    pipeline::{on_own_thread, start_pipeline},
     signals::{Shutdown, Signals},
     supervise::{Ended, first_to_end, supervised},
 };
@@ -28,6 +28,7 @@ use crate::{
         admin::{Admin, AdminHosts},
     },
     listener::{Certificates, Limits, Listener, Settings, Sockets, Stage},
+    review::{self, CurrentReview},
     telemetry::log_to_stderr,
 };
 
@@ -79,7 +80,14 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         max_age,
         metrics: pipeline.metrics,
         events: events.clone(),
+        review: CurrentReview::default(),
     };
+    let review = review::follow(reader.catalog.clone(), reader.review.clone());
+    let review = on_own_thread("review", review)?.map(|ended| match ended {
+        Ok(()) => "the publisher is gone".to_owned(),
+        Err(_) => "its thread panicked".to_owned(),
+    });
+    tasks.spawn(supervised("review", review));
     let follow = http::events::follow(pipeline.steps, events.clone());
     let follow = follow.map(|()| "the publisher is gone".to_owned());
     tasks.spawn(supervised("event feed", follow));

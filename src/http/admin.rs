@@ -27,8 +27,10 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    lint::Finding,
     offer::{OfferId, print_seconds},
     registration::{AgentName, Explanation, OfferState, Reason, encode},
+    review::ExplainedOffer,
     source::{self, BrakeRelease},
     telemetry::{Exposition, ScrapeValues},
 };
@@ -38,6 +40,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The publisher wakes at least every second, and shows that it is alive while it renders a large
 /// world; after this long it is stuck.
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many agents with findings `/debug/offers` lists.
+const REVIEWED_AGENTS: usize = 100;
 
 /// What admin handlers read.
 #[derive(Clone, Debug)]
@@ -255,6 +260,10 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         *problems.entry(problem.code.as_str()).or_insert(0) += 1;
     }
     let seconds = |span: chrono::TimeDelta| span.as_seconds_f64();
+    let review = admin.reader.review.load();
+    let findings = review
+        .counts()
+        .map(|(code, documents)| (code.as_str(), code.severity().as_str(), documents));
     let values = ScrapeValues {
         states: states(catalog.as_deref()),
         reasons: reasons(catalog.as_deref()),
@@ -267,6 +276,7 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
             .as_ref()
             .and_then(|catalog| catalog.valid_until)
             .map(|next| seconds(next - now)),
+        findings: findings.collect(),
     };
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let format = Exposition::accepted(accept);
@@ -276,10 +286,19 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
 
 #[derive(Serialize)]
 struct DebugReport {
-    offers: Vec<Explanation>,
+    offers: Vec<ExplainedOffer>,
     /// The cursor of the next page; null on the last page.
     next: Option<String>,
+    /// The first 100 agents in whose documents lint finds something.
+    agents: Vec<ReviewedAgent>,
     problems: Vec<source::SourceProblem>,
+}
+
+/// What lint finds in an agent's document.
+#[derive(Serialize)]
+struct ReviewedAgent {
+    agent: AgentName,
+    findings: Arc<[Finding]>,
 }
 
 /// A page of the offers with their explanations, and the problems that do not belong to one offer.
@@ -291,7 +310,21 @@ async fn debug_offers(
     let current = admin.reader.current().await?;
     let rest = current.catalog.projection.explanations_after(slice.after());
     let (offers, next) = slice.page(rest, |explanation| explanation.id.clone());
-    Ok(json(&DebugReport { offers, next, problems: problems(&admin) }))
+    let review = admin.reader.review.load();
+    let explained = |explanation: Explanation| ExplainedOffer {
+        findings: review.of_offer(&explanation.id),
+        explanation,
+    };
+    let agents = review.agents().take(REVIEWED_AGENTS).map(|(agent, findings)| ReviewedAgent {
+        agent: agent.clone(),
+        findings: Arc::clone(findings),
+    });
+    Ok(json(&DebugReport {
+        offers: offers.into_iter().map(explained).collect(),
+        next,
+        agents: agents.collect(),
+        problems: problems(&admin),
+    }))
 }
 
 #[derive(Serialize)]

@@ -41,18 +41,35 @@ static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
 static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
     LazyLock::new(|| SCHEMAS.map(|(file, text)| (file, Page::new(text.as_bytes()))).into());
 
+/// Style and script of the pages for people, below a path that no offer can claim.
+static ASSETS: LazyLock<BTreeMap<&str, (&str, Page)>> = LazyLock::new(|| {
+    let asset = |text: &str| Page::new(text.as_bytes());
+    BTreeMap::from([
+        ("page.css", ("text/css", asset(include_str!("../../assets/page.css")))),
+        ("page.js", ("text/javascript", asset(include_str!("../../assets/page.js")))),
+    ])
+});
+
 pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
         let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);
         (*path, get(answer))
     });
-    built_in.chain([("/schema/{file}", get(schema))]).collect()
+    built_in.chain([("/schema/{file}", get(schema)), ("/docs/{file}", get(asset))]).collect()
 }
 
 /// `GET /schema/{file}`
 async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
     match file.ok().and_then(|Path(file)| SCHEMA_PAGES.get(file.as_str())) {
         Some(page) => built_in(page, "application/schema+json", &headers),
+        None => not_found().await.into_response(),
+    }
+}
+
+/// `GET /docs/{file}`
+async fn asset(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    match file.ok().and_then(|Path(file)| ASSETS.get(file.as_str())) {
+        Some((media_type, page)) => built_in(page, media_type, &headers),
         None => not_found().await.into_response(),
     }
 }

@@ -83,6 +83,22 @@ fn json(
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 
+/// The cursor of the page behind an item.
+pub(super) fn cursor(key: &impl Display) -> String {
+    hex::encode(key.to_string())
+}
+
+/// The item that a cursor names, in the parameter of this name.
+pub(super) fn read_cursor<K>(
+    name: &str,
+    value: &str,
+    read: impl Fn(&str) -> Option<K>,
+) -> Result<K, ProblemDetails> {
+    let bytes = hex::decode(value.as_bytes()).ok();
+    let key = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|key| read(&key));
+    key.ok_or_else(|| ProblemDetails::invalid_query(&format!("{name}={value}")))
+}
+
 /// The part of a list that a request asks for.
 pub(super) struct Slice<K> {
     limit: usize,
@@ -104,13 +120,7 @@ impl<K: Ord + Display> Slice<K> {
                         .ok_or_else(|| ProblemDetails::invalid_query(&format!("limit={value}")))?;
                 }
                 "cursor" => {
-                    let bytes = hex::decode(value.as_bytes()).ok();
-                    let key = bytes
-                        .and_then(|bytes| String::from_utf8(bytes).ok())
-                        .and_then(|key| read(&key));
-                    slice.after = Some(key.ok_or_else(|| {
-                        ProblemDetails::invalid_query(&format!("cursor={value}"))
-                    })?);
+                    slice.after = Some(read_cursor("cursor", &value, &read)?);
                 }
                 _ => {}
             }
@@ -137,7 +147,7 @@ impl<K: Ord + Display> Slice<K> {
     ) -> (Vec<T>, Option<String>) {
         let items: Vec<T> = rest.by_ref().take(self.limit).collect();
         let more = rest.next().is_some();
-        let next = items.last().filter(|_| more).map(|last| hex::encode(key(last).to_string()));
+        let next = items.last().filter(|_| more).map(|last| cursor(&key(last)));
         (items, next)
     }
 }

@@ -262,6 +262,23 @@ impl ProblemDetails {
 }
 
 impl ProblemDetails {
+    /// Whether the same request may succeed later.
+    pub(super) fn is_temporary(&self) -> bool {
+        self.retry_after.is_some()
+    }
+
+    pub(super) fn title(&self) -> &'static str {
+        self.title
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(super) fn fix(&self) -> &str {
+        &self.fix
+    }
+
     /// The response, with its bytes.
     pub(super) fn response(&self) -> http::Response<Bytes> {
         let mut response = http::Response::new(Bytes::from(encode(self)));
@@ -318,12 +335,12 @@ pub(super) async fn admin_method_not_allowed(uri: Uri) -> Response {
 /// Replaces the bodies of errors that layers produced by problem documents.
 pub(super) async fn explain_bare_errors(mut response: Response) -> Response {
     let status = response.status();
-    // Layers send no body or plain text; errors of our handlers are JSON.
-    let is_json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|media_type| media_type.as_bytes().starts_with(b"application/"));
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
+    // Layers send no body or plain text; errors of our handlers are JSON, or a page for people.
+    let is_ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|media_type| {
+        let media_type = media_type.as_bytes();
+        media_type.starts_with(b"application/") || media_type.starts_with(b"text/html")
+    });
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let detail = "The request was rejected or timed out.";

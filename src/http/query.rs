@@ -16,6 +16,7 @@ use super::problem::ProblemDetails;
 pub(super) fn parameters(path: &str) -> &'static [&'static str] {
     match path {
         "/offers" | "/agents" => &["limit", "cursor"],
+        "/" => &["q", "cursor", "agents"],
         "/events" => &["agent", "offer"],
         _ => &[],
     }

@@ -4,6 +4,7 @@ mod admin;
 mod caching;
 mod confidential;
 pub(crate) mod contract;
+mod home;
 mod listings;
 mod metrics;
 mod reference;

@@ -123,6 +123,16 @@ impl fmt::Display for AgentRegistry {
 #[derive(Clone, Copy)]
 pub(crate) struct RegistrationEntry(AgentRegistry, AgentId);
 
+impl RegistrationEntry {
+    pub(crate) fn registry(&self) -> &AgentRegistry {
+        &self.0
+    }
+
+    pub(crate) fn id(&self) -> &AgentId {
+        &self.1
+    }
+}
+
 impl Serialize for RegistrationEntry {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut entry = serializer.serialize_struct("RegistrationEntry", 2)?;

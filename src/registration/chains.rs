@@ -137,6 +137,12 @@ pub(crate) const CHAINS: &[Deployment] = &[
 const ACCOUNT_ABSTRACTION: &[u64] =
     &[232, 282, 300, 320, 324, 325, 388, 37111, 50104, 61166, 543210, 531050104];
 
+/// The first alias of a chain, else its CAIP-2 id.
+pub(crate) fn short_name(id: u64) -> String {
+    let known = CHAINS.iter().find(|chain| chain.id == id).and_then(|chain| chain.aliases.first());
+    known.map_or_else(|| format!("eip155:{id}"), |alias| (*alias).to_owned())
+}
+
 /// Whether an account of a chain can act without using one of its nonces. The nonce rule does not
 /// hold there.
 pub(crate) fn has_account_abstraction(id: u64) -> bool {

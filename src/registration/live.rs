@@ -9,6 +9,7 @@ mod aggregate;
 mod changes;
 mod claims;
 mod cut;
+mod documents;
 mod entry;
 mod explain;
 mod hosts;
@@ -27,6 +28,7 @@ use imbl::{OrdMap, OrdSet};
 
 pub(crate) use self::{
     changes::{Transition, TransitionKind},
+    documents::DocumentName,
     hosts::HostPage,
     read::PublishedRow,
 };

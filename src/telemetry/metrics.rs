@@ -26,6 +26,7 @@ struct Inner {
     offers: Family<StateLabel, Gauge>,
     reasons: Family<ReasonLabel, Gauge>,
     problems: Family<CodeLabel, Gauge>,
+    findings: Family<FindingLabels, Gauge>,
     silence: Seconds,
     incomplete: Seconds,
     brake_engaged: Gauge,
@@ -70,6 +71,12 @@ struct ReasonLabel {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct CodeLabel {
     code: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FindingLabels {
+    code: &'static str,
+    severity: &'static str,
 }
 
 /// What became of an attempt to enforce the end of a drain.
@@ -131,6 +138,9 @@ pub(crate) struct ScrapeValues {
     pub(crate) reasons: Vec<(&'static str, usize)>,
     /// The number of source problems by code; codes without a problem are absent.
     pub(crate) problems: Vec<(&'static str, usize)>,
+    /// The number of published documents with a finding, by its code and severity; codes without a
+    /// document are absent.
+    pub(crate) findings: Vec<(&'static str, &'static str, usize)>,
     /// Time since the source last responded; `None` before its first response.
     pub(crate) since_response: Option<Duration>,
     /// Time since the source was last complete; `None` before it first was.
@@ -167,6 +177,11 @@ impl Metrics {
                 to,
                 "source_problems",
                 "Source problems that do not belong to one offer",
+            ),
+            findings: register(
+                to,
+                "document_findings",
+                "Published documents in which lint finds something, by its code",
             ),
             silence: register(
                 to,
@@ -319,6 +334,11 @@ impl Metrics {
         inner.problems.clear();
         for (code, problems) in &values.problems {
             inner.problems.get_or_create(&CodeLabel { code }).set(clamped(*problems));
+        }
+        inner.findings.clear();
+        for (code, severity, documents) in &values.findings {
+            let labels = FindingLabels { code, severity };
+            inner.findings.get_or_create(&labels).set(clamped(*documents));
         }
         let seconds = |duration: Option<Duration>| {
             duration.map_or(f64::NAN, |duration| duration.as_secs_f64())

@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 19] = [
+const LAW: [(&str, &[&str]); 20] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -22,11 +22,23 @@ const LAW: [(&str, &[&str]); 19] = [
     ("lint", &["offer", "registration"]),
     ("check", &["offer", "registration", "lint"]),
     ("catalog", &["offer", "page", "registration"]),
+    ("review", &["offer", "page", "registration", "lint", "catalog"]),
     ("source", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("publish", &["source", "offer", "registration", "catalog", "clock", "telemetry"]),
     (
         "http",
-        &["source", "offer", "page", "registration", "catalog", "publish", "clock", "telemetry"],
+        &[
+            "source",
+            "offer",
+            "page",
+            "registration",
+            "lint",
+            "catalog",
+            "review",
+            "publish",
+            "clock",
+            "telemetry",
+        ],
     ),
     ("listener", &["telemetry", "error_chain"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
@@ -46,6 +58,7 @@ const EVERYTHING: &[&str] = &[
     "lint",
     "check",
     "catalog",
+    "review",
     "source",
     "publish",
     "http",

@@ -7,6 +7,7 @@
 #![allow(unreachable_pub, reason = "nobody calls a test binary")]
 
 mod anchoring;
+mod browser;
 mod cli;
 mod cluster;
 mod docs;

@@ -15,6 +15,7 @@ use serde_json::json;
 /// A path that a route answers, for each template.
 pub(super) fn sample(template: &str) -> String {
     template
+        .replace("/docs/{file}", "/docs/page.css")
         .replace("{namespace}", "demo")
         .replace("{name}", "chat")
         .replace("{file}", "problem.schema.json")
@@ -213,7 +214,6 @@ async fn every_route_answers_options_and_refuses_every_other_method() {
 async fn an_unknown_path_is_a_problem_document() {
     let site = Site::of(NOON, &stand());
     let unknown = [
-        "/",
         "/nothing",
         "/offers/",
         "/agents/",
@@ -225,6 +225,8 @@ async fn an_unknown_path_is_a_problem_document() {
         "//.well-known/agent-registration.json",
         "/.well-known/agent-card.json",
         "/docs",
+        "/docs/",
+        "/docs/nothing.js",
         "/schema",
         "/schema/",
         "/schema/nothing.schema.json",

@@ -18,6 +18,7 @@ use crate::{
         AgentName, AgentRegistry, Identity, OnChainAgent, OnChainFacts, OnChainId, Rules,
         chains::KnownRegistries,
     },
+    review::{CurrentReview, Review},
     source::{BrakeRelease, Observation, SourceHealth, SourceProblem, SourceProblemCode, World},
     telemetry::Metrics,
     testing::{Resource, at, catalog, offers, public_url, rules},
@@ -68,6 +69,7 @@ impl Site {
             max_age: Duration::from_secs(5),
             metrics: Metrics::new(),
             events: ended_feed(),
+            review: CurrentReview::default(),
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (release, hosts) = (BrakeRelease::default(), AdminHosts::new(Vec::new()));
@@ -105,6 +107,7 @@ impl Site {
             observed.world = Some(world);
             observed.missing.clear();
         });
+        self.admin.reader.review.replace(Review::of_all(&catalog.projection));
         self.catalog.replace(Arc::new(catalog));
     }
 

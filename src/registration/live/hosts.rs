@@ -26,6 +26,13 @@ pub(crate) struct HostPage {
     pub(crate) page: Page,
 }
 
+/// Compared by identity, as entries are.
+impl PartialEq for HostPage {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
 impl LiveProjection {
     /// Renders the document of a host again; removes it if nobody holds or anchored the host.
     pub(super) fn refresh_host(&mut self, host: &Hostname) {

@@ -286,7 +286,9 @@ fn explain_says_why_in_text_and_in_json() {
     let printed = explain(&["--json", "llm/slip"]);
     let explained: Value = serde_json::from_str(&printed.stdout).unwrap();
     let keys: Vec<_> = explained[0].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["droppedServices", "fix", "message", "name", "namespace", "reason", "state"]);
+    let expected =
+        ["droppedServices", "findings", "fix", "message", "name", "namespace", "reason", "state"];
+    assert_eq!(keys, expected);
     assert_eq!(explained.as_array().unwrap().len(), 1);
     let missing = explain(&["llm/nobody"]);
     assert_eq!(missing.code, Some(1));

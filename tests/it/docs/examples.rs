@@ -167,6 +167,7 @@ async fn every_path_of_the_page_on_http_is_served() {
     for listed in paths {
         let path = listed
             .replace("{namespace}/{name}", "llm/chat")
+            .replace("/docs/{file}", "/docs/page.css")
             .replace("{file}", "agent-registration.schema.json");
         let (public, admin) = (
             server.get(&path).await.status().as_u16(),
