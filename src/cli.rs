@@ -5,6 +5,7 @@ mod check;
 mod drain;
 mod leadership;
 mod lint;
+mod live;
 mod offers;
 mod plan;
 mod serve;
@@ -24,6 +25,7 @@ pub(crate) use self::{
     drain::{DrainArgs, UndrainArgs},
     leadership::{LeaderArgs, Leadership},
     lint::{LintArgs, LintInput},
+    live::{StatusArgs, WatchArgs},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
     plan::PlanArgs,
     serve::{ServeArgs, ServeConfig},
@@ -87,6 +89,10 @@ pub(crate) enum Command {
     Render(RenderArgs),
     /// Explains why each offer is published or not
     Explain(ExplainArgs),
+    /// Shows how a running server is: sources, offers, drains, agents, findings
+    Status(StatusArgs),
+    /// Follows what becomes of the offers of a running server
+    Watch(WatchArgs),
     /// Shows how each document would differ from the one that is served now
     Plan(PlanArgs),
     /// Checks an installation: cluster, rights, kinds, offers, public URL, routes and chain

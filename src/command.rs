@@ -11,8 +11,10 @@ mod plan;
 mod render;
 mod serve;
 mod signals;
+mod status;
 mod supervise;
 mod terminal;
+mod watch;
 
 use std::{io::Write, path::Path, process::ExitCode};
 
@@ -42,6 +44,8 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(args.resolve()).await,
         Command::Render(args) => render::run(args).await,
         Command::Explain(args) => explain::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Watch(args) => watch::run(args).await,
         Command::Plan(args) => plan::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Lint(args) => lint::run(args).await,

@@ -12,6 +12,7 @@ mod html;
 mod listings;
 mod problem;
 mod query;
+mod status;
 mod target;
 #[cfg(test)]
 mod tests;

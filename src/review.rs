@@ -87,12 +87,11 @@ impl Review {
 
     /// The agents whose documents have findings, in order.
     pub(crate) fn agents(&self) -> impl Iterator<Item = (&AgentName, &Arc<[Finding]>)> {
-        let agents = self.documents.iter().map_while(|(document, findings)| match document {
+        self.documents.iter().map_while(|(document, findings)| match document {
             DocumentName::Agent(agent) => Some((agent, findings)),
             // They follow the agents.
             DocumentName::Offer(_) => None,
-        });
-        agents
+        })
     }
 
     /// The number of documents that have each code; codes that none has are absent.

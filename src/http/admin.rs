@@ -23,7 +23,7 @@ use url::form_urlencoded;
 
 use super::{
     CatalogReader, Front, Route, assemble, common_layers, count_unrouted, listings::Slice, problem,
-    problem::ProblemDetails,
+    problem::ProblemDetails, status,
 };
 use crate::{
     catalog::Catalog,
@@ -78,6 +78,20 @@ impl AdminHosts {
     }
 }
 
+impl Admin {
+    /// Why this process is not ready, if it is not.
+    fn refusal(&self) -> Option<ProblemDetails> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some(ProblemDetails::stopping());
+        }
+        self.reader.problem()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.refusal().is_none()
+    }
+}
+
 /// Everything that the admin listener answers.
 pub(crate) fn admin(admin: Admin) -> Front {
     let metrics = admin.reader.metrics.clone();
@@ -104,6 +118,7 @@ fn routes() -> Vec<Route<Admin>> {
         ("/readyz", get(readyz)),
         ("/startupz", get(startupz)),
         ("/metrics", get(scrape)),
+        ("/debug/status", get(status::status)),
         ("/debug/offers", get(debug_offers)),
         (problem::RELEASE_BRAKE, post(release_brake)),
     ]
@@ -135,7 +150,7 @@ async fn startupz() -> &'static str {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ReadinessReport {
+pub(super) struct ReadinessReport {
     ready: bool,
     /// What prevents the first world from being complete.
     missing: Vec<source::SourceProblem>,
@@ -165,11 +180,7 @@ struct AnchorStatus {
 async fn readyz(State(admin): State<Admin>, RawQuery(query): RawQuery) -> Response {
     let verbose = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .any(|(name, _)| name == "verbose");
-    let problem = if admin.stopping.load(Ordering::Relaxed) {
-        Some(ProblemDetails::stopping())
-    } else {
-        admin.reader.problem()
-    };
+    let problem = admin.refusal();
     if !verbose {
         return problem.map_or_else(|| "ok\n".into_response(), IntoResponse::into_response);
     }
@@ -199,7 +210,7 @@ fn problems(admin: &Admin) -> Vec<source::SourceProblem> {
     problems
 }
 
-fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
+pub(super) fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
     let observed = admin.reader.observed.borrow().clone();
     let catalog = admin.reader.catalog.load();
     ReadinessReport {
@@ -246,7 +257,7 @@ fn states(catalog: Option<&Catalog>) -> Vec<(&'static str, usize)> {
 }
 
 /// The number of offers with each reason.
-fn reasons(catalog: Option<&Catalog>) -> Vec<(&'static str, usize)> {
+pub(super) fn reasons(catalog: Option<&Catalog>) -> Vec<(&'static str, usize)> {
     let count = |reason| catalog.map_or(0, |catalog| catalog.projection.count_with_reason(reason));
     Reason::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
 }
@@ -341,7 +352,7 @@ async fn release_brake(State(admin): State<Admin>) -> Response {
     json(&BrakeReport { released_offers })
 }
 
-fn json<T: Serialize>(value: &T) -> Response {
+pub(super) fn json<T: Serialize>(value: &T) -> Response {
     let media_type = HeaderValue::from_static("application/json");
     ([(header::CONTENT_TYPE, media_type)], encode(value)).into_response()
 }

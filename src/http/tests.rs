@@ -12,3 +12,4 @@ mod requests;
 mod routes;
 mod schemas;
 pub(crate) mod site;
+mod status;

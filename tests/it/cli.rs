@@ -4,6 +4,7 @@ mod anchor_settings;
 mod binary;
 mod check;
 mod lint;
+mod live;
 mod manifests;
 mod offer_settings;
 mod people;

@@ -140,7 +140,7 @@ impl View<'_> {
             self.agents.items.iter().for_each(|agent| self.agent(html, agent));
             html.raw("</ul>");
         }
-        let next = self.agents.next.as_ref().map(|last| listings::cursor(last));
+        let next = self.agents.next.as_ref().map(listings::cursor);
         let is_first = self.asked.agents_after.is_none();
         self.pages(
             html,
@@ -203,7 +203,7 @@ impl View<'_> {
             self.offers.items.iter().for_each(|offer| self.offer(html, offer));
             html.raw("</ul>");
         }
-        let next = self.offers.next.as_ref().map(|last| listings::cursor(last));
+        let next = self.offers.next.as_ref().map(listings::cursor);
         let is_first = self.asked.after.is_none();
         self.pages(
             html,
@@ -276,8 +276,8 @@ impl View<'_> {
         }
         let [own, other] = names;
         let kept = match other {
-            "agents" => self.asked.agents_after.as_ref().map(|last| listings::cursor(last)),
-            _ => self.asked.after.as_ref().map(|last| listings::cursor(last)),
+            "agents" => self.asked.agents_after.as_ref().map(listings::cursor),
+            _ => self.asked.after.as_ref().map(listings::cursor),
         };
         let target = |cursor: Option<&str>| {
             let mut query = Serializer::new(String::new());

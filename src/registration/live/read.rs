@@ -18,6 +18,10 @@ use crate::{
     },
 };
 
+/// How many offers are looked at for those whose drains end next: others may have a drain without
+/// being published.
+const LOOKED_AT: usize = 1_000;
+
 /// One published offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PublishedRow {
@@ -134,6 +138,15 @@ impl LiveProjection {
     /// The first instant at which the clock alone changes any of this.
     pub(crate) fn next_change(&self) -> Option<Timestamp> {
         self.flips.range(first_after(self.now)..).next().map(|(at, _)| *at)
+    }
+
+    /// The published offers whose drains end next, by end.
+    pub(crate) fn next_drains(&self) -> impl Iterator<Item = (Timestamp, &OfferId)> {
+        let flips = self.flips.range(first_after(self.now)..).take(LOOKED_AT);
+        let is_draining = |id: &OfferId| {
+            self.entries.get(id).is_some_and(|entry| entry.state == OfferState::Draining)
+        };
+        flips.filter(move |(_, id)| is_draining(id)).map(|(at, id)| (*at, id))
     }
 
     /// Why the aggregate document leaves out a listed offer, if it does.
