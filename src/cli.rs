@@ -141,6 +141,8 @@ pub(crate) struct AnchorRunArgs {
     offers: OfferArgs,
     #[command(flatten)]
     anchoring: AnchorArgs,
+    #[command(flatten)]
+    leader: LeaderArgs,
     /// Decide once on each chain, then exit
     #[arg(long)]
     once: bool,
@@ -210,13 +212,30 @@ pub(crate) struct ExplainArgs {
     pub(crate) offer: Option<OfferId>,
 }
 
+/// The checked settings of `registrar anchor run`.
+pub(crate) struct AnchorRunConfig {
+    pub(crate) offers: OfferConfig,
+    pub(crate) anchoring: AnchorSettings,
+    pub(crate) leadership: Option<Leadership>,
+    /// Whether to decide only once.
+    pub(crate) once: bool,
+    pub(crate) log_format: LogFormat,
+}
+
 impl AnchorRunArgs {
-    /// Checks the settings. The flag is whether to decide only once.
-    pub(crate) fn resolve(self) -> (OfferConfig, AnchorSettings, bool, LogFormat) {
-        let Self { offers, anchoring, once, log_format } = self;
+    /// Checks the settings. Exits the process with code 2 if they contradict each other.
+    pub(crate) fn resolve(self) -> AnchorRunConfig {
+        let Self { offers, anchoring, leader, once, log_format } = self;
         let offers = offers.resolve();
         let anchoring = anchoring.signing(&offers);
-        (offers, anchoring, once, log_format)
+        let leadership = leader.resolve(&offers.source);
+        if once && leadership.is_some() {
+            refuse(
+                ErrorKind::ArgumentConflict,
+                "--once decides at once and does not wait for a --lease; use one of the two",
+            );
+        }
+        AnchorRunConfig { offers, anchoring, leadership, once, log_format }
     }
 }
 

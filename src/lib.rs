@@ -14,6 +14,7 @@ mod error_chain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod journal_place;
 mod leader;
 mod lint;
 mod listener;

@@ -5,7 +5,7 @@
 pub(crate) mod file;
 mod shared;
 
-use std::{collections::BTreeMap, fmt, io};
+use std::{collections::BTreeMap, fmt, io, time::Duration};
 
 use alloy::primitives::Address;
 use futures::future::BoxFuture;
@@ -48,6 +48,16 @@ pub(crate) trait JournalStore: fmt::Debug + Send {
     /// Replaces the journal as a whole and durably. After a failure, or a crash at any moment,
     /// either the old or the new bytes are there, never a mix.
     fn replace<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), JournalError>>;
+
+    /// How many bytes of saved readings there is room for.
+    fn readings_room(&self) -> usize {
+        usize::MAX
+    }
+
+    /// How much time should pass between two writes that only save the progress of a scan.
+    fn progress_interval(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Why a journal is not used. It is never overwritten.
@@ -61,8 +71,24 @@ pub(crate) enum JournalError {
         #[source]
         source: io::Error,
     },
+    #[error("the journal {place} cannot be {act}")]
+    Request {
+        place: String,
+        /// `read` or `written`.
+        act: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("the journal {0} is in use by another process")]
     Locked(String),
+    #[error(
+        "the journal {0} was changed by another process, so nothing was sent and it is read again"
+    )]
+    Changed(String),
+    #[error(
+        "the journal {0} does not exist: apply deploy/anchoring/journal.yaml; what it held is then read from the chain"
+    )]
+    Missing(String),
     #[error("the journal {place} is corrupt: {what}; move it away to start without its memory")]
     Corrupt { place: String, what: String },
     #[error(
@@ -96,6 +122,27 @@ impl Journal {
             content,
         };
         serde_json::to_vec(&envelope).expect("a journal's keys are strings")
+    }
+
+    /// The same, with at most so many bytes of saved readings. The largest ones are left out first:
+    /// what is not saved is read from the chain again after a restart.
+    pub(crate) fn encode_within(&self, readings_room: usize) -> Vec<u8> {
+        let size = |readings: &BTreeMap<AccountKey, SavedReading>| {
+            readings.values().map(SavedReading::size).fold(0, usize::saturating_add)
+        };
+        if size(&self.readings) <= readings_room {
+            return self.encode();
+        }
+        let mut bounded = self.clone();
+        while size(&bounded.readings) > readings_room {
+            let largest = bounded.readings.iter_mut().max_by_key(|(_, reading)| reading.size());
+            let Some((key, reading)) = largest else { break };
+            let key = *key;
+            if !reading.shed() {
+                bounded.readings.remove(&key);
+            }
+        }
+        bounded.encode()
     }
 
     /// Reads what [`Self::encode`] wrote. `place` is for error messages.

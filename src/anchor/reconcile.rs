@@ -144,8 +144,10 @@ impl ChainTarget {
         SigningPolicy { chain_id, registry: address, max_fee, max_cost: daily_budget }
     }
 
-    /// Continues where reading the chain stopped, and has an observer told of the progress.
+    /// Continues where reading the chain stopped, and has an observer told of the progress. The last
+    /// decision is not taken to hold: the journal may have been another process's since.
     pub(crate) fn resume(&mut self, saved: &SavedReading, observer: ScanObserver) {
+        self.settled = None;
         self.histories.resume(&saved.scans);
         self.snapshots.resume(&saved.heads);
         self.histories.observe(observer);

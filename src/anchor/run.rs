@@ -57,23 +57,41 @@ struct Reconciler<'a> {
     clock: Clock,
 }
 
-/// Anchors until the process ends. Returns only when the journal can no longer be written or
-/// nothing is published any more, with the reason.
+/// Why anchoring over one open journal ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Halt {
+    #[error("the publisher ended")]
+    PublisherEnded,
+    /// It cannot be written any more, or was changed by another process.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Anchoring {
+    /// Closes a journal that was anchored over, so that it can be opened anew.
+    pub(crate) fn close_journal(&mut self) {
+        self.targets
+            .iter_mut()
+            .for_each(|target| target.histories.observe(ScanObserver::default()));
+    }
+}
+
+/// Anchors until the journal can no longer be written or nothing is published any more. May be
+/// dropped at any point: what was signed is recorded before it is sent.
+///
+/// [`Anchoring::close_journal`] is to be called afterwards.
 pub(crate) async fn run(
     anchoring: &mut Anchoring,
     sources: Sources,
     journal: SharedJournal,
-) -> String {
+) -> Halt {
     let Anchoring { targets, policy, accounts, signer, interval } = anchoring;
     let reconciler =
         Reconciler { policy, accounts, signer, journal: &journal, clock: sources.clock };
     let loops = targets
         .iter_mut()
         .map(|target| Box::pin(run_chain(target, reconciler, sources.clone(), *interval)));
-    let (ended, _, others) = futures::future::select_all(loops).await;
-    drop(others);
-    // The journal is to be opened anew, which nobody may hold then.
-    targets.iter_mut().for_each(|target| target.histories.observe(ScanObserver::default()));
+    let (ended, _, _) = futures::future::select_all(loops).await;
     ended
 }
 
@@ -82,14 +100,14 @@ async fn run_chain(
     reconciler: Reconciler<'_>,
     mut sources: Sources,
     interval: Duration,
-) -> String {
+) -> Halt {
     reconciler.begin(target, Some(sources.metrics.clone())).await;
     loop {
         let published = sources.published.borrow_and_update().clone();
         // What should be on chain is unknown before the first complete world.
         let Some(published) = published else {
             if sources.published.changed().await.is_err() {
-                return "the publisher ended".to_owned();
+                return Halt::PublisherEnded;
             }
             continue;
         };
@@ -98,7 +116,7 @@ async fn run_chain(
                 sources.metrics.anchored(&chain_stats(&state, target));
                 sources.metrics.endpoints_answered(&caip2(target), &target.client.health());
             }
-            Err(error) => return with_causes(&error),
+            Err(error) => return error.into(),
         }
         tokio::time::sleep(interval).await;
     }

@@ -1,6 +1,7 @@
 //! Settings of anchoring. Each one that is missing or invalid is named before anything is listened
 //! on, signed or sent.
 
+mod journal;
 mod signer;
 mod values;
 
@@ -30,6 +31,7 @@ use crate::{
         reconcile::ChainTarget,
         signer::KeySource,
     },
+    journal_place::JournalPlace,
     offer::{Hostname, Origin},
     registration::{
         AgentRegistry,
@@ -113,7 +115,7 @@ pub(crate) struct AnchorArgs {
     signer: SignerArgs,
     /// Where signed transactions and learned ids are kept; without --anchor, serve only reads the
     /// ids
-    #[arg(long, value_name = "file:PATH", env = "REGISTRAR_JOURNAL")]
+    #[arg(long, value_name = "file:PATH|configmap:[NAMESPACE/]NAME", env = "REGISTRAR_JOURNAL")]
     journal: Option<String>,
     /// The highest fee per gas to sign for, in gwei; per chain with CHAIN=N; repeatable
     #[arg(
@@ -138,7 +140,7 @@ pub(crate) struct AnchorArgs {
 pub(crate) enum AnchorConfig {
     Off,
     /// Read the ids that another process records in this journal.
-    ReadJournal(PathBuf),
+    ReadJournal(JournalPlace),
     Anchor(Box<AnchorSettings>),
 }
 
@@ -152,7 +154,7 @@ pub(crate) struct AnchorSettings {
     pub(crate) account: Option<Address>,
     pub(crate) signer: Option<KeySource>,
     pub(crate) interval: Duration,
-    pub(crate) journal: PathBuf,
+    pub(crate) journal: JournalPlace,
 }
 
 impl AnchorArgs {
@@ -160,7 +162,7 @@ impl AnchorArgs {
     pub(super) fn resolve(self, offers: &OfferConfig) -> AnchorConfig {
         match (self.anchors.is_empty(), &self.journal) {
             (true, None) => AnchorConfig::Off,
-            (true, Some(journal)) => AnchorConfig::ReadJournal(journal_path(journal)),
+            (true, Some(journal)) => AnchorConfig::ReadJournal(journal::place(journal, offers)),
             (false, _) => AnchorConfig::Anchor(Box::new(self.signing(offers))),
         }
     }
@@ -190,8 +192,10 @@ impl AnchorArgs {
         let id = self.owner_id.clone().filter(|id| !id.is_empty());
         let id =
             id.unwrap_or_else(|| missing("--owner-id", "a permanent name of this installation"));
-        let journal = self.journal.as_deref().unwrap_or_else(|| missing("--journal", "file:PATH"));
-        let journal = journal_path(journal);
+        let journal = self.journal.as_deref();
+        let journal = journal
+            .unwrap_or_else(|| missing("--journal", "file:PATH or configmap:[NAMESPACE/]NAME"));
+        let journal = journal::place(journal, offers);
         let registries = known_registries(&offers.registries);
         let targets: Vec<ChainTarget> =
             self.anchors.iter().map(|chain| self.target(*chain, &registries)).collect();
@@ -387,13 +391,6 @@ fn check_public_url(public_url: Option<&Origin>) {
     };
     if !url.is_https() && !url.is_loopback() {
         bad_setting("--public-url", "must be https to be anchored (http only on a loopback host)");
-    }
-}
-
-fn journal_path(text: &str) -> PathBuf {
-    match text.strip_prefix("file:") {
-        Some(path) if !path.is_empty() => path.into(),
-        Some(_) | None => bad_setting("--journal", "must be file:PATH"),
     }
 }
 

@@ -11,10 +11,10 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(crate) struct LeaderArgs {
-    /// With several replicas: the Lease under which only one of them anchors and enforces drains; the
-    /// default namespace is that of the pod or of the kubeconfig's context
-    #[arg(long, value_name = "[NAMESPACE/]NAME", env = "REGISTRAR_LEASE", value_parser = lease)]
-    lease: Option<LeaseName>,
+    /// With several replicas: the Lease under which only one of them works on the chain and the
+    /// cluster; the default namespace is that of the pod or of the kubeconfig's context
+    #[arg(long, value_name = "[NAMESPACE/]NAME", env = "REGISTRAR_LEASE", value_parser = ObjectName::parse)]
+    lease: Option<ObjectName>,
     /// When a drain ends, delete the offer's routes and set its conditions to Drained, as the
     /// original's controller does; requires --lease
     #[arg(long, env = "REGISTRAR_ENFORCE_DRAINS", value_parser = BoolishValueParser::new())]
@@ -29,10 +29,26 @@ pub(crate) struct Leadership {
     pub(crate) enforce_drains: bool,
 }
 
+/// An object in the cluster: `[NAMESPACE/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct LeaseName {
-    namespace: Option<String>,
-    name: String,
+pub(super) struct ObjectName {
+    /// `None` for that of the pod or of the kubeconfig's context.
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+}
+
+impl ObjectName {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (namespace, name) = match text.split_once('/') {
+            Some((namespace, name)) => (Some(namespace), name),
+            None => (None, text),
+        };
+        if namespace.is_none_or(is_dns_name) && is_dns_name(name) {
+            Ok(Self { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+        } else {
+            Err("must be NAME or NAMESPACE/NAME")
+        }
+    }
 }
 
 impl LeaderArgs {
@@ -54,7 +70,7 @@ impl LeaderArgs {
                 "--lease needs a cluster; with --offers there are no replicas to choose from",
             );
         };
-        let LeaseName { namespace, name } = lease;
+        let ObjectName { namespace, name } = lease;
         // The host name of a pod is its name, which is what an operator looks for in a Lease.
         #[expect(clippy::disallowed_methods, reason = "this module reads settings")]
         let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "registrar".to_owned());
@@ -67,31 +83,19 @@ impl LeaderArgs {
     }
 }
 
-fn lease(text: &str) -> Result<LeaseName, &'static str> {
-    let (namespace, name) = match text.split_once('/') {
-        Some((namespace, name)) => (Some(namespace), name),
-        None => (None, text),
-    };
-    if namespace.is_none_or(is_dns_name) && is_dns_name(name) {
-        Ok(LeaseName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
-    } else {
-        Err("must be NAME or NAMESPACE/NAME")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_a_name_with_or_without_a_namespace() {
+    fn an_object_is_a_name_with_or_without_a_namespace() {
         let name = |namespace: Option<&str>, name: &str| {
-            Ok(LeaseName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+            Ok(ObjectName { namespace: namespace.map(str::to_owned), name: name.to_owned() })
         };
-        assert_eq!(lease("registrar"), name(None, "registrar"));
-        assert_eq!(lease("x402/registrar"), name(Some("x402"), "registrar"));
+        assert_eq!(ObjectName::parse("registrar"), name(None, "registrar"));
+        assert_eq!(ObjectName::parse("x402/registrar"), name(Some("x402"), "registrar"));
         for bad in ["", "/", "x402/", "/registrar", "a/b/c", "Upper", "a b"] {
-            assert!(lease(bad).is_err(), "{bad:?}");
+            assert!(ObjectName::parse(bad).is_err(), "{bad:?}");
         }
     }
 }

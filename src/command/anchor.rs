@@ -4,18 +4,17 @@ mod plan;
 mod report;
 mod resume;
 mod status;
+mod work;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::process::ExitCode;
 
 use alloy::primitives::Address;
 use tokio::{sync::watch, task::JoinSet};
 
+use self::work::{Refusal, Work};
 use super::{
     ReadIds,
+    leadership::Leader,
     pipeline::{Pipeline, start_pipeline},
     project_at, read_once,
     signals::Signals,
@@ -23,29 +22,23 @@ use super::{
 };
 use crate::{
     anchor::{
-        AnchorReason,
         evidence::Accounts,
         facts::on_chain_facts,
-        journal::{
-            Journal, JournalError, SharedJournal,
-            file::{self, JournalFile},
-            publish_if_changed,
-        },
+        journal::SharedJournal,
         reconcile::ChainTarget,
         run::{self, Anchoring, Sources},
         signer::{KeySource, Signer, SignerError},
     },
-    cli::{AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorSettings, OfferConfig, bad_setting},
+    cli::{
+        AnchorCommand, AnchorConfig, AnchorRunArgs, AnchorRunConfig, AnchorSettings, OfferConfig,
+        bad_setting,
+    },
     clock::Clock,
     error_chain::with_causes,
-    registration::{OnChainAgent, OnChainFacts, OnChainId, Projection, PublishedAgents},
+    journal_place::JournalPlace,
+    registration::{OnChainFacts, Projection, PublishedAgents},
     telemetry::log_to_stderr,
 };
-
-/// How often a journal that another process writes is read.
-const READ_INTERVAL: Duration = Duration::from_secs(2);
-/// How long to wait before a journal that could not be used is tried again.
-const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
     match verb {
@@ -60,20 +53,33 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
 /// start.
 pub(super) enum AnchorStart {
     Off,
-    ReadJournal(PathBuf),
-    Anchor { anchoring: Box<Anchoring>, journal: PathBuf },
+    ReadJournal(JournalPlace),
+    Anchor { anchoring: Box<Anchoring>, journal: JournalPlace },
 }
 
 impl AnchorStart {
     pub(super) fn open(config: AnchorConfig) -> Self {
         match config {
             AnchorConfig::Off => Self::Off,
-            AnchorConfig::ReadJournal(path) => Self::ReadJournal(path),
+            AnchorConfig::ReadJournal(journal) => Self::ReadJournal(journal),
             AnchorConfig::Anchor(settings) => {
                 let (anchoring, journal) = with_key(*settings);
                 Self::Anchor { anchoring: Box::new(anchoring), journal }
             }
         }
+    }
+
+    /// What the journal says of agents. Empty if it cannot be used, which is reported later.
+    pub(super) async fn remembered(&self) -> OnChainFacts {
+        let read = match self {
+            Self::Off => return OnChainFacts::default(),
+            Self::ReadJournal(journal) => journal.read().await,
+            Self::Anchor { anchoring, journal } => {
+                journal.read_own(&anchoring.policy.owner.id, &anchoring.accounts).await
+            }
+        };
+        let journal = read.ok().flatten().unwrap_or_default();
+        on_chain_facts(&journal.accounts)
     }
 }
 
@@ -86,125 +92,17 @@ pub(super) fn start_anchoring(
     leading: Option<watch::Receiver<bool>>,
     tasks: &mut JoinSet<Ended>,
 ) {
-    let facts = pipeline.on_chain.clone();
     match start {
         AnchorStart::Off => {}
-        AnchorStart::ReadJournal(path) => {
-            let reader = async move { follow_journal(&path, &facts).await };
+        AnchorStart::ReadJournal(journal) => {
+            let facts = pipeline.on_chain.clone();
+            let reader = async move { work::follow(&journal, None, &facts).await };
             tasks.spawn(supervised("journal reader", reader));
         }
         AnchorStart::Anchor { anchoring, journal } => {
-            let sources = sources(pipeline);
-            let work = async move {
-                let mut anchoring = anchoring;
-                match leading {
-                    None => anchor_forever(&mut anchoring, &journal, sources, facts).await,
-                    Some(leading) => {
-                        anchor_while_leading(leading, &mut anchoring, &journal, sources, facts)
-                            .await
-                    }
-                }
-            };
-            tasks.spawn(supervised("anchoring", work));
-        }
-    }
-}
-
-/// Publishes what another process records in its journal.
-async fn follow_journal(path: &Path, facts: &watch::Sender<OnChainFacts>) -> String {
-    // An error that lasts for a day is worth one line, not one every two seconds.
-    let mut logged = None;
-    loop {
-        match file::read(path).map_err(|error| with_causes(&error)) {
-            Ok(journal) => {
-                logged = None;
-                publish_if_changed(facts, on_chain_facts(&journal.unwrap_or_default().accounts));
-            }
-            Err(error) if logged.as_ref() == Some(&error) => {}
-            Err(error) => {
-                tracing::warn!("The ids read last remain in use: {error}");
-                logged = Some(error);
-            }
-        }
-        tokio::time::sleep(READ_INTERVAL).await;
-    }
-}
-
-/// Anchors. A journal that cannot be used stops anchoring, not documents, and is tried again: a
-/// disk that was full may have space again. One that another process writes is read until that
-/// process ends.
-async fn anchor_forever(
-    anchoring: &mut Anchoring,
-    journal: &Path,
-    sources: Sources,
-    facts: watch::Sender<OnChainFacts>,
-) -> String {
-    let mut is_reading = false;
-    loop {
-        let ended = match open_journal(journal, anchoring) {
-            Ok((file, remembered)) => {
-                let journal = SharedJournal::new(Box::new(file), remembered, facts.clone());
-                run::run(anchoring, sources.clone(), journal).await
-            }
-            Err(locked @ JournalError::Locked(_)) => match read_beside(journal, anchoring) {
-                Ok(remembered) => {
-                    publish_if_changed(&facts, on_chain_facts(&remembered.accounts));
-                    if !is_reading {
-                        tracing::info!("Anchoring waits, and the ids are read: {locked}");
-                    }
-                    is_reading = true;
-                    tokio::time::sleep(READ_INTERVAL).await;
-                    continue;
-                }
-                Err(error) => with_causes(&error),
-            },
-            Err(error) => with_causes(&error),
-        };
-        is_reading = false;
-        tracing::error!(anchor.reason = %AnchorReason::JournalRefused, "Anchoring is stopped: {ended}");
-        facts.send_modify(|facts| refuse(facts, anchoring));
-        tokio::time::sleep(RETRY_INTERVAL).await;
-    }
-}
-
-/// Anchors while this process leads; otherwise publishes what the leader records in the journal.
-async fn anchor_while_leading(
-    mut leading: watch::Receiver<bool>,
-    anchoring: &mut Anchoring,
-    journal: &Path,
-    sources: Sources,
-    facts: watch::Sender<OnChainFacts>,
-) -> String {
-    loop {
-        // Stopping is safe at any point: what was signed is recorded.
-        let leads = *leading.borrow_and_update();
-        let changed = async {
-            if leading.wait_for(|now| *now != leads).await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        };
-        let ended = async {
-            match leads {
-                true => anchor_forever(anchoring, journal, sources.clone(), facts.clone()).await,
-                false => follow_journal(journal, &facts).await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = changed => {}
-            ended = ended => return ended,
-        }
-    }
-}
-
-/// Gives every agent the reason that the journal is refused; the ids remain.
-fn refuse(facts: &mut OnChainFacts, anchoring: &Anchoring) {
-    let reason = AnchorReason::JournalRefused.as_str();
-    facts.0.values_mut().for_each(|agent| agent.reason = reason);
-    for target in &anchoring.targets {
-        for agent in anchoring.policy.agents() {
-            let unknown = OnChainAgent { id: OnChainId::Unknown, reason };
-            facts.0.entry((agent, target.client.registry)).or_insert(unknown);
+            let refusal = Refusal::Holds;
+            let work = Work::new(anchoring, journal, pipeline, refusal);
+            tasks.spawn(supervised("anchoring", work.run(leading)));
         }
     }
 }
@@ -215,18 +113,6 @@ fn sources(pipeline: &Pipeline) -> Sources {
         clock: pipeline.clock,
         metrics: pipeline.metrics.clone(),
     }
-}
-
-fn open_journal(
-    path: &Path,
-    anchoring: &Anchoring,
-) -> Result<(JournalFile, Journal), JournalError> {
-    JournalFile::open(path, &anchoring.policy.owner.id, &anchoring.accounts)
-}
-
-/// Reads a journal that another process writes.
-fn read_beside(path: &Path, anchoring: &Anchoring) -> Result<Journal, JournalError> {
-    file::read_own(path, &anchoring.policy.owner.id, &anchoring.accounts)
 }
 
 /// Reads the key, or the secrets of the service that holds it.
@@ -244,8 +130,8 @@ fn open_signer(source: &KeySource, account: Option<Address>, targets: &[ChainTar
         .unwrap_or_else(|error| bad_setting("--signer", &with_causes(&error)))
 }
 
-/// The settings of verbs that sign, with the key; and the journal's path.
-fn with_key(settings: AnchorSettings) -> (Anchoring, PathBuf) {
+/// The settings of verbs that sign, with the key; and where the journal is.
+fn with_key(settings: AnchorSettings) -> (Anchoring, JournalPlace) {
     let AnchorSettings { targets, policy, former_accounts, account, signer, interval, journal } =
         settings;
     let source = signer.unwrap_or_else(|| bad_setting("--signer", "is required to sign"));
@@ -258,32 +144,38 @@ fn with_key(settings: AnchorSettings) -> (Anchoring, PathBuf) {
 }
 
 async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
-    let (offers, settings, once, log_format) = args.resolve();
+    let AnchorRunConfig { offers, anchoring, leadership, once, log_format } = args.resolve();
     log_to_stderr(log_format);
-    let (mut anchoring, path) = with_key(settings);
-    let (file, journal) = open_journal(&path, &anchoring)?;
+    let (mut anchoring, place) = with_key(anchoring);
+    let (owner_id, accounts) = (anchoring.policy.owner.id.clone(), anchoring.accounts.clone());
     if once {
+        let (store, journal) = place.open(&owner_id, &accounts).await?;
         let (facts, _unread) = watch::channel(OnChainFacts::default());
-        let journal = SharedJournal::new(Box::new(file), journal, facts);
+        let journal = SharedJournal::new(store, journal, facts);
         let (published, _) = published_once(&offers).await?;
         let needs = run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
         return Ok(report::exit_code(needs));
     }
+    // One that is not ours is refused by every replica, at once.
+    let remembered = place.read_own(&owner_id, &accounts).await?.unwrap_or_default();
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let pipeline = start_pipeline(offers, &mut tasks).await?;
-    let journal = SharedJournal::new(Box::new(file), journal, pipeline.on_chain.clone());
-    let sources = sources(&pipeline);
-    let anchored = async move { run::run(&mut anchoring, sources, journal).await };
-    tasks.spawn(supervised("anchoring", anchored));
-    tokio::select! {
-        error = first_to_end(&mut tasks) => Err(error),
-        signal = signals.next() => {
-            // Stopping is safe at any point: what was signed is recorded.
-            tracing::info!(signal = signal.name(), "Shutting down");
-            Ok(ExitCode::SUCCESS)
-        }
+    let remembered = on_chain_facts(&remembered.accounts);
+    let pipeline = start_pipeline(offers, remembered, &mut tasks).await?;
+    let leader = Leader::start(leadership, &pipeline, &mut tasks);
+    let leading = leader.as_ref().map(|leader| leader.leading.clone());
+    let work = Work::new(Box::new(anchoring), place, &pipeline, Refusal::Ends);
+    tasks.spawn(supervised("anchoring", work.run(leading)));
+    let signal = tokio::select! {
+        error = first_to_end(&mut tasks) => return Err(error),
+        signal = signals.next() => signal,
+    };
+    // Stopping is safe at any point: what was signed is recorded.
+    tracing::info!(signal = signal.name(), "Shutting down");
+    if let Some(leader) = leader {
+        leader.release().await;
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Reads the world once. Returns what anchoring needs to know of it, and all that is published.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use super::{ReadFrom, ReadIds, SourceReading, print, read_once};
 use crate::{
-    anchor::{facts::on_chain_facts, journal::file},
+    anchor::facts::on_chain_facts,
     check::{
         self, CheckResult, Report, Status,
         offers::{IdentityFacts, OfferFacts},
@@ -144,7 +144,7 @@ async fn judge_source(
 ) -> Judged {
     let OfferConfig { scope, rules, .. } = &config.offers;
     let world = &source.world;
-    let ids = journal_facts(&config.anchoring).ids(&world.identity.registrations);
+    let ids = journal_facts(&config.anchoring).await.ids(&world.identity.registrations);
     let projection = project(&world.offers, &ids, &world.public_url, rules, now);
     let mut conditions = BTreeMap::new();
     for offer in world.offers.values().filter_map(|parsed| parsed.verdict.as_ref().ok()) {
@@ -180,13 +180,13 @@ async fn judge_source(
 }
 
 /// The ids that the journal knows: documents show them.
-fn journal_facts(anchoring: &AnchorConfig) -> OnChainFacts {
-    let path = match anchoring {
-        AnchorConfig::Off => None,
-        AnchorConfig::ReadJournal(path) => Some(path),
-        AnchorConfig::Anchor(settings) => Some(&settings.journal),
+async fn journal_facts(anchoring: &AnchorConfig) -> OnChainFacts {
+    let place = match anchoring {
+        AnchorConfig::Off => return OnChainFacts::default(),
+        AnchorConfig::ReadJournal(place) => place,
+        AnchorConfig::Anchor(settings) => &settings.journal,
     };
-    let journal = path.and_then(|path| file::read(path).ok().flatten());
+    let journal = place.read().await.ok().flatten();
     journal.map(|journal| on_chain_facts(&journal.accounts)).unwrap_or_default()
 }
 

@@ -37,19 +37,21 @@ pub(super) struct Pipeline {
     pub(super) clock: Clock,
 }
 
-/// Starts the source and the publisher.
+/// Starts the source and the publisher. `remembered` is what is known of the chain already, so that
+/// the first documents have the ids of those before.
 ///
 /// Fails if the manifests' path cannot be read or the kubeconfig cannot be used. A source that
 /// fails later is retried forever.
 pub(super) async fn start_pipeline(
     offers: OfferConfig,
+    remembered: OnChainFacts,
     tasks: &mut JoinSet<Ended>,
 ) -> anyhow::Result<Pipeline> {
     let (observed_sender, observed) = watch::channel(Observation::default());
     let outputs = publish::Outputs::new();
     let (catalog, agents) = (outputs.catalog.clone(), outputs.agents.subscribe());
     let steps = outputs.steps.subscribe();
-    let (on_chain, on_chain_receiver) = watch::channel(OnChainFacts::default());
+    let (on_chain, on_chain_receiver) = watch::channel(remembered);
     let (metrics, health, clock) = (Metrics::new(), SourceHealth::default(), Clock::system());
     let release = BrakeRelease::default();
     match offers.source {

@@ -60,7 +60,8 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let tls = tls.map(|(cert, key)| Certificates::read(cert, key)).transpose()?.map(Arc::new);
     allow_files(max_connections);
     let mut tasks: JoinSet<Ended> = JoinSet::new();
-    let pipeline = start_pipeline(offers, &mut tasks).await?;
+    let remembered = anchoring.remembered().await;
+    let pipeline = start_pipeline(offers, remembered, &mut tasks).await?;
     let leader = Leader::start(leadership, &pipeline, &mut tasks);
     let leading = leader.as_ref().map(|leader| leader.leading.clone());
     start_anchoring(anchoring, &pipeline, leading, &mut tasks);

@@ -38,6 +38,21 @@ pub(crate) struct Ids {
 }
 
 impl OnChainFacts {
+    /// What is known after a journal was read or written that says `now`. A journal that was lost, or
+    /// restored from an earlier time, takes no id away: only the chain does, by another owner.
+    pub(crate) fn updated_by(&self, now: &Self) -> Self {
+        let mut updated = self.clone();
+        for (key, fact) in &now.0 {
+            let known = self.0.get(key).map(|known| known.id);
+            let id = match (fact.id, known) {
+                (OnChainId::Unknown, Some(own @ OnChainId::Own(_))) => own,
+                (now, _) => now,
+            };
+            updated.0.insert(key.clone(), OnChainAgent { id, ..*fact });
+        }
+        updated
+    }
+
     /// The ids that documents print. Our own final id replaces the one that an AgentIdentity names
     /// for the same registry; until there is one, the AgentIdentity's is used, so that enabling
     /// anchoring removes nothing.

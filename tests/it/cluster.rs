@@ -7,9 +7,11 @@
 mod bounds;
 mod check;
 mod deploy;
+mod deploy_anchoring;
 mod drains;
 mod faults;
 mod history;
+mod journal;
 mod leader;
 mod lifecycle;
 mod load;

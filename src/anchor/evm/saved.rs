@@ -98,6 +98,29 @@ struct SavedToken {
     key: Option<AnchorKey>,
 }
 
+impl SavedReading {
+    /// How many bytes it takes.
+    pub(in crate::anchor) fn size(&self) -> usize {
+        size(self)
+    }
+
+    /// Leaves out the largest of its parts. Returns whether there was one.
+    pub(in crate::anchor) fn shed(&mut self) -> bool {
+        let largest = self.scans.iter().max_by_key(|(_, scan)| size(*scan));
+        let largest = largest.map(|(endpoint, scan)| (endpoint.clone(), size(scan)));
+        let heads = size(&self.heads);
+        match largest {
+            Some((endpoint, size)) if size >= heads => self.scans.remove(&endpoint).is_some(),
+            Some(_) | None => !std::mem::take(&mut self.heads).is_empty(),
+        }
+    }
+}
+
+/// How many bytes of JSON a value takes.
+fn size(value: &impl Serialize) -> usize {
+    serde_json::to_vec(value).map_or(usize::MAX, |bytes| bytes.len())
+}
+
 impl NotedHead {
     pub(super) fn of(snapshot: &Snapshot) -> Self {
         let evidence = &snapshot.evidence;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    time::Instant,
+};
 
 use super::{Journal, JournalError, JournalStore, Recalled};
 use crate::{
@@ -17,33 +20,54 @@ use crate::{
 /// An open journal. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedJournal {
-    state: Arc<Mutex<(Box<dyn JournalStore>, Journal)>>,
+    state: Arc<Mutex<Open>>,
     facts: watch::Sender<OnChainFacts>,
 }
 
+#[derive(Debug)]
+struct Open {
+    store: Box<dyn JournalStore>,
+    journal: Journal,
+    /// When something was stored last.
+    stored_at: Option<Instant>,
+}
+
+impl Open {
+    async fn store(&mut self) -> Result<(), JournalError> {
+        let bytes = self.journal.encode_within(self.store.readings_room());
+        self.replace(&bytes).await
+    }
+
+    async fn replace(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
+        self.store.replace(bytes).await?;
+        self.stored_at = Some(Instant::now());
+        Ok(())
+    }
+}
+
 impl SharedJournal {
-    /// Publishes what the journal remembers at once.
+    /// Publishes at once what the journal remembers.
     pub(crate) fn new(
         store: Box<dyn JournalStore>,
         journal: Journal,
         facts: watch::Sender<OnChainFacts>,
     ) -> Self {
-        facts.send_replace(on_chain_facts(&journal.accounts));
-        Self { state: Arc::new(Mutex::new((store, journal))), facts }
+        publish_if_changed(&facts, &journal);
+        Self { state: Arc::new(Mutex::new(Open { store, journal, stored_at: None })), facts }
     }
 
     /// What is remembered of one account, and of the registry's other accounts.
     pub(crate) async fn recall(&self, key: &AccountKey) -> Recalled {
-        self.state.lock().await.1.recall(key)
+        self.state.lock().await.journal.recall(key)
     }
 
     /// How far the chain was read for one account.
     pub(crate) async fn reading(&self, key: &AccountKey) -> SavedReading {
-        self.state.lock().await.1.readings.get(key).cloned().unwrap_or_default()
+        self.state.lock().await.journal.readings.get(key).cloned().unwrap_or_default()
     }
 
-    /// Remembers how far an endpoint's events were read. A scan that is not done is stored at once;
-    /// one that is, with the next decision.
+    /// Remembers how far an endpoint's events were read. A scan that is not done is stored as often
+    /// as the store likes; one that is, with the next decision.
     pub(crate) async fn note_scan(
         &self,
         key: AccountKey,
@@ -51,13 +75,11 @@ impl SharedJournal {
         scan: SavedScan,
         is_done: bool,
     ) -> Result<(), JournalError> {
-        let mut guard = self.state.lock().await;
-        let (store, journal) = &mut *guard;
-        journal.readings.entry(key).or_default().scans.insert(endpoint, scan);
-        if is_done {
-            return Ok(());
-        }
-        store.replace(&journal.encode()).await
+        let mut open = self.state.lock().await;
+        open.journal.readings.entry(key).or_default().scans.insert(endpoint, scan);
+        let interval = open.store.progress_interval();
+        let is_early = open.stored_at.is_some_and(|at| at.elapsed() < interval);
+        if is_done || is_early { Ok(()) } else { open.store().await }
     }
 
     /// Remembers what was read at heads and how endpoints failed. It is stored with the next
@@ -68,13 +90,12 @@ impl SharedJournal {
         heads: Vec<NotedHead>,
         failures: BTreeMap<String, String>,
     ) -> Result<(), JournalError> {
-        let mut guard = self.state.lock().await;
-        let (store, journal) = &mut *guard;
-        let reading = journal.readings.entry(key).or_default();
+        let mut open = self.state.lock().await;
+        let reading = open.journal.readings.entry(key).or_default();
         reading.heads = heads;
         let is_news = !reading.failures.keys().eq(failures.keys());
         reading.failures = failures;
-        if is_news { store.replace(&journal.encode()).await } else { Ok(()) }
+        if is_news { open.store().await } else { Ok(()) }
     }
 
     /// Stores an account's state, then publishes the facts that follow. On an error nothing has
@@ -84,23 +105,25 @@ impl SharedJournal {
         key: AccountKey,
         state: &AccountState,
     ) -> Result<(), JournalError> {
-        let mut guard = self.state.lock().await;
-        let (store, journal) = &mut *guard;
-        let mut changed = journal.clone();
+        let mut open = self.state.lock().await;
+        let mut changed = open.journal.clone();
         changed.put(key, state.clone());
-        store.replace(&changed.encode()).await?;
-        *journal = changed;
-        publish_if_changed(&self.facts, on_chain_facts(&journal.accounts));
+        let bytes = changed.encode_within(open.store.readings_room());
+        open.replace(&bytes).await?;
+        open.journal = changed;
+        publish_if_changed(&self.facts, &open.journal);
         Ok(())
     }
 }
 
-/// Publishes facts only if they changed; every update re-renders all documents.
-pub(crate) fn publish_if_changed(sender: &watch::Sender<OnChainFacts>, facts: OnChainFacts) {
+/// Publishes what a journal says, only if that is news; every update re-renders all documents.
+pub(crate) fn publish_if_changed(sender: &watch::Sender<OnChainFacts>, journal: &Journal) {
+    let now = on_chain_facts(&journal.accounts);
     sender.send_if_modified(|last| {
-        let is_news = *last != facts;
+        let updated = last.updated_by(&now);
+        let is_news = *last != updated;
         if is_news {
-            *last = facts;
+            *last = updated;
         }
         is_news
     });

@@ -1,6 +1,8 @@
 //! The journal: what is written is read again, whole or not at all, and what is not ours is left as
 //! it is.
 
+mod bounds;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

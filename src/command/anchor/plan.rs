@@ -15,7 +15,6 @@ use crate::{
         Attention,
         account::{AccountKey, PricedCall},
         evm::{ScanObserver, ScanProgress},
-        journal::file,
         reconcile::{Action, Intent, Prepared},
     },
     cli::AnchorReportArgs,
@@ -68,7 +67,7 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (offers, settings, json) = args.resolve();
     let accounts = accounts(&settings);
     let (published, projection) = published_once(&offers).await?;
-    let journal = file::read(&settings.journal)?.unwrap_or_default();
+    let journal = settings.journal.read().await?.unwrap_or_default();
     let mut plans = Vec::new();
     let mut attention = Attention::None;
     for mut target in settings.targets {

@@ -12,7 +12,6 @@ use crate::{
         account::{AccountKey, AccountState},
         evm::{SavedReading, SavedScan},
         fees::SpendLimits,
-        journal::file,
     },
     cli::AnchorReportArgs,
     clock::Clock,
@@ -72,8 +71,8 @@ struct InFlightRow {
 pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let (_, settings, json) = args.resolve();
     accounts(&settings);
-    let journal =
-        file::read(&settings.journal).context("cannot report the status")?.unwrap_or_default();
+    let journal = settings.journal.read().await.context("cannot report the status")?;
+    let journal = journal.unwrap_or_default();
     let now = Clock::system().now();
     let (none, nothing) = (AccountState::default(), SavedReading::default());
     // While a first scan runs, there is progress and no decision yet.

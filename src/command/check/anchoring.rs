@@ -12,7 +12,6 @@ use crate::{
         AnchorReason,
         evidence::Accounts,
         evm::{Endpoint, RpcError},
-        journal::file,
         reconcile::ChainTarget,
         signer::{KeySource, SignerError},
     },
@@ -33,9 +32,9 @@ const REGISTERED: &str = "0xca52e62c367d81bb2e328eb795f7c7ba24afb478408a26c0e201
 pub(super) async fn judge(config: &AnchorConfig, now: Timestamp, report: &mut Report) {
     match config {
         AnchorConfig::Off => report.skip_rest_of("anchoring", "No --anchor is set."),
-        AnchorConfig::ReadJournal(path) => {
+        AnchorConfig::ReadJournal(place) => {
             report.skip_rest_of("anchoring", "Only the journal of another process is read.");
-            match file::read(path) {
+            match place.read().await {
                 Ok(_) => {
                     report.add(CheckId::JournalUsable, Status::Pass, "The journal can be read.");
                 }
@@ -65,7 +64,7 @@ async fn facts(settings: &AnchorSettings, now: Timestamp) -> AnchoringFacts {
         now,
         chains,
         signer: signer.map(|signer| signer.map(|account| account.to_checksum(None))),
-        journal: journal(settings, account),
+        journal: journal(settings, account).await,
     }
 }
 
@@ -77,9 +76,12 @@ async fn signer(source: &KeySource, settings: &AnchorSettings) -> Result<Address
 }
 
 /// The agents that wait for a person, by the journal.
-fn journal(settings: &AnchorSettings, account: Option<Address>) -> Result<Vec<String>, String> {
-    let place = settings.journal.display().to_string();
-    let journal = file::read(&settings.journal).map_err(|error| with_causes(&error))?;
+async fn journal(
+    settings: &AnchorSettings,
+    account: Option<Address>,
+) -> Result<Vec<String>, String> {
+    let place = settings.journal.to_string();
+    let journal = settings.journal.read().await.map_err(|error| with_causes(&error))?;
     let Some(journal) = journal else { return Ok(Vec::new()) };
     let owner = &settings.policy.owner.id;
     let journal = match account {

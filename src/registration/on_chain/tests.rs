@@ -43,6 +43,27 @@ fn named(rows: &[(u64, u64)]) -> Registrations {
 }
 
 #[test]
+fn a_journal_that_remembers_less_takes_no_id_away_and_the_chain_does() {
+    use OnChainId::{Own, Unknown, Withheld};
+    let one = |id| facts(&[(AgentName::Default, 1, id)]);
+    let updated = |before: OnChainId, now| one(before).updated_by(&one(now));
+    let own = Own(id(7));
+    assert_eq!(one(own).updated_by(&OnChainFacts::default()), one(own), "a lost journal");
+    assert_eq!(OnChainFacts::default().updated_by(&one(own)), one(own));
+    assert_eq!(updated(own, Unknown), one(own), "one that begins anew");
+    assert_eq!(updated(own, Withheld), one(Withheld), "the token was given away");
+    assert_eq!(updated(own, Own(id(8))), one(Own(id(8))));
+    assert_eq!(updated(Unknown, Withheld), one(Withheld));
+    assert_eq!(updated(Withheld, Unknown), one(Unknown), "what was refuted is confirmed again");
+    let other = facts(&[(host("a.example"), 1, own)]);
+    assert_eq!(one(own).updated_by(&other).0.len(), 2);
+    let held = OnChainAgent { id: Unknown, reason: "JournalRefused" };
+    let held = OnChainFacts([((AgentName::Default, registry(1)), held)].into());
+    let reasons = one(own).updated_by(&held);
+    assert_eq!(reasons.0.values().next().unwrap().reason, "JournalRefused");
+}
+
+#[test]
 fn our_own_final_id_stands_before_the_one_that_an_identity_names() {
     use OnChainId::{Own, Unknown, Withheld};
     type Rows<'a> = &'a [(u64, u64)];

@@ -206,6 +206,11 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (&["--journal"], "--journal (REGISTRAR_JOURNAL) is required"),
         (&["--journal DIR/journal"], "--journal must be file:PATH"),
         (&["--journal file:"], "--journal must be file:PATH"),
+        (
+            &["--journal configmap:a/b/c"],
+            "--journal must be NAME or NAMESPACE/NAME after configmap:",
+        ),
+        (&["--journal configmap:registrar"], "--journal in a ConfigMap needs a cluster"),
         (&["--signer keystore"], "--signer"),
         (&["--signer vault:DIR/key"], "--signer must be keystore:PATH"),
         (&["--signer development-key-file:DIR/none"], "DIR/none cannot be read: No such file"),

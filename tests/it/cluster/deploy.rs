@@ -131,9 +131,14 @@ async fn the_manifests_apply_strictly_and_give_exactly_the_rights_that_are_neede
     assert_eq!(text(&server.document().await, "name"), "chat");
 }
 
-/// A kubeconfig for the ServiceAccount that the manifests make.
+/// A kubeconfig for the ServiceAccount of the pods that serve.
 pub(super) async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf {
-    let uri = "/api/v1/namespaces/erc8004-registrar/serviceaccounts/registrar/token";
+    kubeconfig_of(cluster, "registrar").await
+}
+
+/// A kubeconfig for a ServiceAccount that the manifests make.
+pub(super) async fn kubeconfig_of(cluster: &Cluster, account: &str) -> std::path::PathBuf {
+    let uri = format!("/api/v1/namespaces/erc8004-registrar/serviceaccounts/{account}/token");
     let asked = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
     let request = http::Request::post(uri).header("content-type", "application/json");
     let request = request.body(serde_json::to_vec(&asked).unwrap()).unwrap();
@@ -144,7 +149,7 @@ pub(super) async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf 
         true => format!("    token: {token}"),
         false => line.to_owned(),
     });
-    let path = cluster.kubeconfig("account");
+    let path = cluster.kubeconfig(&format!("account-{account}"));
     std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
     path
 }
