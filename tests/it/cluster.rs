@@ -9,6 +9,7 @@ mod check;
 mod deploy;
 mod deploy_anchoring;
 mod drains;
+mod failover;
 mod faults;
 mod history;
 mod journal;
