@@ -8,7 +8,6 @@ mod values;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
     time::Duration,
 };
 
