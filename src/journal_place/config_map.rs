@@ -12,7 +12,7 @@ use kube::{
     api::{ApiResource, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams},
     core::GroupVersionKind,
 };
-use serde_json::Value;
+use serde_json::json;
 
 use crate::{
     anchor::{
@@ -173,11 +173,9 @@ impl ConfigMapPlace {
 
     fn decode(&self, object: &DynamicObject) -> Result<Option<Journal>, JournalError> {
         let place = self.to_string();
-        match &object.data["data"][KEY] {
-            Value::Null => Ok(None),
-            Value::String(text) => Journal::decode(text.as_bytes(), &place).map(Some),
-            _ => Err(JournalError::Corrupt { place, what: "it is no text".to_owned() }),
-        }
+        // The API server takes nothing but text there.
+        let text = object.data["data"][KEY].as_str();
+        text.map(|text| Journal::decode(text.as_bytes(), &place)).transpose()
     }
 
     async fn api(&self) -> Result<Api<DynamicObject>, ConfigMapError> {
@@ -214,12 +212,10 @@ impl JournalMap {
         // resourceVersion, and the write is refused.
         let mut object = self.object.clone();
         object.metadata.managed_fields = None;
-        match &mut object.data["data"] {
-            Value::Object(data) => {
-                data.insert(KEY.to_owned(), text.into());
-            }
-            data => *data = serde_json::json!({ KEY: text }),
+        if !object.data["data"].is_object() {
+            object.data["data"] = json!({});
         }
+        object.data["data"][KEY] = text.into();
         let params =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let replaced =
