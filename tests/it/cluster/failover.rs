@@ -59,7 +59,8 @@ impl History {
         let mut dice = fastrand::Rng::with_seed(seed);
         let all = [Mishap::Kill, Mishap::Freeze, Mishap::Silence, Mishap::CutOff, Mishap::Stop];
         // Half of the histories have no freeze, so that it can be said who acted when.
-        let kinds = if seed % 2 == 0 { &all[..] } else { &[all[0], all[2], all[3], all[4]] };
+        let kinds =
+            if seed.is_multiple_of(2) { &all[..] } else { &[all[0], all[2], all[3], all[4]] };
         let event = |dice: &mut fastrand::Rng| Event {
             blocks: dice.u64(0..8),
             mishap: kinds[dice.usize(..kinds.len())],

@@ -134,7 +134,7 @@ impl Play {
         self.ticks.tick().await;
         self.stalled += Instant::now().saturating_duration_since(due);
         self.ticked += 1;
-        if self.ticked % TICKS_PER_BLOCK == 0 {
+        if self.ticked.is_multiple_of(TICKS_PER_BLOCK) {
             self.ground.stage.node.mine(1).await;
         }
         for replica in self.replicas.iter_mut().filter(|replica| !replica.is_away) {
@@ -184,7 +184,7 @@ impl Play {
             // Nothing listens there.
             Mishap::CutOff => replica.relay.turn_to(1),
         }
-        let at = Utc::now();
+        let at = wall_clock();
         while !self.replicas[1 - leader].leads().await {
             assert!(began.elapsed() < PATIENCE, "{mishap:?}: nobody follows:\n{}", self.logs());
             self.tick().await;
@@ -251,7 +251,7 @@ impl Play {
 
     /// By the logs, no process led before the one before had ceased to.
     fn check_one_at_a_time(&self) {
-        let now = Utc::now();
+        let now = wall_clock();
         let running = self.replicas.iter().map(|replica| (replica.server.log(), now));
         let mut terms: Vec<_> = self
             .ended
@@ -271,6 +271,12 @@ impl Play {
         let logs = ended.chain(self.replicas.iter().map(|replica| replica.server.log()));
         logs.collect::<Vec<_>>().join("\n----\n")
     }
+}
+
+/// What the log's timestamps are read from.
+fn wall_clock() -> DateTime<Utc> {
+    #[expect(clippy::disallowed_methods, reason = "compared with the log of other processes")]
+    Utc::now()
 }
 
 /// From when until when a process led, by its log.
