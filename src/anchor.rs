@@ -16,4 +16,7 @@ pub(crate) mod signer;
 #[cfg(test)]
 mod testing;
 
-pub(crate) use self::reason::{AnchorReason, Attention};
+pub(crate) use self::{
+    plan::Retirement,
+    reason::{AnchorReason, Attention},
+};

@@ -8,6 +8,7 @@ mod lint;
 mod live;
 mod offers;
 mod plan;
+mod retire;
 mod serve;
 
 use std::{path::Path, time::Duration};
@@ -28,6 +29,7 @@ pub(crate) use self::{
     live::{StatusArgs, WatchArgs},
     offers::{AccessArgs, OfferArgs, OfferConfig, OfferSource},
     plan::PlanArgs,
+    retire::{AnchorRetireArgs, AnchorRetirement},
     serve::{ServeArgs, ServeConfig},
 };
 use crate::{
@@ -132,6 +134,9 @@ pub(crate) enum AnchorCommand {
     Status(AnchorReportArgs),
     /// Has calls tried again for an agent that is Reverted: three of them were mined and failed
     Resume(AnchorResumeArgs),
+    /// Retires an agent: its agentURI says for good that it is inactive, and it is never minted;
+    /// shows the plan unless --yes is given
+    Retire(AnchorRetireArgs),
 }
 
 /// `registrar anchor run`
@@ -252,14 +257,23 @@ impl AnchorReportArgs {
 impl AnchorResumeArgs {
     /// Checks the settings. The agent is given with its chain's registry.
     pub(crate) fn resolve(self) -> (AnchorSettings, AgentRegistry, AgentName) {
-        let Self { offers, anchoring, agent: AgentOnChain { chain, agent } } = self;
+        let Self { offers, anchoring, agent } = self;
         let settings = anchoring.reporting(&offers.resolve());
+        let (registry, agent) = agent.anchored(&settings);
+        (settings, registry, agent)
+    }
+}
+
+impl AgentOnChain {
+    /// The agent with the registry of its chain, on which the settings must anchor.
+    fn anchored(self, settings: &AnchorSettings) -> (AgentRegistry, AgentName) {
+        let Self { chain, agent } = self;
         let mut registries = settings.targets.iter().map(|target| target.client.registry);
         let registry = registries.find(|registry| registry.chain_id == chain.0);
         let registry = registry.unwrap_or_else(|| {
             bad_setting("CHAIN[/HOST]", &format!("names {chain}, which --anchor does not"))
         });
-        (settings, registry, agent)
+        (registry, agent)
     }
 }
 

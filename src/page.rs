@@ -118,7 +118,26 @@ impl Default for Content {
     }
 }
 
+impl From<Vec<u8>> for Content {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Whole(bytes.into())
+    }
+}
+
 impl Content {
+    /// Whether both are clones of one content. Equal contents need not be.
+    pub(crate) fn is_shared(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Whole(own), Self::Whole(others)) => {
+                (own.as_ptr(), own.len()) == (others.as_ptr(), others.len())
+            }
+            (Self::Pieces { pieces: own, .. }, Self::Pieces { pieces: others, .. }) => {
+                Arc::ptr_eq(own, others)
+            }
+            (Self::Whole(_) | Self::Pieces { .. }, _) => false,
+        }
+    }
+
     fn of(pieces: Vec<Bytes>) -> Self {
         let len = pieces.iter().map(Bytes::len).sum();
         Self::Pieces { pieces: pieces.into(), len }

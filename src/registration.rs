@@ -2,6 +2,7 @@
 
 mod agent;
 pub(crate) mod chains;
+mod data_uri;
 mod document;
 mod entries;
 mod heading;
@@ -23,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use self::agent::Registrations;
 pub(crate) use self::{
     agent::{AgentId, AgentName, AgentRegistry, RegistrationEntry, entries},
+    data_uri::{ChainDocument, DATA_URI_PREFIX, is_retired_uri, retired_uri},
     document::{
         AgentProfile, Availability, DOCUMENT_TYPE, Document, ServiceEntry, SizeLimits,
         WELL_KNOWN_PATH,

@@ -3,6 +3,7 @@
 //! This is what the journal stores. Losing it costs time and the memory of today's spending, never
 //! a second mint: safety rests on the evidence of a finalized block alone.
 
+mod agent;
 mod serialized;
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -11,10 +12,11 @@ use alloy::primitives::{Address, B256, Bytes, keccak256};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::agent::{AgentFinding, AgentRecord, ContentRecord};
 use super::{
     evidence::{Block, View},
     facts::IdRecord,
-    fees::{Fees, Replaced, target_fee},
+    fees::{Budget, Fees, Replaced, target_fee},
     key::AnchorKey,
     plan::{BUMP_AFTER_DECISIONS, Reservation, Step},
     reason::{AnchorReason, Attention},
@@ -39,6 +41,9 @@ pub(crate) struct AccountState {
     /// For how many decisions an unknown pending transaction has been waited for.
     pub(crate) waited: u32,
     pub(crate) spent: Spent,
+    /// The same for `data:` URIs, which have a budget of their own.
+    #[serde(skip_serializing_if = "Spent::is_nothing")]
+    pub(crate) spent_on_uris: Spent,
     /// The registry's code when it was first read.
     pub(crate) code: Option<CodeHashes>,
     /// The finalized block of the last decision: a chain that lacks it is another chain, or was
@@ -80,6 +85,9 @@ pub(crate) struct InFlight {
     pub(crate) data: Bytes,
     /// The gas limit of the last signature.
     pub(crate) gas: u64,
+    /// Which budget it counts against. Earlier versions knew one.
+    #[serde(default, skip_serializing_if = "Budget::is_daily")]
+    pub(crate) budget: Budget,
     /// How many decisions have seen it unmined since it was last signed.
     pub(crate) decisions: u32,
     /// Every signature, oldest first: any of them may be included at the nonce.
@@ -121,29 +129,6 @@ pub(crate) struct CodeHashes {
     pub(crate) proxy: B256,
     /// keccak256 of the code at its ERC-1967 implementation, or of nothing.
     pub(crate) implementation: B256,
-}
-
-/// What is known of one agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct AgentRecord {
-    pub(crate) reason: AnchorReason,
-    /// What the reason is about in this case, for people, where its own text does not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) detail: Option<String>,
-    pub(crate) id: IdRecord,
-    /// Calls for it that were mined and failed, in a row.
-    #[serde(rename = "reverts")]
-    pub(crate) failures: u32,
-}
-
-/// What a decision finds out about one agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AgentFinding {
-    pub(crate) reason: AnchorReason,
-    /// See [`AgentRecord::detail`].
-    pub(crate) detail: Option<String>,
-    pub(crate) id: IdRecord,
 }
 
 /// How a transaction whose nonce is final ended.
@@ -256,7 +241,30 @@ impl AccountState {
 
     /// Whether this journal remembers a signature of the account.
     pub(crate) fn has_signed(&self) -> bool {
-        !self.spent.day.is_empty()
+        !self.spent.is_nothing() || !self.spent_on_uris.is_nothing()
+    }
+
+    /// What was signed for on the UTC day of `now` and counts against a budget, wei.
+    pub(crate) fn spent(&self, budget: Budget, now: DateTime<Utc>) -> u128 {
+        match budget {
+            Budget::Daily => self.spent.on(now),
+            Budget::AgentUri => self.spent_on_uris.on(now),
+        }
+    }
+
+    fn spent_mut(&mut self, budget: Budget) -> &mut Spent {
+        match budget {
+            Budget::Daily => &mut self.spent,
+            Budget::AgentUri => &mut self.spent_on_uris,
+        }
+    }
+
+    /// Remembers what an agent's document says, and since when.
+    pub(crate) fn note_content(&mut self, agent: &AgentName, digest: String, now: DateTime<Utc>) {
+        let Some(record) = self.agents.get_mut(agent) else { return };
+        if record.content.as_ref().is_none_or(|known| known.digest != digest) {
+            record.content = Some(ContentRecord { digest, since: Some(now) });
+        }
     }
 
     /// Counts a decision that sends the recorded bytes again.
@@ -294,9 +302,9 @@ impl AccountState {
         raw: Bytes,
         now: DateTime<Utc>,
     ) {
-        let PricedCall { agent, call, to, data, gas, fees, data_fee } = call;
+        let PricedCall { agent, call, to, data, gas, fees, data_fee, budget } = call;
         let before = self.in_flight.as_ref().and_then(InFlight::replaced);
-        self.spent.add(fees.added_cost(gas, data_fee, before), now);
+        self.spent_mut(budget).add(fees.added_cost(gas, data_fee, before), now);
         let attempt = Attempt { hash, raw, max_fee: fees.max_fee, tip: fees.tip };
         match &mut self.in_flight {
             Some(sent) => {
@@ -305,8 +313,18 @@ impl AccountState {
             }
             None => {
                 let (nonce, attempts) = (reservation.nonce(), vec![attempt]);
-                self.in_flight =
-                    Some(InFlight { nonce, agent, call, to, data, gas, decisions: 0, attempts });
+                let decisions = 0;
+                self.in_flight = Some(InFlight {
+                    nonce,
+                    agent,
+                    call,
+                    to,
+                    data,
+                    gas,
+                    budget,
+                    decisions,
+                    attempts,
+                });
             }
         }
         self.waited = 0;
@@ -327,6 +345,7 @@ pub(crate) struct PricedCall {
     pub(crate) fees: Fees,
     /// What its data costs on the chain below, wei.
     pub(crate) data_fee: u128,
+    pub(crate) budget: Budget,
 }
 
 impl InFlight {
@@ -349,18 +368,11 @@ impl InFlight {
     }
 }
 
-impl AgentRecord {
-    fn new() -> Self {
-        Self { reason: AnchorReason::NotAsked, detail: None, id: IdRecord::Unknown, failures: 0 }
-    }
-
-    /// What is the case, and what to do about it.
-    pub(crate) fn message(&self) -> &str {
-        self.detail.as_deref().unwrap_or_else(|| self.reason.message())
-    }
-}
-
 impl Spent {
+    fn is_nothing(&self) -> bool {
+        self.day.is_empty()
+    }
+
     /// What was signed on the UTC day of `now`, wei.
     pub(crate) fn on(&self, now: DateTime<Utc>) -> u128 {
         if self.day == now.date_naive().to_string() { self.wei } else { 0 }

@@ -1,6 +1,7 @@
 //! What a transaction may cost: fees, bumps, the ceiling and the daily budget. Pure.
 
 use alloy::primitives::U256;
+use serde::{Deserialize, Serialize};
 
 use super::reason::AnchorReason;
 
@@ -11,6 +12,18 @@ pub(crate) struct SpendLimits {
     pub(crate) max_fee: u128,
     /// `--daily-budget-ether`, in wei per UTC day.
     pub(crate) daily_budget: u128,
+    /// `--agent-uri-budget-ether`, in wei per UTC day; 0 where no `data:` URI is written.
+    pub(crate) uri_budget: u128,
+}
+
+/// What a transaction counts against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Budget {
+    #[default]
+    Daily,
+    /// That of `data:` URIs, which are renewed: they never take from what mints need.
+    AgentUri,
 }
 
 /// The fees of one signature, wei per gas.
@@ -31,7 +44,7 @@ pub(crate) struct FeeInputs {
     pub(crate) tip: u128,
     /// The account's balance, wei.
     pub(crate) balance: u128,
-    /// The worst-case fee of what was signed today, wei.
+    /// The worst-case fee of what was signed today and counts against the same budget, wei.
     pub(crate) spent: u128,
     /// What the transaction's data costs on the chain below, in addition to its gas, wei.
     pub(crate) data_fee: u128,
@@ -46,10 +59,26 @@ pub(crate) struct Replaced {
 }
 
 impl SpendLimits {
-    /// For how many days a balance lasts if the whole daily budget is spent.
+    /// The limits of a transaction that counts against one budget.
+    pub(crate) fn within(&self, budget: Budget) -> Self {
+        match budget {
+            Budget::Daily => *self,
+            Budget::AgentUri => Self { daily_budget: self.uri_budget, ..*self },
+        }
+    }
+
+    /// For how many days a balance lasts if both budgets are spent.
     pub(crate) fn days_of(&self, balance: u128) -> f64 {
-        let (balance, budget) = (U256::from(balance), U256::from(self.daily_budget.max(1)));
+        let both = self.daily_budget.saturating_add(self.uri_budget);
+        let (balance, budget) = (U256::from(balance), U256::from(both.max(1)));
         f64::from(balance) / f64::from(budget)
+    }
+}
+
+impl Budget {
+    /// For serde.
+    pub(crate) fn is_daily(&self) -> bool {
+        *self == Self::Daily
     }
 }
 

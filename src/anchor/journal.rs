@@ -16,6 +16,8 @@ use super::{
     account::{AccountKey, AccountState, InFlight},
     evidence::Accounts,
     evm::SavedReading,
+    key::AnchorKey,
+    plan::Retirement,
 };
 use crate::registration::{AgentName, AgentRegistry};
 
@@ -33,6 +35,9 @@ pub(crate) struct Journal {
     /// How far the chain was read for each account. Earlier versions wrote none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty", with = "by_text")]
     pub(crate) readings: BTreeMap<AccountKey, SavedReading>,
+    /// What operators said about the retirement of agents, whatever account signs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) retirements: BTreeMap<AnchorKey, Retirement>,
 }
 
 /// What a decision about one account begins with.
@@ -41,6 +46,7 @@ pub(crate) struct Recalled {
     pub(crate) state: AccountState,
     /// The transactions in flight of the registry's other accounts: all of them are former ones.
     pub(crate) former: BTreeMap<Address, InFlight>,
+    pub(crate) retirements: BTreeMap<AnchorKey, Retirement>,
 }
 
 /// Where a journal is kept. The process that opened it is the only one that writes it.
@@ -209,13 +215,22 @@ impl Journal {
         let in_flight = |(other, state): (&AccountKey, &AccountState)| {
             Some((other.account, state.in_flight.clone()?))
         };
-        Recalled { state: self.account(key), former: others.filter_map(in_flight).collect() }
+        Recalled {
+            state: self.account(key),
+            former: others.filter_map(in_flight).collect(),
+            retirements: self.retirements.clone(),
+        }
     }
 
     /// Has calls tried again for an agent of a registry. Returns whether any had failed.
     pub(crate) fn resume(&mut self, registry: &AgentRegistry, agent: &AgentName) -> bool {
         let own = self.accounts.iter_mut().filter(|(key, _)| key.registry == *registry);
         own.fold(false, |any, (_, state)| state.resume(agent) || any)
+    }
+
+    /// Remembers what an operator said about an agent's retirement. Returns whether it is news.
+    pub(crate) fn note_retirement(&mut self, key: AnchorKey, retirement: Retirement) -> bool {
+        self.retirements.insert(key, retirement) != Some(retirement)
     }
 
     /// Replaces the state of one account. A registry's agents are recorded with the account of the

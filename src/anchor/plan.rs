@@ -11,6 +11,7 @@
 //! endpoints confirms the view ([`Unconfirmed`]).
 
 mod confirm;
+mod uri;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,9 +20,17 @@ use std::{
 
 use alloy::primitives::Address;
 
-pub(crate) use self::confirm::{Testimony, Unconfirmed};
-use super::{account::InFlight, evidence::View, key::AnchorKey, reason::AnchorReason};
-use crate::registration::{AgentId, AgentName, Selling};
+use self::uri::{UriNeed, needed_uri};
+pub(crate) use self::{
+    confirm::{Testimony, Unconfirmed},
+    uri::{Retirement, UriForm},
+};
+use super::{
+    account::InFlight, evidence::View, fees::Budget, key::AnchorKey, reason::AnchorReason,
+};
+use crate::registration::{
+    AgentId, AgentName, AgentRegistry, ChainDocument, DATA_URI_PREFIX, Selling,
+};
 
 /// How many decisions an unknown pending transaction is waited for, and a known one before its fee
 /// is raised.
@@ -32,7 +41,7 @@ pub(crate) const PAID_FAILURES: u32 = 3;
 /// What should be on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DesiredState {
-    pub(crate) chain_id: u64,
+    pub(crate) registry: AgentRegistry,
     /// The account that signs.
     pub(crate) account: Address,
     /// In the order in which they are served.
@@ -49,8 +58,14 @@ pub(crate) struct DesiredAgent {
     pub(crate) key: AnchorKey,
     /// Its κ of earlier incarnations: a token that carries one of these does not hold the agent.
     pub(crate) earlier_keys: Vec<AnchorKey>,
-    /// Its agentURI: the URL of its document.
+    /// The URL of its document.
     pub(crate) uri: String,
+    /// What its agentURI should be.
+    pub(crate) form: UriForm,
+    /// What its document says, if that is written on chain; `None` also if it is not known.
+    pub(crate) document: Option<ChainDocument>,
+    /// What an operator said about its retirement.
+    pub(crate) retirement: Option<Retirement>,
     /// Whether it may be minted.
     pub(crate) selling: Selling,
     /// The token that the operator names for it (`--adopt`).
@@ -72,6 +87,8 @@ pub(crate) enum Call {
     Adopt { id: AgentId, key: AnchorKey },
     /// `setAgentURI(id, uri)`
     SetUri { id: AgentId, uri: String },
+    /// The same with a `data:` URI that is renewed, which has a budget of its own.
+    SetDataUri { id: AgentId, uri: String },
     /// `setMetadata(id, "x402", …)`
     SetX402 { id: AgentId },
 }
@@ -206,10 +223,12 @@ pub(crate) fn next(
         Some((desired.agent.clone(), detail.clone()))
     });
     let details = details.collect();
-    let first = needs.into_iter().find_map(|(desired, need)| match need {
+    let calls = needs.into_iter().filter_map(|(desired, need)| match need {
         Need::Call(call) => Some((desired.agent.clone(), call)),
         Need::None(..) => None,
     });
+    // What an agent's `data:` URI says can wait, and no other call waits for its budget.
+    let first = calls.min_by_key(|(_, call)| call.budget() == Budget::AgentUri);
     // A former account's transaction moves without a decision of ours.
     let is_settled = in_flight.is_none() && first.is_none() && !is_busy;
     let step = match (in_flight, first) {
@@ -238,11 +257,21 @@ pub(crate) fn next(
 }
 
 impl Call {
+    /// What it counts against.
+    pub(crate) fn budget(&self) -> Budget {
+        match self {
+            Self::SetDataUri { .. } => Budget::AgentUri,
+            Self::Mint { .. } | Self::Adopt { .. } | Self::SetUri { .. } | Self::SetX402 { .. } => {
+                Budget::Daily
+            }
+        }
+    }
+
     /// The κ that it gives to a token: it must not be given a second time.
     fn claimed_key(&self) -> Option<AnchorKey> {
         match self {
             Self::Mint { key, .. } | Self::Adopt { key, .. } => Some(*key),
-            Self::SetUri { .. } | Self::SetX402 { .. } => None,
+            Self::SetUri { .. } | Self::SetDataUri { .. } | Self::SetX402 { .. } => None,
         }
     }
 }
@@ -310,17 +339,21 @@ fn need(desired: &DesiredState, agent: &DesiredAgent, view: &View) -> Need {
     if let Some(id) = view.agents.get(&agent.key) {
         return match view.tokens.get(id) {
             Some(token) if token.owner != desired.account => AnchorReason::NotOwner.into(),
-            Some(token) if token.uri != agent.uri => {
-                Need::Call(Call::SetUri { id: *id, uri: agent.uri.clone() })
-            }
-            Some(token) if !token.x402 => Need::Call(Call::SetX402 { id: *id }),
-            Some(_) => match view.duplicates.get(&agent.key) {
-                Some(others) => Need::None(AnchorReason::DuplicateMint, Some(listed(others))),
-                None => AnchorReason::Anchored.into(),
+            Some(token) => match needed_uri(&desired.registry, agent, *id, &token.uri) {
+                UriNeed::Set(call) => Need::Call(call),
+                UriNeed::Retired => AnchorReason::Retired.into(),
+                UriNeed::Kept if !token.x402 => Need::Call(Call::SetX402 { id: *id }),
+                UriNeed::Kept => match view.duplicates.get(&agent.key) {
+                    Some(others) => Need::None(AnchorReason::DuplicateMint, Some(listed(others))),
+                    None => AnchorReason::Anchored.into(),
+                },
             },
             // A complete view contains every token that it names.
             None => AnchorReason::ViewShort.into(),
         };
+    }
+    if agent.retirement.as_ref().is_some_and(Retirement::is_retired) {
+        return AnchorReason::Retired.into();
     }
     if let Some(id) = agent.adopt {
         return match view.tokens.get(&id) {
@@ -363,7 +396,7 @@ fn adopt_advice(desired: &DesiredState, agent: &DesiredAgent, id: AgentId, view:
         AgentName::Default => String::new(),
         AgentName::Host(host) => format!("/{host}"),
     };
-    let flag = format!("--adopt eip155:{}{host}={id}", desired.chain_id);
+    let flag = format!("--adopt eip155:{}{host}={id}", desired.registry.chain_id);
     match view.tokens.get(&id).map(|token| token.owner) {
         Some(owner) if owner == desired.account => format!(
             "agentId {id} is already known for this agent. Take it over with {flag}, or mint a second one with --mint-beside."
@@ -391,7 +424,19 @@ impl fmt::Display for Call {
         match self {
             Self::Mint { uri, key } => write!(f, "register({uri:?}, [registrar.key {key}, x402])"),
             Self::Adopt { id, key } => write!(f, "setMetadata({id}, \"registrar.key\", {key})"),
-            Self::SetUri { id, uri } => write!(f, "setAgentURI({id}, {uri:?})"),
+            Self::SetUri { id, uri } | Self::SetDataUri { id, uri } => {
+                match uri.strip_prefix(DATA_URI_PREFIX) {
+                    // Thousands of characters that say nothing to people.
+                    Some(data) => {
+                        write!(
+                            f,
+                            "setAgentURI({id}, \"{DATA_URI_PREFIX}…\" ({} bytes))",
+                            data.len()
+                        )
+                    }
+                    None => write!(f, "setAgentURI({id}, {uri:?})"),
+                }
+            }
             Self::SetX402 { id } => write!(f, "setMetadata({id}, \"x402\", …)"),
         }
     }

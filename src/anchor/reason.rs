@@ -39,6 +39,7 @@ reasons! {
     NotOwner: "The id belongs to another account. Transfer the token to the signing account.";
     Tombstone: "None of the agent's offers is published, so it is not minted. Publish an offer, or do nothing.";
     Draining: "All of the agent's offers are draining, so it is not minted. Publish an offer that does not drain, or do nothing.";
+    Retired: "An operator has retired the agent: its agentURI says that it is inactive, and it is never minted. To undo this, use registrar anchor retire with --revive.";
     NotAsked: "Nothing has been decided about the agent yet. Wait for the first decision.";
     Unreachable: "The chain's endpoints cannot be read. The log has the error; check the endpoints and --rpc-url.";
     RateLimited: "An endpoint refuses requests because of a rate limit. What was read is kept, and work continues when it allows it. Wait, or use a plan or an endpoint with a higher limit.";
@@ -54,7 +55,7 @@ reasons! {
     JournalRefused: "The journal is foreign, corrupt, newer than this version, or cannot be written. The log has the error.";
     NoFunds: "The account's balance does not cover the transaction. Fund the account.";
     FeeTooHigh: "The chain's fee is above --max-fee-gwei. Wait, or raise the limit.";
-    BudgetSpent: "--daily-budget-ether is spent for today. Wait for the next UTC day, or raise the budget.";
+    BudgetSpent: "--daily-budget-ether, or --agent-uri-budget-ether for a data: URI, is spent for today. Wait for the next UTC day, or raise the budget.";
     WouldRevert: "The registry rejects the call, so it was not sent. The log has the registry's error.";
     Reverted: "The call was mined and failed three times. Find out why, then have it tried again with registrar anchor resume.";
     SignerUnreachable: "The signer cannot be reached or is busy, so nothing is signed. It is asked again with the next decision. The log has the error; check --signer.";
@@ -82,7 +83,8 @@ impl AnchorReason {
             | Self::Pending
             | Self::WaitingForFinality
             | Self::Tombstone
-            | Self::Draining => Attention::None,
+            | Self::Draining
+            | Self::Retired => Attention::None,
             Self::PendingUnknown
             | Self::FormerAccountBusy
             | Self::NotAsked

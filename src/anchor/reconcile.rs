@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 use super::{
     account::{AccountKey, AccountState, AgentFinding, Attempt, CodeHashes, Observed, PricedCall},
-    desired::AnchorPolicy,
+    desired::{AnchorPolicy, Remembered},
     evidence::{Accounts, Block, View},
     evm::{
         AtBlock, Histories, ReadRequest, RegistryClient, SavedReading, ScanObserver, Snapshot,
@@ -31,7 +31,7 @@ use super::{
     journal::Recalled,
     plan::{
         Decision, DesiredState, FormerAccount, HeadState, Purpose, Reservation, Step, Testimony,
-        Unconfirmed, next,
+        Unconfirmed, UriForm, next,
     },
     reason::AnchorReason,
     signer::SigningPolicy,
@@ -140,8 +140,9 @@ impl ChainTarget {
     /// What may be signed for this chain.
     pub(crate) fn signing_policy(&self) -> SigningPolicy {
         let AgentRegistry { chain_id, address } = self.client.registry;
-        let SpendLimits { max_fee, daily_budget } = self.limits;
-        SigningPolicy { chain_id, registry: address, max_fee, max_cost: daily_budget }
+        let SpendLimits { max_fee, daily_budget, uri_budget } = self.limits;
+        let max_cost = daily_budget.max(uri_budget);
+        SigningPolicy { chain_id, registry: address, max_fee, max_cost }
     }
 
     /// Continues where reading the chain stopped, and has an observer told of the progress. The last
@@ -158,8 +159,8 @@ impl ChainTarget {
     pub(crate) async fn prepare(&mut self, recalled: Recalled, intent: Intent<'_>) -> Prepared {
         let registry = self.client.registry;
         let key = AccountKey { registry, account: intent.accounts.current };
-        let Recalled { state, former } = recalled;
-        let recalled = Recalled { state: AccountState { account: key.account, ..state }, former };
+        let state = AccountState { account: key.account, ..recalled.state };
+        let recalled = Recalled { state, ..recalled };
         let limits = self.limits;
         let client = self.client.clone();
         match self.decide(&recalled, intent).await {
@@ -176,18 +177,20 @@ impl ChainTarget {
         recalled: &Recalled,
         intent: Intent<'_>,
     ) -> Result<Decidable<'_>, BlockedError> {
-        let Intent { policy, accounts, published, .. } = intent;
+        let Intent { policy, accounts, published, now } = intent;
         let state = &recalled.state;
         let Self { client, histories, snapshots, accepted_code, settled, duplicates, .. } = self;
-        let desired = policy.desired(&client.registry, accounts.current, published, state);
+        let remembered = Remembered { state, retirements: &recalled.retirements };
+        let desired =
+            policy.desired(&client.registry, accounts.current, published, remembered, now);
         let candidates = client.at_final().await?;
         let block = candidates[0].block();
-        let now = Settled { block, desired };
-        if state.in_flight.is_none() && settled.as_ref() == Some(&now) {
-            return Ok(Decidable::Settled(now.block));
+        let at = Settled { block, desired };
+        if state.in_flight.is_none() && settled.as_ref() == Some(&at) {
+            return Ok(Decidable::Settled(at.block));
         }
         *settled = None;
-        let Settled { desired, .. } = now;
+        let Settled { desired, .. } = at;
         let mut reading = Reading {
             client,
             candidates: &candidates,
@@ -229,7 +232,7 @@ impl<'a> Reading<'a, '_> {
         accounts: &Accounts,
     ) -> Result<Decided<'a>, BlockedError> {
         let Self { client, candidates, histories, snapshots, accepted_code, duplicates } = self;
-        let Recalled { state, former } = recalled;
+        let Recalled { state, former, retirements: _ } = recalled;
         let named =
             desired.agents.iter().flat_map(|agent| agent.adopt.into_iter().chain(agent.known));
         let request = ReadRequest {
@@ -336,6 +339,12 @@ impl Decided<'_> {
             (desired.agent.clone(), finding)
         });
         state.record_agents(findings.collect());
+        for agent in &desired.agents {
+            if let (UriForm::Data { .. }, Some(document)) = (agent.form, &agent.document) {
+                let digest = document.digest(&desired.registry);
+                state.note_content(&agent.agent, digest, intent.now);
+            }
+        }
         let (action, blocked) = match step {
             // `confirmed` leaves no such step.
             Step::Wait | Step::Confirm(_) => {

@@ -4,8 +4,9 @@ use alloy::primitives::{Address, B256, U256};
 
 use super::{
     account::{Attempt, InFlight},
+    fees::Budget,
     key::AnchorKey,
-    plan::DesiredAgent,
+    plan::{DesiredAgent, UriForm},
 };
 use crate::{
     offer::Hostname,
@@ -39,6 +40,9 @@ pub(crate) fn desired(agent: AgentName, key: AnchorKey, uri: &str) -> DesiredAge
         key,
         earlier_keys: Vec::new(),
         uri: uri.to_owned(),
+        form: UriForm::Https,
+        document: None,
+        retirement: None,
         selling: Selling::Open,
         adopt: None,
         known: None,
@@ -57,6 +61,7 @@ pub(crate) fn in_flight(nonce: u64, decisions: u32, max_fee: u128) -> InFlight {
         to: Address::repeat_byte(0x80),
         data: vec![1, 2, 3].into(),
         gas: 1_000,
+        budget: Budget::Daily,
         decisions,
         attempts: vec![attempt],
     }

@@ -1,6 +1,7 @@
 //! Settings of anchoring. Each one that is missing or invalid is named before anything is listened
 //! on, signed or sent.
 
+mod agent_uri;
 mod journal;
 mod signer;
 mod values;
@@ -17,6 +18,7 @@ use url::Url;
 
 pub(super) use self::values::{AgentOnChain, ForChain, RegistryPlace};
 use self::{
+    agent_uri::AgentUriArgs,
     signer::SignerArgs,
     values::{AdoptedToken, Amount, ChainId, PerChain, for_chain, per_chain},
 };
@@ -132,6 +134,8 @@ pub(crate) struct AnchorArgs {
         value_delimiter = ','
     )]
     daily_budgets: Vec<PerChain<Ether>>,
+    #[command(flatten)]
+    agent_uri: AgentUriArgs,
 }
 
 /// What `serve` does about the chain.
@@ -212,6 +216,7 @@ impl AnchorArgs {
                 ),
             );
         }
+        let data_uris = self.anchors.iter().filter(|chain| self.agent_uri.is_data(**chain));
         let adopt = self.adopt.into_iter().map(|adoption| {
             let AdoptedToken { of: AgentOnChain { chain, agent }, id } = adoption;
             if !registries.contains_key(&chain) {
@@ -228,6 +233,8 @@ impl AnchorArgs {
                 hosts: self.hosts,
                 adopt: adopt.collect(),
                 mint_beside: self.mint_beside,
+                data_uris: data_uris.map(|chain| chain.0).collect(),
+                uri_settle: self.agent_uri.settle,
             },
             targets,
             former_accounts: self.former_accounts.into_iter().collect(),
@@ -276,6 +283,7 @@ impl AnchorArgs {
             limits: SpendLimits {
                 max_fee: amount(&self.max_fees, chain, "--max-fee-gwei"),
                 daily_budget: amount(&self.daily_budgets, chain, "--daily-budget-ether"),
+                uri_budget: self.agent_uri.budget(chain),
             },
             accepted_code: for_chain(&self.accept_registry, chain).copied(),
             histories: Histories::since(first_block),

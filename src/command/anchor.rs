@@ -3,6 +3,7 @@
 mod plan;
 mod report;
 mod resume;
+mod retire;
 mod status;
 mod work;
 
@@ -46,6 +47,7 @@ pub(super) async fn run(verb: AnchorCommand) -> anyhow::Result<ExitCode> {
         AnchorCommand::Plan(args) => plan::run(args).await,
         AnchorCommand::Status(args) => status::run(args).await,
         AnchorCommand::Resume(args) => resume::run(args).await,
+        AnchorCommand::Retire(args) => retire::run(args).await,
     }
 }
 

@@ -195,7 +195,7 @@ impl Publisher {
         self.outputs.catalog.replace(Arc::clone(&catalog));
         let agents = projection.agents(&world.identity);
         self.outputs.agents.send_if_modified(|last| {
-            let is_news = last.as_deref() != Some(&agents);
+            let is_news = !last.as_ref().is_some_and(|last| last.is_same(&agents));
             if is_news {
                 *last = Some(Arc::new(agents));
             }

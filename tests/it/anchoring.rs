@@ -1,5 +1,6 @@
 //! Anchoring by the real binary against a real EVM node.
 
+mod agent_uri;
 mod consumer;
 mod crashes;
 mod exactly_once;

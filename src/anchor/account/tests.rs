@@ -12,7 +12,7 @@ use crate::{
         },
         evidence::{Block, View},
         facts::IdRecord,
-        fees::Fees,
+        fees::{Budget, Fees},
         plan::{BUMP_AFTER_DECISIONS, Step},
         reason::AnchorReason,
         signer::tests::reservation,
@@ -31,6 +31,7 @@ fn call(max_fee: u128, tip: u128) -> PricedCall {
         gas: 1_000,
         fees: Fees { max_fee, tip },
         data_fee: 0,
+        budget: Budget::Daily,
     }
 }
 
@@ -118,6 +119,7 @@ fn a_released_nonce_counts_for_its_agent_or_as_foreign() {
         detail: None,
         id: IdRecord::Unknown,
         failures: 2,
+        content: None,
     };
     let cases = [
         ("succeeded", FinalOutcome::Succeeded, 0, 0),
@@ -165,7 +167,13 @@ fn only_decisions_that_saw_something_unknown_pending_are_counted() {
 
 #[test]
 fn records_of_agents_that_are_not_anchored_stay_only_for_their_ids() {
-    let record = |id| AgentRecord { reason: AnchorReason::Anchored, detail: None, id, failures: 2 };
+    let record = |id| AgentRecord {
+        reason: AnchorReason::Anchored,
+        detail: None,
+        id,
+        failures: 2,
+        content: None,
+    };
     let mut state = AccountState {
         agents: [
             (AgentName::Default, record(IdRecord::Unknown)),
@@ -246,6 +254,7 @@ fn failures_are_forgotten_when_a_person_says_so() {
         detail: None,
         id: IdRecord::Unknown,
         failures,
+        content: None,
     };
     let agents = [(AgentName::Default, record(3)), (host("a.example"), record(4))];
     let mut state = AccountState { agents: agents.into(), ..AccountState::default() };

@@ -1,13 +1,17 @@
 //! Which agents should be on chain, by the operator's policy and by what is published.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::{
     anchor::{
         AnchorReason,
         account::AccountState,
-        desired::AnchorPolicy,
+        desired::{AnchorPolicy, Remembered},
         key::{AnchorKey, Owner},
+        plan::DesiredState,
         testing::{US, host, id, registry},
     },
     offer::Hostname,
@@ -22,6 +26,17 @@ fn published(resources: &[Resource], identity: &[(u64, u64)], now: &str) -> Publ
     PublishedAgents::new(&projection, &public_url(), &identity)
 }
 
+/// What a policy asks for at noon, without retirements.
+fn desired(
+    policy: &AnchorPolicy,
+    chain: u64,
+    published: &PublishedAgents,
+    state: &AccountState,
+) -> DesiredState {
+    let remembered = Remembered { state, retirements: &BTreeMap::new() };
+    policy.desired(&registry(chain), US, published, remembered, at(NOON))
+}
+
 fn owner(incarnation: u64) -> Owner {
     Owner { id: "harbour".to_owned(), incarnation }
 }
@@ -34,6 +49,8 @@ fn the_default_agent_and_the_named_hosts_are_desired() {
         hosts: ["audit.example", "empty.example"].map(|name| Hostname::parse(name).unwrap()).into(),
         adopt: BTreeMap::from([((1, AgentName::Default), id(4)), ((2, agent.clone()), id(5))]),
         mint_beside: false,
+        data_uris: BTreeSet::new(),
+        uri_settle: Duration::from_secs(86_400),
     };
     let drain = ["2026-05-24T11:30:00Z", "1h"];
     let resources = [
@@ -43,9 +60,7 @@ fn the_default_agent_and_the_named_hosts_are_desired() {
     ];
     let published = published(&resources, &[(1, 9)], NOON);
     let state = AccountState::default();
-    let agents = |policy: &AnchorPolicy, chain| {
-        policy.desired(&registry(chain), US, &published, &state).agents
-    };
+    let agents = |policy: &AnchorPolicy, chain| desired(policy, chain, &published, &state).agents;
     let desired = agents(&policy, 1);
     let summary: Vec<_> = desired
         .iter()
@@ -109,10 +124,12 @@ fn failures_of_an_agent_come_from_the_accounts_state() {
         hosts: Vec::new(),
         adopt: BTreeMap::new(),
         mint_beside: true,
+        data_uris: BTreeSet::new(),
+        uri_settle: Duration::ZERO,
     };
     let mut state = AccountState::default();
     state.block(policy.agents(), AnchorReason::Pending);
     state.agents.get_mut(&AgentName::Default).unwrap().failures = 2;
-    let desired = policy.desired(&registry(1), US, &published(&[], &[], NOON), &state);
+    let desired = desired(&policy, 1, &published(&[], &[], NOON), &state);
     assert_eq!((desired.agents[0].failed, desired.mint_beside), (2, true));
 }

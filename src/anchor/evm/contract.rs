@@ -49,7 +49,7 @@ pub(in crate::anchor) fn calldata(call: &Call) -> Bytes {
         }
         .abi_encode(),
         Call::Adopt { id, key } => set_metadata(id, KEY_METADATA, key.as_bytes()),
-        Call::SetUri { id, uri } => {
+        Call::SetUri { id, uri } | Call::SetDataUri { id, uri } => {
             IdentityRegistry::setAgentURICall { agentId: id.number(), newURI: uri.clone() }
                 .abi_encode()
         }

@@ -70,7 +70,7 @@ fn what_a_view_shows_of_an_id_is_recorded() {
 }
 
 fn record(reason: AnchorReason, id: IdRecord) -> AgentRecord {
-    AgentRecord { reason, detail: None, id, failures: 0 }
+    AgentRecord { reason, detail: None, id, failures: 0, content: None }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{
 };
 use proptest::prelude::*;
 
-const PLENTY: SpendLimits = SpendLimits { max_fee: 1_000, daily_budget: 10_000_000 };
+const PLENTY: SpendLimits = SpendLimits { max_fee: 1_000, daily_budget: 10_000_000, uri_budget: 0 };
 const INPUTS: FeeInputs =
     FeeInputs { base_fee: 100, tip: 3, balance: 10_000_000, spent: 0, data_fee: 0 };
 
@@ -30,7 +30,7 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
         change(&mut inputs);
         inputs
     };
-    let allowed = |max_fee, daily_budget| SpendLimits { max_fee, daily_budget };
+    let allowed = |max_fee, daily_budget| SpendLimits { max_fee, daily_budget, uri_budget: 0 };
     let cases = [
         ("twice the base fee and the tip", None, INPUTS, PLENTY, Ok(fees(203, 3))),
         ("no more than the ceiling", None, INPUTS, allowed(150, 10_000_000), Ok(fees(150, 3))),
@@ -143,11 +143,11 @@ fn fees_keep_to_the_ceiling_the_budget_and_the_funds() {
 #[test]
 fn the_largest_numbers_never_overflow_into_a_low_price() {
     const MAX: u128 = u128::MAX;
-    let boundless = SpendLimits { max_fee: MAX, daily_budget: MAX };
+    let boundless = SpendLimits { max_fee: MAX, daily_budget: MAX, uri_budget: 0 };
     let market = FeeInputs { base_fee: MAX, tip: MAX, balance: MAX, spent: 0, data_fee: 0 };
     assert_eq!(compute_fees(u64::MAX, None, &market, &boundless), Ok(fees(MAX, MAX)));
     let spent = FeeInputs { spent: MAX, ..market };
-    let limited = SpendLimits { max_fee: MAX, daily_budget: MAX - 1 };
+    let limited = SpendLimits { max_fee: MAX, daily_budget: MAX - 1, uri_budget: 0 };
     assert_eq!(compute_fees(1, None, &spent, &limited), Err(AnchorReason::BudgetSpent));
     let poor = FeeInputs { balance: MAX - 1, ..market };
     assert_eq!(compute_fees(u64::MAX, None, &poor, &boundless), Err(AnchorReason::NoFunds));
@@ -177,7 +177,8 @@ proptest! {
         let last = last.map(|(max_fee, tip)| fees(max_fee, tip));
         let market = FeeInputs { base_fee, tip, balance, spent, data_fee };
         let before = last.map(replaced(gas));
-        let Ok(paid) = compute_fees(gas, before, &market, &SpendLimits { max_fee: ceiling, daily_budget }) else {
+        let limits = SpendLimits { max_fee: ceiling, daily_budget, uri_budget: 0 };
+        let Ok(paid) = compute_fees(gas, before, &market, &limits) else {
             return Ok(());
         };
         prop_assert!(paid.tip <= paid.max_fee && base_fee <= paid.max_fee && paid.max_fee <= ceiling);
@@ -198,7 +199,7 @@ proptest! {
 
 #[test]
 fn funds_last_as_many_days_as_the_budget_goes_into_them() {
-    let budget = |daily_budget| SpendLimits { max_fee: 1, daily_budget };
+    let budget = |daily_budget| SpendLimits { max_fee: 1, daily_budget, uri_budget: 0 };
     for (balance, daily, days) in [(100, 40, 2.5), (0, 40, 0.0), (7, 0, 7.0)] {
         assert_eq!(budget(daily).days_of(balance), days, "{balance} by {daily}");
     }

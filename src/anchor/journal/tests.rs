@@ -17,6 +17,7 @@ use crate::{
         account::{AccountKey, AccountState, AgentRecord, Attempt, CodeHashes, InFlight, Spent},
         evidence::{Accounts, Block},
         facts::IdRecord,
+        fees::Budget,
         journal::{
             Journal, JournalError, JournalStore,
             file::{JournalFile, read},
@@ -43,7 +44,7 @@ fn key(account: Address) -> AccountKey {
 }
 
 fn record(reason: AnchorReason, id: IdRecord) -> AgentRecord {
-    AgentRecord { reason, detail: None, id, failures: 2 }
+    AgentRecord { reason, detail: None, id, failures: 2, content: None }
 }
 
 /// A state in which every field has a value of its own.
@@ -69,11 +70,13 @@ fn state(account: Address) -> AccountState {
             to: Address::repeat_byte(0x80),
             data: vec![1, 2, 3].into(),
             gas: 200_000,
+            budget: Budget::Daily,
             decisions: 4,
             attempts: vec![attempt(1, 100), attempt(2, u128::MAX)],
         }),
         waited: 3,
         spent: Spent { day: "2026-11-24".to_owned(), wei: 20_000_000 },
+        spent_on_uris: Spent::default(),
         checkpoint: Some(Block { number: 6, hash: B256::repeat_byte(6) }),
         code: Some(CodeHashes {
             proxy: B256::repeat_byte(3),
@@ -92,7 +95,7 @@ fn state(account: Address) -> AccountState {
 
 fn journal(account: Address) -> Journal {
     let accounts = [(key(account), state(account))];
-    Journal { owner_id: "harbour".to_owned(), accounts: accounts.into(), readings: BTreeMap::new() }
+    Journal { owner_id: "harbour".to_owned(), accounts: accounts.into(), ..Journal::default() }
 }
 
 /// What version 0.1.0 wrote for it.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Blocked, blocked::unreachable_reason};
 use crate::anchor::{
-    account::{AccountState, PricedCall},
+    account::{AccountState, InFlight, PricedCall},
     evm::{AtBlock, Refusal, RegistryClient, RpcError, calldata},
     fees::{FeeInputs, Fees, SpendLimits, compute_fees},
     plan::{HeadState, Purpose, Reservation},
@@ -24,13 +24,14 @@ pub(super) async fn price(
     now: DateTime<Utc>,
 ) -> Result<PricedCall, Blocked> {
     let to = client.registry.address;
-    let (agent, call, data, last) = match (reservation.purpose(), &state.in_flight) {
+    let (agent, call, data, budget, last) = match (reservation.purpose(), &state.in_flight) {
         (Purpose::Bump, Some(sent)) => {
-            (sent.agent.clone(), sent.call.clone(), sent.data.clone(), sent.replaced())
+            let InFlight { agent, call, data, budget, .. } = sent.clone();
+            (agent, call, data, budget, sent.replaced())
         }
         (Purpose::Bump, None) => return Err(AnchorReason::Pending.into()),
         (Purpose::Open { agent, call }, _) => {
-            (agent.clone(), call.to_string(), calldata(call), None)
+            (agent.clone(), call.to_string(), calldata(call), call.budget(), None)
         }
     };
     let gas = client.estimate(at, state.account, &data).await.map_err(|error| Blocked {
@@ -54,11 +55,11 @@ pub(super) async fn price(
         base_fee: head.base_fee,
         tip: head.tip,
         balance: head.balance,
-        spent: state.spent.on(now),
+        spent: state.spent(budget, now),
         data_fee,
     };
-    let fees = compute_fees(gas, last, &inputs, limits)?;
-    Ok(PricedCall { agent, call, to, data, gas, fees, data_fee })
+    let fees = compute_fees(gas, last, &inputs, &limits.within(budget))?;
+    Ok(PricedCall { agent, call, to, data, gas, fees, data_fee, budget })
 }
 
 /// A call that the registry rejects must not be paid for, and neither must one that could not be

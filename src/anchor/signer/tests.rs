@@ -21,7 +21,7 @@ use crate::{
         signer::{
             KeySource, Signed, Signer, SignerError, SigningPolicy, Unsigned, unsigned_bytes, verify,
         },
-        testing::{desired, in_flight, key},
+        testing::{desired, in_flight, key, registry},
     },
     registration::AgentName,
 };
@@ -34,7 +34,7 @@ pub(super) const ACCOUNT: &str = "0x008AeEda4D805471dF9b2A5B0f38A0C3bCBA786b";
 pub(crate) fn reservation(nonce: u64, is_bump: bool) -> Reservation {
     let agents = vec![desired(AgentName::Default, key(1), "https://seller.example")];
     let account = ACCOUNT.parse().unwrap();
-    let state = DesiredState { chain_id: 31337, account, agents, mint_beside: false };
+    let state = DesiredState { registry: registry(31337), account, agents, mint_beside: false };
     let view = View {
         block: Block { number: 1, hash: B256::ZERO },
         count: nonce,

@@ -15,7 +15,8 @@ use crate::{
         Attention,
         account::{AccountKey, PricedCall},
         evm::{ScanObserver, ScanProgress},
-        reconcile::{Action, Intent, Prepared},
+        journal::Journal,
+        reconcile::{Action, ChainTarget, Intent, Prepared},
     },
     cli::AnchorReportArgs,
     clock::Clock,
@@ -25,7 +26,7 @@ use crate::{
 /// What would be done on one chain.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ChainPlan {
+pub(super) struct ChainPlan {
     chain: String,
     registry: String,
     account: String,
@@ -70,17 +71,14 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     let journal = settings.journal.read().await?.unwrap_or_default();
     let mut plans = Vec::new();
     let mut attention = Attention::None;
+    let intent = Intent {
+        policy: &settings.policy,
+        accounts: &accounts,
+        published: &published,
+        now: Clock::system().now(),
+    };
     for mut target in settings.targets {
-        let key = AccountKey { registry: target.client.registry, account: accounts.current };
-        let reading = journal.readings.get(&key).cloned().unwrap_or_default();
-        target.resume(&reading, progress_bar(key.registry.chain_id));
-        let intent = Intent {
-            policy: &settings.policy,
-            accounts: &accounts,
-            published: &published,
-            now: Clock::system().now(),
-        };
-        let prepared = target.prepare(journal.recall(&key), intent).await;
+        let prepared = prepare(&mut target, &journal, intent).await;
         attention = attention.max(prepared.state.attention());
         let mut warnings = payee_warnings(&projection, accounts.current);
         warnings.extend(target.warnings);
@@ -88,6 +86,19 @@ pub(super) async fn run(args: AnchorReportArgs) -> anyhow::Result<ExitCode> {
     }
     print_rows(&plans, json, describe)?;
     Ok(exit_code(attention))
+}
+
+/// Reads and decides with what a journal remembers, and shows how far the event history was read.
+pub(super) async fn prepare(
+    target: &mut ChainTarget,
+    journal: &Journal,
+    intent: Intent<'_>,
+) -> Prepared {
+    let (registry, account) = (target.client.registry, intent.accounts.current);
+    let key = AccountKey { registry, account };
+    let reading = journal.readings.get(&key).cloned().unwrap_or_default();
+    target.resume(&reading, progress_bar(registry.chain_id));
+    target.prepare(journal.recall(&key), intent).await
 }
 
 /// Shows on a terminal how far the event history has been read; that may take long.
@@ -111,7 +122,7 @@ fn progress_bar(chain_id: u64) -> ScanObserver {
 }
 
 impl ChainPlan {
-    fn new(prepared: Prepared, warnings: Vec<String>) -> Self {
+    pub(super) fn new(prepared: Prepared, warnings: Vec<String>) -> Self {
         let Prepared { key, block, action, state, former: _, blocked } = prepared;
         Self {
             chain: format!("eip155:{}", key.registry.chain_id),
@@ -137,7 +148,7 @@ impl ChainPlan {
 
 impl Transaction {
     fn new(nonce: u64, call: PricedCall) -> Self {
-        let PricedCall { agent, call, to: _, data, gas, fees, data_fee } = call;
+        let PricedCall { agent, call, to: _, data, gas, fees, data_fee, budget: _ } = call;
         Self {
             agent,
             call,
@@ -171,7 +182,7 @@ fn payee_warnings(projection: &Projection, account: Address) -> Vec<String> {
     warnings.collect()
 }
 
-fn describe(plan: &ChainPlan) -> String {
+pub(super) fn describe(plan: &ChainPlan) -> String {
     let mut text =
         format!("{}  registry {}  account {}\n", plan.chain, plan.registry, plan.account);
     if let Some(held) = &plan.held {

@@ -11,7 +11,7 @@ use crate::{
     anchor::{
         account::{AccountKey, AccountState},
         evm::{SavedReading, SavedScan},
-        fees::SpendLimits,
+        fees::{Budget, SpendLimits},
     },
     cli::AnchorReportArgs,
     clock::Clock,
@@ -32,6 +32,8 @@ struct AccountStatus {
     step: String,
     open_slot: Option<InFlightRow>,
     spent_today_wei: String,
+    /// For `data:` URIs, in addition.
+    spent_on_uris_today_wei: String,
     balance_wei: String,
     /// Absent where the settings do not anchor in the registry.
     days_of_funds: Option<f64>,
@@ -110,7 +112,8 @@ impl AccountStatus {
                 decisions: sent.decisions,
                 hashes: sent.attempts.iter().map(|attempt| attempt.hash.to_string()).collect(),
             }),
-            spent_today_wei: state.spent.on(now).to_string(),
+            spent_today_wei: state.spent(Budget::Daily, now).to_string(),
+            spent_on_uris_today_wei: state.spent(Budget::AgentUri, now).to_string(),
             balance_wei: state.balance.to_string(),
             days_of_funds: limits.map(|limits| limits.days_of(state.balance)),
             agents: agent_rows(state),
@@ -165,7 +168,14 @@ fn describe(status: &AccountStatus) -> String {
         .map(|days| format!(", {days:.1} days of the daily budget"))
         .unwrap_or_default();
     let (balance, spent) = (&status.balance_wei, &status.spent_today_wei);
-    line(&mut text, &format!("balance: {balance} wei{days}; signed for {spent} wei today"));
+    let on_uris = match status.spent_on_uris_today_wei.as_str() {
+        "0" => String::new(),
+        wei => format!(", and for {wei} wei for data: URIs"),
+    };
+    line(
+        &mut text,
+        &format!("balance: {balance} wei{days}; signed for {spent} wei today{on_uris}"),
+    );
     for ScanRow { endpoint, first_block, read_block, target_block } in &status.scans {
         let all = target_block.saturating_sub(*first_block).max(1);
         let percent = read_block.saturating_sub(*first_block) * 100 / all;

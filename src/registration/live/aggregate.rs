@@ -12,6 +12,7 @@ use crate::{
         AgentProfile, Document, Identity, PublishedAgents, Selling,
         agent::AgentName,
         profile::{of_default_agent, of_offer},
+        published::{AgentDocuments, HostDocuments},
     },
 };
 
@@ -108,7 +109,11 @@ impl LiveProjection {
 
     /// What anchoring needs to know.
     pub(crate) fn agents(&self, identity: &Identity) -> PublishedAgents {
-        PublishedAgents::of(self.public_url.clone(), identity, self.selling.clone())
+        let documents = AgentDocuments {
+            default: self.default.identity().body,
+            hosts: HostDocuments::Live(self.hosts.clone()),
+        };
+        PublishedAgents::of(self.public_url.clone(), identity, self.selling.clone(), documents)
     }
 }
 

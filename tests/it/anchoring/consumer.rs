@@ -8,7 +8,7 @@ use crate::support::process::{Server, command, eventually, text};
 use crate::support::stage::{Stage, agent, free_port};
 
 /// Resolves an agent on this node the way a consumer does.
-async fn resolve(stage: &Stage, id: u64) -> Value {
+pub async fn resolve(stage: &Stage, id: u64) -> Value {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk"));
     let mut node = tokio::process::Command::new("node");
     let arguments = [stage.node.url().to_owned(), stage.registry.to_string(), id.to_string()];

@@ -2,9 +2,19 @@
 //! with docs/gas.md.
 
 use alloy::primitives::U256;
+use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::support::chain::IdentityRegistry::{register_1Call, transferFromCall};
+use crate::support::chain::IdentityRegistry::{register_1Call, setAgentURICall, transferFromCall};
 use crate::support::stage::Stage;
+
+/// `data:` URIs: the first one after the document's URL, another one of the same length, and how much
+/// JSON they hold.
+const DATA_URIS: [(&str, &str, usize); 4] = [
+    ("setAgentURI, first data: of 512 bytes", "setAgentURI, other data: of 512 bytes", 512),
+    ("setAgentURI, first data: of 1,024 bytes", "setAgentURI, other data: of 1,024 bytes", 1_024),
+    ("setAgentURI, first data: of 2,048 bytes", "setAgentURI, other data: of 2,048 bytes", 2_048),
+    ("setAgentURI, first data: of 4,096 bytes", "setAgentURI, other data: of 4,096 bytes", 4_096),
+];
 
 /// The document's URL at an origin.
 fn document(origin: &str) -> String {
@@ -27,6 +37,14 @@ impl Stage {
         stage.node.send_as(stranger, stage.registry, register).await;
         stage.node.mine(3).await;
         stage
+    }
+
+    /// The gas of one `setAgentURI` with a `data:` URI of so many bytes of JSON.
+    async fn data_uri(&self, id: u64, json: usize, byte: u8) -> u64 {
+        let data = STANDARD.encode(vec![byte; json]);
+        let uri = format!("data:application/json;base64,{data}");
+        let call = setAgentURICall { agentId: U256::from(id), newURI: uri };
+        self.node.send_as(self.account, self.registry, call).await.gas_used
     }
 
     /// The gas of every transaction that the registrar sends until it rests, in order.
@@ -66,9 +84,18 @@ async fn measured() -> Vec<(&'static str, u64)> {
     other.node.mine(3).await;
     let adopted = other.gas_of(&["--adopt", "eip155:31337=1"]).await;
 
+    let mut data = Vec::new();
+    for (first, renewed, json) in DATA_URIS {
+        let uri = document(crate::support::stage::URL);
+        let call = setAgentURICall { agentId: U256::from(1), newURI: uri };
+        other.node.send_as(other.account, other.registry, call).await;
+        data.push((first, other.data_uri(1, json, b'a').await));
+        data.push((renewed, other.data_uri(1, json, b'b').await));
+    }
+
     let one = |gas: &[u64]| <[u64; 1]>::try_from(gas).unwrap()[0];
     let [adopt, x402] = adopted[..] else { panic!("{adopted:?}") };
-    vec![
+    let own = [
         ("register, the account's first agent", one(&first)),
         ("register, each further agent", one(&second)),
         ("adopt: setMetadata registrar.key", adopt),
@@ -78,7 +105,8 @@ async fn measured() -> Vec<(&'static str, u64)> {
         ("setAgentURI, shorter", one(&shorter)),
         ("transferFrom, by hand", transfer),
         ("for comparison: register(agentURI) alone", bare),
-    ]
+    ];
+    own.into_iter().chain(data).collect()
 }
 
 /// What an amount of gas costs at a price in thousandths of a gwei, in ether to nine decimals.

@@ -136,7 +136,7 @@ fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
 
 #[test]
 fn settings_that_belong_together_are_taken() {
-    let good: [&[&str]; 19] = [
+    let good: [&[&str]; 21] = [
         &[],
         &[
             "--signer",
@@ -169,6 +169,8 @@ fn settings_that_belong_together_are_taken() {
             "+--anchor-host Audit.Example",
         ],
         &["+--former-account 0x1111111111111111111111111111111111111111"],
+        &["+--agent-uri data", "+--agent-uri-budget-ether 0.1", "+--agent-uri-settle 1h"],
+        &["+--agent-uri data", "+--agent-uri base-sepolia=https", "+--agent-uri base=data"],
         &[
             "--allow-development-keys",
             "--signer remote:http://remote-signer:9000",
@@ -268,6 +270,13 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
             ],
             "--signer remote:URL signs no transactions with a gas price, which eip155:84532 needs",
         ),
+        (
+            &["+--agent-uri data"],
+            "--agent-uri-budget-ether (REGISTRAR_AGENT_URI_BUDGET_ETHER) is required: an amount",
+        ),
+        (&["+--agent-uri ipfs"], "--agent-uri"),
+        (&["+--agent-uri data", "+--agent-uri https"], "--agent-uri names two forms for one chain"),
+        (&["+--agent-uri-settle 25h"], "--agent-uri-settle"),
         (&["--account 0x12"], "--account"),
         (&["--rpc-url"], "--rpc-url (REGISTRAR_RPC_URL) is required: eip155:84532=URL"),
         (

@@ -13,9 +13,9 @@ use crate::{
         key::AnchorKey,
         plan::{
             BUMP_AFTER_DECISIONS, Call, Decision, DesiredAgent, DesiredState, FormerAccount,
-            HeadState, PAID_FAILURES, Purpose, Step, next,
+            HeadState, PAID_FAILURES, Purpose, Retirement, Step, next,
         },
-        testing::{FORMER, STRANGER, US, desired, host, id, in_flight, key},
+        testing::{FORMER, STRANGER, US, desired, host, id, in_flight, key, registry},
     },
     registration::{AgentId, AgentName, Selling},
     testing::law,
@@ -43,11 +43,22 @@ fn any_desired(
     let selling = prop::sample::select(vec![Selling::Open, Selling::Nothing, Selling::Draining]);
     let some_id = || prop::option::of((0_u64..3).prop_map(id));
     let unclear = prop::option::weighted(0.2, Just("unclear".to_owned()));
-    (selling, some_id(), some_id(), unclear, 0_u32..5).prop_map(
-        move |(selling, adopt, known, unclear, failed)| {
+    let retirement =
+        prop::sample::select(vec![None, Some(Retirement::Retired), Some(Retirement::Revived)]);
+    (selling, some_id(), some_id(), unclear, 0_u32..5, retirement).prop_map(
+        move |(selling, adopt, known, unclear, failed, retirement)| {
             let earlier_keys = vec![key(9)];
             let agent = desired(agent.clone(), key_, uri);
-            DesiredAgent { earlier_keys, selling, adopt, known, unclear, failed, ..agent }
+            DesiredAgent {
+                earlier_keys,
+                selling,
+                adopt,
+                known,
+                unclear,
+                failed,
+                retirement,
+                ..agent
+            }
         },
     )
 }
@@ -94,7 +105,7 @@ fn any_situation() -> impl Strategy<Value = Situation> {
             let all = [first, second].into_iter().take(kept).collect();
             Situation {
                 desired: DesiredState {
-                    chain_id: 1,
+                    registry: registry(1),
                     account: US,
                     agents: all,
                     mint_beside: beside,
@@ -132,6 +143,7 @@ proptest! {
                 let own = s.desired.agents.iter().find(|desired| desired.agent == *agent).unwrap();
                 prop_assert!(own.failed < PAID_FAILURES);
                 prop_assert!(!s.view.agents.contains_key(&own.key));
+                prop_assert!(own.retirement != Some(Retirement::Retired));
                 match call {
                     Call::Mint { key, uri } => {
                         prop_assert_eq!((key, uri), (&own.key, &own.uri));
@@ -142,7 +154,7 @@ proptest! {
                         prop_assert_eq!((Some(*id), key), (own.adopt, &own.key));
                         prop_assert!(ours(id));
                     }
-                    Call::SetUri { .. } | Call::SetX402 { .. } => {
+                    Call::SetUri { .. } | Call::SetDataUri { .. } | Call::SetX402 { .. } => {
                         prop_assert!(false, "{} gives no token a κ", call);
                     }
                 }
@@ -161,7 +173,9 @@ proptest! {
                             Call::Mint { .. } | Call::Adopt { .. } => {
                                 prop_assert!(false, "{} is not confirmed", call);
                             }
-                            Call::SetUri { id, .. } | Call::SetX402 { id } => {
+                            Call::SetUri { id, .. }
+                            | Call::SetDataUri { id, .. }
+                            | Call::SetX402 { id } => {
                                 prop_assert!(s.view.agents.get(&own.key) == Some(id) && ours(id));
                             }
                         }

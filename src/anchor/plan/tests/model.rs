@@ -10,17 +10,21 @@ mod actor;
 mod chain;
 mod decide;
 mod nodes;
+mod troubles;
 
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-pub(crate) use self::chain::{Account, Op, Tx};
 use self::{
     actor::{Actor, Journal},
     chain::{Chain, count, double_mint},
     decide::Decisions,
+};
+pub(crate) use self::{
+    chain::{Account, Op, Tx},
+    troubles::Troubles,
 };
 
 /// One broken rule.
@@ -47,32 +51,8 @@ pub(crate) enum Mutant {
     UnreadableIdentityNamesNothing,
     /// Only an adoption of a token that is ours now counts.
     AdoptionJudgedByTheOwnerNow,
-}
-
-/// How often each kind of trouble may happen in one history.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Troubles {
-    pub(crate) reorgs: u8,
-    pub(crate) losses: u8,
-    pub(crate) restores: u8,
-    /// Transactions of our accounts that nobody here signed.
-    pub(crate) foreign: u8,
-    /// A stranger mints our URI with our κ and sends us the token.
-    pub(crate) attacks: u8,
-    /// Reads from a node that is behind.
-    pub(crate) lags: u8,
-    /// Reads from the node that leaves out our events.
-    pub(crate) lies: u8,
-    /// The pool forgets a transaction.
-    pub(crate) drops: u8,
-    /// The key is replaced.
-    pub(crate) rotations: u8,
-    /// A token is transferred away.
-    pub(crate) gifts: u8,
-    /// The nodes forget old events without a word.
-    pub(crate) prunings: u8,
-    /// `--adopt` is removed.
-    pub(crate) changes: u8,
+    /// What an operator said about retirement is not looked at.
+    RetirementIgnored,
 }
 
 /// What does not change within a history.
@@ -138,6 +118,8 @@ pub(crate) enum Action {
     Rotate,
     Prune,
     StopAdopting,
+    /// An operator retires the default agent, or revives it, in the journal of one process.
+    Retire(usize),
 }
 
 /// A promise that was broken.
@@ -148,6 +130,8 @@ pub(crate) enum Broken {
     Phantom(u8),
     /// An agent was minted beside an id that is known for it.
     MintedBeside,
+    /// A key was given to a token although the journal calls it retired.
+    ClaimedRetired,
 }
 
 /// The product's decisions, and what the histories have in common.
@@ -178,15 +162,6 @@ impl Rules {
     pub(crate) fn new(setting: Setting, troubles: Troubles, mutant: Mutant) -> Self {
         let spare = troubles.total().saturating_sub(setting.troubles);
         Self { setting, mutant, spare, decisions: Decisions::default() }
-    }
-}
-
-impl Troubles {
-    fn total(&self) -> u8 {
-        let Self { reorgs, losses, restores, foreign, attacks, lags, .. } = self;
-        let Self { lies, drops, rotations, gifts, prunings, changes, .. } = self;
-        let nodes = reorgs + lags + lies + drops + prunings;
-        nodes + losses + restores + foreign + attacks + rotations + gifts + changes
     }
 }
 
@@ -247,6 +222,9 @@ impl World {
             }
             if self.left.restores > 0 && actor.backup != actor.journal {
                 actions.push(Action::Restore(at));
+            }
+            if self.left.retirements > 0 {
+                actions.push(Action::Retire(at));
             }
         }
         self.mined_next(setting, &mut actions);
@@ -363,6 +341,13 @@ impl World {
             Action::StopAdopting => {
                 world.left.changes -= 1;
                 world.adopts = false;
+            }
+            Action::Retire(at) => {
+                world.left.retirements -= 1;
+                // The process does not run meanwhile, and reads anew.
+                let actor = &mut world.actors[at];
+                actor.read = None;
+                actor.journal.retired = !actor.journal.retired;
             }
         }
         world.forget_the_dead();

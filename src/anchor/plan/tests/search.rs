@@ -49,6 +49,7 @@ const NONE: Troubles = Troubles {
     gifts: 0,
     prunings: 0,
     changes: 0,
+    retirements: 0,
 };
 
 /// One process, one key, one endpoint.
@@ -71,7 +72,7 @@ const UNCLEAR: Setting = Setting { start: Start::Unclear, ..ALONE };
 /// A world to exhaust: its name, its bounds, and its troubles.
 type Bounded = (&'static str, Setting, Troubles);
 
-/// How many of all kinds of trouble there are in one history: all twelve would not end.
+/// How many of all kinds of trouble there are in one history: all thirteen would not end.
 const MOST: u8 = 4;
 /// Each kind of trouble.
 const EVERYTHING: Troubles = Troubles {
@@ -87,10 +88,11 @@ const EVERYTHING: Troubles = Troubles {
     gifts: 1,
     prunings: 1,
     changes: 1,
+    retirements: 1,
 };
 
 /// Worlds of `make unit`: some seconds.
-const QUICK: [Bounded; 6] = [
+const QUICK: [Bounded; 7] = [
     ("two processes", TWO_ACTORS, Troubles { lags: 1, losses: 1, ..NONE }),
     ("undone blocks", TWO_ACTORS, Troubles { reorgs: 1, ..NONE }),
     ("a replaced key", ALONE, Troubles { rotations: 1, drops: 1, losses: 1, foreign: 1, ..NONE }),
@@ -101,10 +103,15 @@ const QUICK: [Bounded; 6] = [
         Troubles { gifts: 1, changes: 1, losses: 1, prunings: 1, ..NONE },
     ),
     ("an unclear identity", UNCLEAR, Troubles { losses: 1, foreign: 1, ..NONE }),
+    (
+        "a retired agent that is revived",
+        ADOPTING,
+        Troubles { retirements: 2, losses: 1, changes: 1, foreign: 1, ..NONE },
+    ),
 ];
 
 /// Worlds of `make test`: some minutes.
-const FULL: [Bounded; 8] = [
+const FULL: [Bounded; 9] = [
     (
         "two processes, undone blocks, a lost journal, somebody else",
         TWO_ACTORS,
@@ -159,6 +166,11 @@ const FULL: [Bounded; 8] = [
         },
     ),
     (
+        "an agent that is retired and revived, and whatever happens to journals, pools and blocks",
+        TWO_ACTORS,
+        Troubles { retirements: 2, restores: 1, reorgs: 1, ..NONE },
+    ),
+    (
         "everything at once, up to four troubles in one history",
         Setting { nonces: 2, tip: 1, troubles: MOST, start: Start::Adopting, ..THREE_ENDPOINTS },
         EVERYTHING,
@@ -181,7 +193,7 @@ fn no_history_mints_a_key_twice() {
 }
 
 /// Each rule that is broken, and the smallest world in which that is a double mint.
-const MUTANTS: [(Mutant, Setting, Troubles); 14] = [
+const MUTANTS: [(Mutant, Setting, Troubles); 15] = [
     (Mutant::NonceFromLatest, TWO_ACTORS, Troubles { losses: 1, ..NONE }),
     (Mutant::NonceFromPending, TWO_ACTORS, NONE),
     (
@@ -204,6 +216,7 @@ const MUTANTS: [(Mutant, Setting, Troubles); 14] = [
         ADOPTING,
         Troubles { gifts: 1, changes: 1, losses: 1, ..NONE },
     ),
+    (Mutant::RetirementIgnored, ALONE, Troubles { retirements: 1, ..NONE }),
 ];
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
             Call, Decision, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose,
             Reservation, Step, next,
         },
-        testing::{US, desired, host, id, in_flight, key},
+        testing::{US, desired, host, id, in_flight, key, registry},
     },
     registration::AgentName,
 };
@@ -44,7 +44,7 @@ pub(crate) fn quiet() -> Situation {
     };
     Situation {
         desired: DesiredState {
-            chain_id: 1,
+            registry: registry(1),
             account: US,
             agents: vec![default],
             mint_beside: false,
@@ -116,6 +116,7 @@ fn signed(reservation: &Reservation) -> String {
                 Call::Mint { uri, key } => format!("mint {uri} {key}"),
                 Call::Adopt { id, key } => format!("adopt {id} {key}"),
                 Call::SetUri { id, uri } => format!("uri {id} {uri}"),
+                Call::SetDataUri { .. } => call.to_string(),
                 Call::SetX402 { id } => format!("x402 {id}"),
             };
             let call = call.replace(&key(1).to_string(), "k1");

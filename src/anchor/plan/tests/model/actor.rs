@@ -14,6 +14,8 @@ pub(super) struct Journal {
     pub(super) slots: [Option<(u8, Op, u8)>; 2],
     /// The token of each key.
     pub(super) minted: [Option<u8>; 2],
+    /// Whether an operator has retired the default agent.
+    pub(super) retired: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,7 +67,8 @@ impl World {
             | Mutant::MintedMapIgnored
             | Mutant::FirstMintNotLookedFor
             | Mutant::UnreadableIdentityNamesNothing
-            | Mutant::AdoptionJudgedByTheOwnerNow => (honest, events, 0),
+            | Mutant::AdoptionJudgedByTheOwnerNow
+            | Mutant::RetirementIgnored => (honest, events, 0),
         };
         let former_pending = if self.has_rotated() { self.pending(by.other()) } else { 0 };
         Read { events, count, mined, pending, former_pending, lies, lied }

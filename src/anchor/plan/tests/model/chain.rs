@@ -18,6 +18,8 @@ pub(crate) enum Op {
     Give(u8),
     /// A mint of the default agent without a key, as another system makes it.
     Unkeyed,
+    /// Another agentURI, of which no event is evidence.
+    SetUri,
     /// Something that changes nothing of ours: a call of somebody else who holds the key.
     Noise,
 }
@@ -121,7 +123,7 @@ impl Chain {
                     self.transfer(place, token, None);
                 }
                 // Reverted, or nothing to us.
-                Op::Adopt(..) | Op::Give(_) | Op::Noise => {}
+                Op::Adopt(..) | Op::Give(_) | Op::SetUri | Op::Noise => {}
             },
         }
     }

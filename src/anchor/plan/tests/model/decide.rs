@@ -13,10 +13,10 @@ use crate::anchor::{
     evidence::View,
     key::AnchorKey,
     plan::{
-        Call, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose, Reservation, Step,
-        Testimony, Unconfirmed, next,
+        Call, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose, Reservation,
+        Retirement, Step, Testimony, Unconfirmed, next,
     },
-    testing::in_flight,
+    testing::{in_flight, registry},
 };
 use crate::registration::AgentId;
 
@@ -121,6 +121,11 @@ impl Question {
                 }
             }
         };
+        let claims_retired = matches!(step, Move::Sign(_, Op::Mint(0) | Op::Adopt(0, _)));
+        // Signing what is in flight again claims nothing anew.
+        if self.journal.retired && sent.is_none() && claims_retired {
+            return Err(Broken::ClaimedRetired);
+        }
         let mut minted = self.journal.minted;
         for key in 0..setting.keys {
             let found = view.agents.get(&desired(key).key);
@@ -162,13 +167,15 @@ impl Question {
             if number > 0 {
                 return agent;
             }
+            let is_heard = mutant != Mutant::RetirementIgnored;
+            let retirement = (self.journal.retired && is_heard).then_some(Retirement::Retired);
             let is_unclear =
                 setting.start == Start::Unclear && mutant != Mutant::UnreadableIdentityNamesNothing;
             let unclear = is_unclear.then(|| "agentId \"#0\" is not a number".to_owned());
-            DesiredAgent { adopt: self.adopts.then(|| id(0)), unclear, ..agent }
+            DesiredAgent { adopt: self.adopts.then(|| id(0)), unclear, retirement, ..agent }
         };
         DesiredState {
-            chain_id: 31337,
+            registry: registry(31337),
             account: address(Some(self.current)),
             agents: (0..setting.keys).map(agent).collect(),
             mint_beside: false,
@@ -215,6 +222,8 @@ impl Question {
                 Op::Adopt(key(wanted), 0)
             }
             (Purpose::Bump, Some((_, op, _))) => op,
+            // The last agentURI of a retired agent. No event of it is evidence.
+            (Purpose::Open { call: Call::SetUri { .. }, .. }, _) => Op::SetUri,
             (purpose, slot) => panic!("the model asks for no such call: {purpose:?} in {slot:?}"),
         };
         Move::Sign(nonce, op)
