@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod body;
 mod conditional;
 mod contract;
+mod docs;
 mod documents;
 pub(crate) mod events;
 mod front;
@@ -186,6 +187,7 @@ fn routes() -> Vec<Route<CatalogReader>> {
         (WELL_KNOWN_PATH, document()),
         (OFFER_DOCUMENT, document()),
         ("/", get(home::home)),
+        ("/docs", get(async |headers| docs::docs(headers).await)),
         ("/offers", get(listings::offers)),
         ("/offers/{namespace}/{name}", get(listings::offer)),
         ("/agents", get(listings::agents)),

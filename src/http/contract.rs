@@ -10,6 +10,8 @@ use axum::{
     routing::get,
 };
 
+use serde_json::Value;
+
 use super::{CatalogReader, Route, conditional, problem::not_found};
 use crate::{page::Page, registration::encode, source::parse_yaml};
 
@@ -25,16 +27,20 @@ pub(crate) const SCHEMAS: [(&str, &str); 5] = [
 const AGENT_ICON: &[u8] = include_bytes!("../../assets/agent-icon.png");
 
 /// Built-in files change only with a release, so they may be cached longer than documents.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
+/// The contract, parsed.
+pub(super) static OPENAPI: LazyLock<Value> = LazyLock::new(|| {
+    let documents = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is valid YAML; a test parses it");
+    documents.into_iter().next().expect("openapi.yaml has one document; a test parses it")
+});
+static OPENAPI_JSON: LazyLock<Page> = LazyLock::new(|| Page::new(&encode(&*OPENAPI)));
 
 /// Path, media type and content of every built-in file that is not a schema.
 static BUILT_IN: LazyLock<[(&str, &str, Page); 3]> = LazyLock::new(|| {
-    let openapi = parse_yaml(OPENAPI_YAML).expect("openapi.yaml is valid YAML; a test parses it");
-    let openapi_json =
-        encode(openapi.first().expect("openapi.yaml has one document; a test parses it"));
     [
         ("/openapi.yaml", "application/yaml", Page::new(OPENAPI_YAML.as_bytes())),
-        ("/openapi.json", "application/json", Page::new(&openapi_json)),
+        ("/openapi.json", "application/json", OPENAPI_JSON.clone()),
         ("/agent-icon.png", "image/png", Page::new(AGENT_ICON)),
     ]
 });
@@ -45,10 +51,17 @@ static SCHEMA_PAGES: LazyLock<BTreeMap<&str, Page>> =
 static ASSETS: LazyLock<BTreeMap<&str, (&str, Page)>> = LazyLock::new(|| {
     let asset = |text: &str| Page::new(text.as_bytes());
     BTreeMap::from([
+        ("docs.css", ("text/css", asset(include_str!("../../assets/docs.css")))),
+        ("docs.js", ("text/javascript", asset(include_str!("../../assets/docs.js")))),
         ("page.css", ("text/css", asset(include_str!("../../assets/page.css")))),
         ("page.js", ("text/javascript", asset(include_str!("../../assets/page.js")))),
     ])
 });
+
+/// The contract as JSON.
+pub(super) fn openapi_json() -> &'static Page {
+    &OPENAPI_JSON
+}
 
 pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {

@@ -15,6 +15,7 @@ use axum::{
 use serde::Serialize;
 use url::form_urlencoded;
 
+pub(super) use self::view::begin;
 use self::view::{Found, View};
 use super::{CatalogReader, Current, conditional, html::Html, listings, problem::ProblemDetails};
 use crate::{
@@ -32,9 +33,9 @@ const SEARCHED: usize = 10_000;
 /// How much of a word is searched for, in characters.
 const MAX_SOUGHT: usize = 100;
 
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 /// What a page may load: files of this origin, and nothing that is written into the page itself.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \

@@ -53,8 +53,8 @@ const acts = {
     if (!(await page.evaluate(() => window.stayed))) throw new Error("the page was loaded again");
   },
   try: async (page, operation) => {
-    await page.locator(`#${operation} summary`).click();
-    await page.locator(`#${operation}`).getByRole("button", { name: "Try it" }).click();
+    await page.locator(`#${operation} .try summary`).click();
+    await page.locator(`#${operation}`).getByRole("button", { name: "Send" }).click();
     await page.locator(`#${operation} output`).getByText("200").first().waitFor({ timeout: 60_000 });
   },
 };

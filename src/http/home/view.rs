@@ -92,7 +92,7 @@ impl View<'_> {
         html.raw("</p></main><footer><p><span id=\"connection\" role=\"status\"></span></p><nav aria-label=\"For programs\">\
                   For programs: <a href=\"/agents\">agents</a> <a href=\"/offers\">offers</a> \
                   <a href=\"/.well-known/agent-registration.json\">document</a> \
-                  <a href=\"/openapi.yaml\">API</a></nav></footer></body></html>");
+                  <a href=\"/docs\">API</a></nav></footer></body></html>");
         html.into_bytes()
     }
 

@@ -248,7 +248,9 @@ fn uris(template: &str) -> Vec<String> {
         path if path.contains("{name}") => {
             fill("{name}", &["chat", "draining", "drained", "disabled", "late", "rich", "nothing"])
         }
-        path if path.starts_with("/docs/") => fill("{file}", &["page.css", "page.js"]),
+        path if path.starts_with("/docs/") => {
+            fill("{file}", &["page.css", "page.js", "docs.css", "docs.js"])
+        }
         _ => fill("{file}", &SCHEMAS.map(|(file, _)| file)),
     };
     if template.contains("{file}") {

@@ -224,7 +224,6 @@ async fn an_unknown_path_is_a_problem_document() {
         "/.well-known/agent-registration.json/",
         "//.well-known/agent-registration.json",
         "/.well-known/agent-card.json",
-        "/docs",
         "/docs/",
         "/docs/nothing.js",
         "/schema",

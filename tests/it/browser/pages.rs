@@ -158,3 +158,20 @@ async fn the_page_is_complete_without_scripts_and_its_links_and_search_work() {
     assert_eq!([names(2), names(3)], [10, 10]);
     assert!(found[0]["text"].as_str().unwrap().contains("2126-05-24 13:30:00 UTC"));
 }
+
+#[tokio::test]
+async fn the_api_can_be_read_and_tried() {
+    let server = example_server().await;
+    let url = format!("{}/docs", server.public);
+    let mut jobs = views(&url, "docs");
+    for operation in ["getOffers", "getOffer", "getAgentDocument", "getEvents", "getAgentIcon"] {
+        jobs.push(json!({ "url": url, "act": ["try", operation] }));
+    }
+    // The example of the contract names an offer that examples/ does not have.
+    jobs[5] = json!({ "url": url, "act": ["try", "getSchema"] });
+    let found = opened(&jobs).await;
+    let text = |at: usize| found[at]["text"].as_str().unwrap();
+    assert!(text(0).contains("/.well-known/agent-registration.json"), "{}", text(0));
+    assert!(text(4).contains("\"name\": \"embeddings\""), "{}", text(4));
+    assert!(text(8).contains("bytes"), "{}", text(8));
+}
