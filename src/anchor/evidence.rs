@@ -119,6 +119,8 @@ pub(crate) struct View {
     pub(crate) block: Block,
     /// The signing account's transaction count there: the only nonce that may be signed.
     pub(crate) count: u64,
+    /// The transaction count of each former account there.
+    pub(crate) former_counts: BTreeMap<Address, u64>,
     /// The token of each κ that one of our accounts minted or adopted; the first one, if there are
     /// several. It remains so whoever owns the token by now.
     pub(crate) agents: BTreeMap<AnchorKey, AgentId>,
@@ -222,6 +224,7 @@ impl Evidence {
         Ok(View {
             block: self.block,
             count: self.count,
+            former_counts: self.former_counts.clone(),
             agents,
             duplicates,
             unkeyed,
@@ -246,7 +249,11 @@ impl Evidence {
     }
 
     /// Tokens that are or were ours and were not read: a κ in their metadata needs an event, too.
+    /// Accounts that have sent nothing have set none, whatever others sent them.
     pub(crate) fn unread(&self, accounts: &Accounts) -> BTreeSet<AgentId> {
+        if self.count == 0 && self.former_counts.values().all(|count| *count == 0) {
+            return BTreeSet::new();
+        }
         let mut unread = self.ever_held(accounts);
         unread.retain(|id| !self.tokens.contains_key(id));
         unread

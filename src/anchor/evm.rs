@@ -30,7 +30,7 @@ pub(crate) use self::{
     refusal::Refusal,
     saved::{NotedHead, SavedReading, SavedScan},
     scan::{ScanObserver, ScanProgress},
-    snapshots::{Snapshot, SnapshotCache},
+    snapshots::{NotedHeads, Snapshot, SnapshotCache},
 };
 use super::evidence::Block;
 use crate::registration::AgentRegistry;
@@ -86,7 +86,7 @@ pub(crate) enum SnapshotError {
 
 impl SnapshotError {
     /// Whether another endpoint may do better at the same block.
-    fn is_of_one_endpoint(&self) -> bool {
+    pub(in crate::anchor) fn is_of_one_endpoint(&self) -> bool {
         match self {
             Self::Rpc(_) | Self::StatePruned | Self::EndpointTooNarrow { .. } => true,
             Self::NoQuorum { .. }
@@ -177,7 +177,7 @@ impl RegistryClient {
             Finality::Depth(depth) => {
                 let newest: U64 = endpoint.ask("eth_blockNumber", json!([])).await?;
                 let number = newest.to::<u64>().saturating_sub(depth);
-                endpoint.header("the finalized block", &endpoint::hex(number)).await?
+                return Ok(endpoint.final_block(number).await?);
             }
         };
         Ok(Block { number: header.number(), hash: header.hash })
@@ -195,40 +195,12 @@ impl RegistryClient {
     }
 
     /// Reads everything at the finalized block or, where the node keeps no state there, takes what
-    /// was read at a head that is finalized by now. If an endpoint fails, the next one is asked;
-    /// returns the one that answered.
-    pub(crate) async fn read<'a>(
-        &self,
-        candidates: &[AtBlock<'a>],
-        histories: &mut Histories,
-        snapshots: &mut SnapshotCache,
-        request: &ReadRequest<'_>,
-    ) -> Result<(AtBlock<'a>, Snapshot), SnapshotError> {
-        let mut failure = None;
-        for at in candidates {
-            let history = histories.of(at.endpoint());
-            let read = self.read_at(*at, history, snapshots, request).await;
-            match read {
-                Ok(snapshot) => {
-                    at.endpoint().note(Service::State, None);
-                    return Ok((*at, snapshot));
-                }
-                Err(error) if error.is_of_one_endpoint() => {
-                    at.endpoint().note(Service::State, Some(error.to_string()));
-                    failure = failure.or(Some(error));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let none = SnapshotError::NoQuorum { agreeing: 0, all: self.endpoints.len() };
-        Err(failure.unwrap_or(none))
-    }
-
-    async fn read_at(
+    /// was read at a head of this endpoint that is finalized by now.
+    pub(crate) async fn read(
         &self,
         at: AtBlock<'_>,
         history: &mut History,
-        snapshots: &mut SnapshotCache,
+        noted: &mut NotedHeads,
         request: &ReadRequest<'_>,
     ) -> Result<Snapshot, SnapshotError> {
         if let Some(checkpoint) = request.checkpoint
@@ -260,10 +232,10 @@ impl RegistryClient {
         ahead.extend(&head, accounts).await?;
         let code = head.check(accounts.current).await?;
         let evidence = head.evidence(&mut ahead, request).await?;
-        snapshots.keep(&Snapshot { code, evidence });
+        noted.keep(&Snapshot { code, evidence });
         history.eldest = ahead.eldest;
-        let noted = snapshots.newest_final(&at, history, accounts).await?;
-        noted.ok_or(SnapshotError::StatePruned)
+        let newest = noted.newest_final(&at, history, accounts).await?;
+        newest.ok_or(SnapshotError::StatePruned)
     }
 
     /// Reads everything at the finalized block.

@@ -64,6 +64,12 @@ pub(crate) trait JournalStore: fmt::Debug + Send {
     fn progress_interval(&self) -> Duration {
         Duration::ZERO
     }
+
+    /// Takes the requests to try calls again that other processes left beside the journal. Each is
+    /// taken once: one that is lost in a crash has to be made again.
+    fn take_resumes(&mut self) -> Vec<(AgentRegistry, AgentName)> {
+        Vec::new()
+    }
 }
 
 /// Why a journal is not used. It is never overwritten.
@@ -72,7 +78,7 @@ pub(crate) enum JournalError {
     #[error("the journal {place} cannot be {act}")]
     Io {
         place: String,
-        /// `read`, `locked` or `written`.
+        /// `read`, `locked`, `written` or `resumed`.
         act: &'static str,
         #[source]
         source: io::Error,
@@ -85,8 +91,6 @@ pub(crate) enum JournalError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("the journal {0} is in use by another process")]
-    Locked(String),
     #[error(
         "the journal {0} was changed by another process, so nothing was sent and it is read again"
     )]
@@ -95,6 +99,14 @@ pub(crate) enum JournalError {
         "the journal {0} does not exist: apply deploy/anchoring/journal.yaml; what it held is then read from the chain"
     )]
     Missing(String),
+    #[error(
+        "the journal {place} is in use by another process{holder}, and has one writer at a time: stop that process first"
+    )]
+    Locked {
+        place: String,
+        /// Which one, if that is known.
+        holder: String,
+    },
     #[error("the journal {place} is corrupt: {what}; move it away to start without its memory")]
     Corrupt { place: String, what: String },
     #[error(

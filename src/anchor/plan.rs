@@ -22,7 +22,7 @@ use alloy::primitives::Address;
 
 use self::uri::{UriNeed, needed_uri};
 pub(crate) use self::{
-    confirm::{Testimony, Unconfirmed},
+    confirm::{Denial, Testimony, Unconfirmed, is_decided},
     uri::{Retirement, UriForm},
 };
 use super::{
@@ -248,7 +248,7 @@ pub(crate) fn next(
             let purpose = Purpose::Open { agent: agent.clone(), call };
             let reservation = Reservation { nonce: view.count, purpose };
             match key {
-                Some(key) => Step::Confirm(Unconfirmed::new(reservation, agent, key)),
+                Some(key) => Step::Confirm(Unconfirmed::new(reservation, agent, key, view)),
                 None => Step::Sign(reservation),
             }
         }

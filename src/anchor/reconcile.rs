@@ -7,32 +7,28 @@
 mod blocked;
 mod execute;
 mod price;
-
-use std::collections::BTreeSet;
+mod reading;
 
 use alloy::primitives::B256;
 use chrono::{DateTime, Utc};
 
-use self::price::price;
 pub(crate) use self::{
     blocked::{Blocked, BlockedError},
     execute::execute,
 };
+use self::{
+    price::price,
+    reading::{Decided, Reading},
+};
 use super::{
-    account::{AccountKey, AccountState, AgentFinding, Attempt, CodeHashes, Observed, PricedCall},
+    account::{AccountKey, AccountState, AgentFinding, Attempt, Observed, PricedCall},
     desired::{AnchorPolicy, Remembered},
-    evidence::{Accounts, Block, View},
-    evm::{
-        AtBlock, Histories, ReadRequest, RegistryClient, SavedReading, ScanObserver, Snapshot,
-        SnapshotCache,
-    },
+    evidence::{Accounts, Block},
+    evm::{Histories, RegistryClient, SavedReading, ScanObserver, SnapshotCache},
     facts::id_record,
     fees::SpendLimits,
     journal::Recalled,
-    plan::{
-        Decision, DesiredState, FormerAccount, HeadState, Purpose, Reservation, Step, Testimony,
-        Unconfirmed, UriForm, next,
-    },
+    plan::{Decision, DesiredState, Purpose, Reservation, Step, UriForm},
     reason::AnchorReason,
     signer::SigningPolicy,
 };
@@ -116,19 +112,6 @@ pub(crate) struct ReservedCall {
     pub(crate) call: PricedCall,
 }
 
-/// What was read at one finalized block and at the head, and the decision that follows from it.
-struct Decided<'a> {
-    at: AtBlock<'a>,
-    code: CodeHashes,
-    view: View,
-    head: HeadState,
-    desired: DesiredState,
-    decision: Decision,
-    former: Vec<Attempt>,
-    /// Why a mint was not confirmed.
-    unconfirmed: Option<Blocked>,
-}
-
 /// What a decision comes to.
 enum Decidable<'a> {
     /// The last decision still holds, at this block.
@@ -150,7 +133,7 @@ impl ChainTarget {
     pub(crate) fn resume(&mut self, saved: &SavedReading, observer: ScanObserver) {
         self.settled = None;
         self.histories.resume(&saved.scans);
-        self.snapshots.resume(&saved.heads);
+        self.snapshots.resume(&saved.noted_heads);
         self.histories.observe(observer);
     }
 
@@ -199,119 +182,11 @@ impl ChainTarget {
             accepted_code: *accepted_code,
             duplicates,
         };
-        let decided = match reading.decide(&desired, recalled, accounts).await {
-            // What was read in an earlier process may be incomplete; then it is read again.
-            Err(error) if error.is_incomplete() && reading.histories.forget_saved() => {
-                reading.decide(&desired, recalled, accounts).await
-            }
-            decided => decided,
-        }?;
+        let decided = reading.decide(&desired, recalled, accounts).await?;
         if decided.decision.is_settled {
             *settled = Some(Settled { block, desired });
         }
         Ok(Decidable::Decided(Box::new(decided)))
-    }
-}
-
-/// One finalized block, and what is needed to read it.
-struct Reading<'a, 'b> {
-    client: &'a RegistryClient,
-    candidates: &'b [AtBlock<'a>],
-    histories: &'b mut Histories,
-    snapshots: &'b mut SnapshotCache,
-    accepted_code: Option<B256>,
-    duplicates: &'b mut usize,
-}
-
-impl<'a> Reading<'a, '_> {
-    /// Reads the block and the head, and decides.
-    async fn decide(
-        &mut self,
-        desired: &DesiredState,
-        recalled: &Recalled,
-        accounts: &Accounts,
-    ) -> Result<Decided<'a>, BlockedError> {
-        let Self { client, candidates, histories, snapshots, accepted_code, duplicates } = self;
-        let Recalled { state, former, retirements: _ } = recalled;
-        let named =
-            desired.agents.iter().flat_map(|agent| agent.adopt.into_iter().chain(agent.known));
-        let request = ReadRequest {
-            accounts,
-            minted: &state.minted,
-            named: named.collect(),
-            checkpoint: state.checkpoint,
-        };
-        let (at, snapshot) = client.read(candidates, histories, snapshots, &request).await?;
-        let Snapshot { code, evidence } = snapshot;
-        let hash = code.combined();
-        if state.code.is_some_and(|known| known != code) && *accepted_code != Some(hash) {
-            return Err(BlockedError::RegistryChanged { chain_id: client.registry.chain_id, hash });
-        }
-        let view = evidence.view(accounts, &state.minted);
-        let judge = |histories: &mut Histories, is_complete| {
-            histories.of(at.endpoint()).judge(is_complete);
-            if !is_complete {
-                at.endpoint().avoid();
-            }
-        };
-        let view = view.inspect_err(|_| judge(histories, false))?;
-        **duplicates = view.duplicates.values().map(BTreeSet::len).sum();
-        let head = client.head(at, state).await?;
-        let mut formers = Vec::new();
-        let mut resent = Vec::new();
-        for (account, count) in &evidence.former_counts {
-            let sent = former.get(account);
-            let pending = client.pending(at, *account).await?;
-            let recorded = sent.map(|sent| sent.nonce);
-            let former = FormerAccount { final_count: *count, pending, recorded };
-            if former.holds_recorded() {
-                resent.extend(sent.and_then(|sent| sent.attempts.last()).cloned());
-            }
-            formers.push(former);
-        }
-        let mut decision =
-            next(desired, state.in_flight.as_ref(), &formers, &view, &head, state.waited);
-        let mut unconfirmed = None;
-        if let Step::Confirm(claim) = decision.step {
-            let said = client.testimonies(at, &evidence, &claim, histories, &request).await;
-            let said = said.inspect_err(|error| {
-                if error.is_incomplete() {
-                    judge(histories, false);
-                }
-            })?;
-            let agent = claim.agent().clone();
-            (decision.step, unconfirmed) = confirmed(claim, &said, client.endpoints.len());
-            if let Some(blocked) = &unconfirmed {
-                decision.agents.insert(agent, blocked.reason);
-            }
-        }
-        judge(histories, true);
-        let desired = desired.clone();
-        Ok(Decided { at, code, view, head, desired, decision, former: resent, unconfirmed })
-    }
-}
-
-/// The step after the endpoints have testified, and why it is not to sign.
-fn confirmed(
-    claim: Unconfirmed,
-    said: &[(String, Testimony)],
-    endpoints: usize,
-) -> (Step, Option<Blocked>) {
-    let testimonies: Vec<Testimony> = said.iter().map(|(_, said)| said.clone()).collect();
-    match claim.judge(&testimonies, endpoints) {
-        Ok(reservation) => (Step::Sign(reservation), None),
-        Err(reason) => {
-            let others = said.iter().filter_map(|(endpoint, said)| match said {
-                Testimony::Absent => None,
-                Testimony::Present(id) => Some(format!("{endpoint} shows it as agentId {id}")),
-                Testimony::Unusable(why) => Some(format!("{endpoint} does not say: {why}")),
-            });
-            let message = format!(
-                "too few of {endpoints} endpoints confirm that the agent is not on chain yet: {}",
-                others.collect::<Vec<_>>().join("; ")
-            );
-            (Step::Wait, Some(Blocked { reason, message }))
-        }
     }
 }
 
@@ -324,7 +199,7 @@ impl Decided<'_> {
         limits: &SpendLimits,
         intent: Intent<'_>,
     ) -> Prepared {
-        let Self { at, code, view, head, desired, decision, former, unconfirmed } = self;
+        let Self { at, code, view, head, desired, decision, former, denied } = self;
         let Decision { step, agents, mut details, is_settled: _ } = decision;
         let observed =
             Observed { account: key.account, code, balance: head.balance, at: intent.now };
@@ -350,7 +225,7 @@ impl Decided<'_> {
             Step::Wait | Step::Confirm(_) => {
                 let saw_unknown = agents.values().any(|said| *said == AnchorReason::PendingUnknown);
                 state.wait(saw_unknown);
-                (Action::Wait, unconfirmed)
+                (Action::Wait, denied.map(|denied| denied.blocked))
             }
             Step::Broadcast => {
                 state.count_broadcast();

@@ -159,6 +159,7 @@ impl Reconciler<'_> {
         let Self { policy, accounts, signer, journal, clock } = *self;
         let key = AccountKey { registry: target.client.registry, account: accounts.current };
         loop {
+            journal.resume_as_asked().await?;
             let now = clock.now();
             let intent = Intent { policy, accounts, published, now };
             let prepared = target.prepare(journal.recall(&key).await, intent).await;

@@ -24,13 +24,13 @@ pub(crate) struct Deployment {
     pub(crate) aliases: &'static [&'static str],
     /// A block at or before the deployment of the registry, if known.
     pub(crate) deployed: Option<u64>,
-    /// How many blocks below the newest one are final at the least, where the chain's rule has been
-    /// reviewed; see [`REVIEWED_ON`]. The rule itself is the `finalized` tag everywhere.
+    /// How many blocks below the newest one are final at the least, where that is known; see
+    /// [`REVIEWED_ON`]. The rule itself is the `finalized` tag everywhere.
     pub(crate) final_depth: Option<u64>,
     pub(crate) speciality: Option<Speciality>,
 }
 
-/// When the finality rules of the table were last compared with the chains' documentation.
+/// When the finality rules of the table were last looked at. docs/chains.md says by what.
 pub(crate) const REVIEWED_ON: &str = "2026-11-29";
 
 /// What has to be done differently on a chain.
@@ -79,15 +79,15 @@ impl Deployment {
 pub(crate) const CHAINS: &[Deployment] = &[
     main(1, &["ethereum", "ethereum-mainnet", "mainnet"]).since(24339871).final_after(96),
     main(10, &["optimism", "optimism-mainnet"]).since(147514947).final_after(900).with(DataFee),
-    main(56, &["bsc", "bnb"]).since(79027268).final_after(15),
-    test(97, &["bsc-testnet", "bnb-testnet"]).since(78270834).final_after(15),
+    main(56, &["bsc", "bnb"]).since(79027268).final_after(336),
+    test(97, &["bsc-testnet", "bnb-testnet"]).since(78270834).final_after(336),
     main(100, &["gnosis"]).since(44505010).final_after(48),
-    main(137, &["polygon", "polygon-mainnet"]).since(82458484).final_after(256),
+    main(137, &["polygon", "polygon-mainnet"]).since(82458484).final_after(512),
     main(143, &["monad"]).since(52952790).final_after(3),
     main(196, &["xlayer"]).since(51947237).with(DataFee),
     main(295, &["hedera"]).final_after(1).with(GasPrice),
     test(296, &["hedera-testnet"]).final_after(1).with(GasPrice),
-    main(360, &["shape"]).final_after(900).with(DataFee),
+    main(360, &["shape"]).since(25649378).final_after(900).with(DataFee),
     main(1088, &["metis"]).since(22161525).with(DataFee),
     test(1439, &["injective-testnet"]).final_after(1),
     main(1776, &["injective"]).final_after(1),
@@ -117,7 +117,7 @@ pub(crate) const CHAINS: &[Deployment] = &[
     test(59141, &["linea-sepolia"]),
     main(59144, &["linea"]).since(28662553),
     test(59902, &["metis-sepolia"]).with(DataFee),
-    test(80002, &["polygon-amoy"]).since(33069064).final_after(256),
+    test(80002, &["polygon-amoy"]).since(33069064).final_after(512),
     test(84532, &["base-sepolia"]).since(36304165).final_after(900).with(DataFee),
     main(167000, &["taiko"]).since(4305747),
     test(167013, &["taiko-hoodi"]),
@@ -133,9 +133,12 @@ pub(crate) const CHAINS: &[Deployment] = &[
 ];
 
 /// Chains outside the table on which an account can act without using one of its nonces: ZKsync Era,
-/// Lens, Sophon and other chains of that stack, and their test networks.
-const ACCOUNT_ABSTRACTION: &[u64] =
-    &[232, 282, 300, 320, 324, 325, 388, 37111, 50104, 61166, 543210, 531050104];
+/// Lens, Sophon and other chains of that stack, and their test and development networks.
+/// docs/chains.md says where the list is from.
+const ACCOUNT_ABSTRACTION: &[u64] = &[
+    232, 240, 260, 270, 272, 282, 300, 302, 312, 320, 324, 325, 388, 626, 627, 4654, 37111, 50104,
+    61166, 333271, 543210, 555271, 555272, 978658, 1612127, 4457845, 531050104,
+];
 
 /// The first alias of a chain, else its CAIP-2 id.
 pub(crate) fn short_name(id: u64) -> String {

@@ -78,6 +78,7 @@ fn observe(state: &mut AccountState, count: u64) {
     let view = View {
         block,
         count,
+        former_counts: Default::default(),
         agents: Default::default(),
         duplicates: Default::default(),
         unkeyed: Default::default(),
@@ -233,6 +234,7 @@ fn a_token_that_was_once_final_is_remembered_for_good() {
     let view = |agents: &[(u8, u64)]| View {
         block: Block { number: 1, hash: B256::ZERO },
         count: 1,
+        former_counts: BTreeMap::new(),
         agents: agents.iter().map(|(number, token)| (key(*number), id(*token))).collect(),
         duplicates: BTreeMap::new(),
         unkeyed: BTreeMap::new(),

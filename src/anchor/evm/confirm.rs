@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::{
-    AtBlock, Endpoint, Histories, History, ReadRequest, RegistryClient, RpcError, SnapshotError,
+    AtBlock, Histories, History, NotedHeads, ReadRequest, RegistryClient, RpcError, SnapshotCache,
+    SnapshotError,
 };
 use crate::anchor::{
     evidence::{Evidence, FirstMint, IncompleteEvidence},
-    plan::{Testimony, Unconfirmed},
+    plan::{Testimony, Unconfirmed, is_decided},
 };
 
 /// Why the evidence of one endpoint does not show that an agent is not on chain.
@@ -31,64 +32,56 @@ impl DoubtedEvidence {
     }
 }
 
-/// Whether a node still keeps the state at a block.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Kept,
-    Pruned,
-}
-
 impl RegistryClient {
-    /// Has the endpoints testify about an agent at the decision's block until a majority says that
-    /// it is absent. The endpoint of the decision's own evidence is the first.
+    /// Has the endpoints testify about an agent until a majority says the same. The endpoint of the
+    /// decision's own evidence is the first.
+    ///
+    /// They are asked at the decision's block, or, if they keep no state there, at the newest block
+    /// before it that was once their head.
     pub(crate) async fn testimonies(
         &self,
         at: AtBlock<'_>,
         evidence: &Evidence,
         claim: &Unconfirmed,
         histories: &mut Histories,
+        snapshots: &mut SnapshotCache,
         request: &ReadRequest<'_>,
     ) -> Result<Vec<(String, Testimony)>, DoubtedEvidence> {
         let own = at.endpoint();
-        // A snapshot was taken because the node keeps no state at final blocks.
-        let state = if evidence.block == at.block() { State::Kept } else { State::Pruned };
-        let at = at.at(evidence.block);
-        doubt(&at, evidence, histories.of(own), request, state).await?;
-        let mut said = vec![(own.to_string(), Testimony::Absent)];
-        for other in self.endpoints.iter().filter(|other| other.to_string() != own.to_string()) {
-            let absent = said.iter().filter(|(_, said)| *said == Testimony::Absent).count();
-            if absent > self.endpoints.len() / 2 {
+        doubt(&at, evidence, histories.of(own), request).await?;
+        let (mut names, mut said) = (vec![own.to_string()], vec![Testimony::Absent]);
+        for other in self.beginning_with(own).into_iter().skip(1) {
+            if is_decided(&said, self.endpoints.len()) {
                 break;
             }
-            let history = histories.of(other);
-            let heard = match self.testimony(other, &at, claim, history, request).await {
+            let at = AtBlock::new(other, self.registry.address, at.block());
+            let (history, noted) = (histories.of(other), snapshots.of(other));
+            let heard = match self.testimony(at, claim, history, noted, request).await {
                 // What was read in an earlier process may be incomplete; then it is read again.
                 Err(error) if error.is_incomplete() && history.forget_saved() => {
-                    self.testimony(other, &at, claim, history, request).await
+                    self.testimony(at, claim, history, noted, request).await
                 }
                 heard => heard,
             };
-            let heard = heard.unwrap_or_else(|error| Testimony::Unusable(error.to_string()));
-            said.push((other.to_string(), heard));
+            names.push(other.to_string());
+            said.push(heard.unwrap_or_else(|error| Testimony::Unusable(error.to_string())));
         }
-        Ok(said)
+        Ok(names.into_iter().zip(said).collect())
     }
 
-    /// What one other endpoint says at the same block.
+    /// What another endpoint says at the same block.
     async fn testimony(
         &self,
-        endpoint: &Endpoint,
-        own: &AtBlock<'_>,
+        at: AtBlock<'_>,
         claim: &Unconfirmed,
         history: &mut History,
+        noted: &mut NotedHeads,
         request: &ReadRequest<'_>,
     ) -> Result<Testimony, DoubtedEvidence> {
-        let at = AtBlock::new(endpoint, self.registry.address, own.block());
-        history.read_to(&at, request.accounts).await?;
-        let evidence = at.evidence(history, request).await?;
+        let evidence = self.read(at, history, noted, request).await?.evidence;
         let view = evidence.view(request.accounts, request.minted);
         let doubted = match view.is_ok() {
-            true => doubt(&at, &evidence, history, request, State::Kept).await,
+            true => doubt(&at, &evidence, history, request).await,
             false => Ok(()),
         };
         let is_doubted = doubted.as_ref().is_err_and(DoubtedEvidence::is_incomplete);
@@ -104,7 +97,6 @@ async fn doubt(
     evidence: &Evidence,
     history: &mut History,
     request: &ReadRequest<'_>,
-    state: State,
 ) -> Result<(), DoubtedEvidence> {
     if evidence.is_unused() {
         return Ok(());
@@ -115,11 +107,19 @@ async fn doubt(
         Some(_) => FirstMint::Missing,
     };
     let mut keys = Vec::new();
-    // What a snapshot did not read cannot be read any more.
-    let unread =
-        if state == State::Kept { evidence.unread(request.accounts) } else { BTreeSet::new() };
+    // Evidence of an older block was read while it was the head, since the node keeps no state.
+    // What was not read then cannot be read any more.
+    let is_kept = evidence.block == at.block();
+    let unread = if is_kept { evidence.unread(request.accounts) } else { BTreeSet::new() };
+    let plain = history.plain.since(evidence);
     for id in unread {
-        keys.extend(at.key_of(&id).await?.map(|key| (id, key)));
+        if plain.contains(&id) {
+            continue;
+        }
+        match at.key_of(&id).await? {
+            Some(key) => keys.push((id, key)),
+            None => drop(plain.insert(id)),
+        }
     }
     Ok(evidence.check_absence(first_mint, keys)?)
 }

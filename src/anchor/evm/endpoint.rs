@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{range::RangeWidth, refusal::Refusal, transport::Post};
-use crate::error_chain::with_causes;
+use crate::{anchor::evidence::Block, error_chain::with_causes};
 
 /// The longest that a single answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
@@ -64,6 +64,8 @@ struct Health {
     failures: [Option<String>; 2],
     /// How many blocks it serves in one eth_getLogs.
     width: RangeWidth,
+    /// The block that was last final by its depth.
+    deepest: Option<Block>,
 }
 
 /// Why a node gave no usable answer. It never means that something did not happen.
@@ -174,6 +176,19 @@ impl Endpoint {
         header.map_err(named)?.ok_or_else(|| self.missing(what))
     }
 
+    /// The block that is final at a height. It is asked for once, since it does not change; if it
+    /// does nevertheless, reads at its hash fail.
+    pub(super) async fn final_block(&self, number: u64) -> Result<Block, RpcError> {
+        let known = self.health().deepest.filter(|known| known.number == number);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let header = self.header("the finalized block", &hex(number)).await?;
+        let block = Block { number: header.number(), hash: header.hash };
+        self.health().deepest = Some(block);
+        Ok(block)
+    }
+
     pub(super) async fn block_hash(&self, number: u64) -> Result<B256, RpcError> {
         Ok(self.header("a block", &hex(number)).await?.hash)
     }
@@ -192,9 +207,10 @@ impl Endpoint {
         self.health().avoided
     }
 
-    /// Has the others asked first for a while.
-    pub(crate) fn avoid(&self) {
-        self.health().avoided = RETRY_AFTER_DECISIONS;
+    /// Records why no decision is made by what the endpoint serves of state and logs: the others
+    /// are asked first for a while. `None` after it served a decision.
+    pub(crate) fn pass_over(&self, why: Option<String>) {
+        self.note(Service::State, why);
     }
 
     /// Begins a decision: an endpoint that failed long enough ago gets another chance.

@@ -41,10 +41,33 @@ pub(crate) struct History {
     pub(super) is_vouched: bool,
     /// Whether it was begun by another process.
     pub(super) is_resumed: bool,
+    /// Tokens of which nothing need be read before a mint.
+    pub(super) plain: PlainTokens,
     /// How many blocks one request covered when the scan was saved.
     pub(super) width: Option<u64>,
     /// Who is told how far the scan is.
     pub(super) observer: ScanObserver,
+}
+
+/// Tokens that carried no κ when our accounts had sent so many transactions. Only one that they
+/// send can set a κ that counts, so a stranger's gift is looked at once and not in every decision.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PlainTokens {
+    counts: Vec<u64>,
+    ids: BTreeSet<AgentId>,
+}
+
+impl PlainTokens {
+    /// Those that still carry none by this evidence.
+    pub(super) fn since(&mut self, evidence: &Evidence) -> &mut BTreeSet<AgentId> {
+        let counts =
+            std::iter::once(evidence.count).chain(evidence.former_counts.values().copied());
+        let counts = counts.collect();
+        if self.counts != counts {
+            *self = Self { counts, ids: BTreeSet::new() };
+        }
+        &mut self.ids
+    }
 }
 
 /// What each endpoint of a chain serves: an endpoint's events must not vouch for another's.
@@ -85,12 +108,6 @@ impl Histories {
         }
     }
 
-    /// Forgets what other processes read, and returns whether there was any of it.
-    pub(in crate::anchor) fn forget_saved(&mut self) -> bool {
-        let forgotten = self.by_endpoint.values_mut().map(History::forget_saved);
-        forgotten.filter(|was_saved| *was_saved).count() > 0
-    }
-
     /// The history that one endpoint serves.
     pub(in crate::anchor) fn of(&mut self, endpoint: &Endpoint) -> &mut History {
         let (first, observer) = (self.first, &self.observer);
@@ -113,7 +130,7 @@ impl History {
     }
 
     /// Forgets what another process read, and returns whether there was any of it.
-    pub(super) fn forget_saved(&mut self) -> bool {
+    pub(in crate::anchor) fn forget_saved(&mut self) -> bool {
         let is_resumed = self.is_resumed;
         if is_resumed {
             *self = self.emptied();

@@ -25,9 +25,9 @@ pub(crate) struct SavedReading {
     /// The event scan of each endpoint, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) scans: BTreeMap<String, SavedScan>,
-    /// What was read at heads that are not final yet, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) heads: Vec<NotedHead>,
+    /// What each endpoint served at heads that are not final yet, by its name, oldest first.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) noted_heads: BTreeMap<String, Vec<NotedHead>>,
     /// How each endpoint last failed; one that works is absent.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) failures: BTreeMap<String, String>,
@@ -108,10 +108,10 @@ impl SavedReading {
     pub(in crate::anchor) fn shed(&mut self) -> bool {
         let largest = self.scans.iter().max_by_key(|(_, scan)| size(*scan));
         let largest = largest.map(|(endpoint, scan)| (endpoint.clone(), size(scan)));
-        let heads = size(&self.heads);
+        let heads = size(&self.noted_heads);
         match largest {
             Some((endpoint, size)) if size >= heads => self.scans.remove(&endpoint).is_some(),
-            Some(_) | None => !std::mem::take(&mut self.heads).is_empty(),
+            Some(_) | None => !std::mem::take(&mut self.noted_heads).is_empty(),
         }
     }
 }

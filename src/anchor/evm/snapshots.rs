@@ -1,9 +1,9 @@
 //! For nodes that prune: they keep no state at a finalized block, so what was read at a head is
 //! used once that block is finalized.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::{AtBlock, History, RpcError, saved::NotedHead};
+use super::{AtBlock, Endpoint, History, RpcError, saved::NotedHead};
 use crate::anchor::{
     account::CodeHashes,
     evidence::{Accounts, Evidence},
@@ -17,11 +17,38 @@ pub(crate) struct Snapshot {
     pub(crate) evidence: Evidence,
 }
 
-/// What was read of blocks that were the head, oldest first.
+/// What each endpoint served of blocks that were its head: none vouches for another.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SnapshotCache(VecDeque<NotedHead>);
+pub(crate) struct SnapshotCache(BTreeMap<String, NotedHeads>);
+
+/// What was read of blocks that were the head of one endpoint, oldest first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NotedHeads(VecDeque<NotedHead>);
 
 impl SnapshotCache {
+    /// What was read at one endpoint.
+    pub(in crate::anchor) fn of(&mut self, endpoint: &Endpoint) -> &mut NotedHeads {
+        self.0.entry(endpoint.to_string()).or_default()
+    }
+
+    /// Continues with what was saved, where nothing was read since.
+    pub(in crate::anchor) fn resume(&mut self, saved: &BTreeMap<String, Vec<NotedHead>>) {
+        for (endpoint, heads) in saved {
+            let noted = self.0.entry(endpoint.clone()).or_default();
+            if noted.0.is_empty() {
+                noted.0 = heads.iter().cloned().collect();
+            }
+        }
+    }
+
+    /// What to save.
+    pub(in crate::anchor) fn saved(&self) -> BTreeMap<String, Vec<NotedHead>> {
+        let noted = self.0.iter().filter(|(_, noted)| !noted.0.is_empty());
+        noted.map(|(endpoint, noted)| (endpoint.clone(), noted.saved())).collect()
+    }
+}
+
+impl NotedHeads {
     /// One decision every 12 s for three hours: finality takes less on every known chain.
     const CAPACITY: usize = 900;
     /// How many of them the journal keeps.
@@ -60,15 +87,8 @@ impl SnapshotCache {
         Ok(None)
     }
 
-    /// Continues with what was saved, unless something was read since.
-    pub(in crate::anchor) fn resume(&mut self, saved: &[NotedHead]) {
-        if self.0.is_empty() {
-            self.0 = saved.iter().cloned().collect();
-        }
-    }
-
     /// What to save: the newest one, and older ones at even distances.
-    pub(in crate::anchor) fn saved(&self) -> Vec<NotedHead> {
+    fn saved(&self) -> Vec<NotedHead> {
         let step = self.0.len().div_ceil(Self::SAVED).max(1);
         let mut saved: Vec<NotedHead> = self.0.iter().rev().step_by(step).cloned().collect();
         saved.reverse();

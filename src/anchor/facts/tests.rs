@@ -28,6 +28,7 @@ fn what_a_view_shows_of_an_id_is_recorded() {
     let view = |keyed: Option<u64>, token: Option<(Address, &str)>| View {
         block: Block { number: 1, hash: B256::ZERO },
         count: 0,
+        former_counts: BTreeMap::new(),
         agents: keyed.map(|number| (key(1), id(number))).into_iter().collect(),
         duplicates: BTreeMap::new(),
         unkeyed: BTreeMap::new(),

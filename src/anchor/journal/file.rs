@@ -2,14 +2,20 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use futures::future::{BoxFuture, FutureExt};
 
 use super::{Journal, JournalError, JournalStore};
-use crate::anchor::evidence::Accounts;
+use crate::{
+    anchor::evidence::Accounts,
+    registration::{AgentName, AgentRegistry},
+};
+
+/// The file beside a journal that holds requests to try calls again.
+const RESUME: &str = ".resume";
 
 /// A journal file that this process alone writes.
 #[derive(Debug)]
@@ -40,6 +46,23 @@ pub(crate) fn read_own(
     }
 }
 
+/// Asks the process that writes a journal to try calls again for an agent.
+pub(crate) fn ask_to_resume(
+    path: &Path,
+    registry: &AgentRegistry,
+    agent: &AgentName,
+) -> Result<(), JournalError> {
+    let asked = private().create(true).append(true).open(beside(path, RESUME));
+    let written =
+        asked.and_then(|mut file| file.write_all(format!("{registry} {agent}\n").as_bytes()));
+    written.map_err(|source| failed(path, "resumed", source))
+}
+
+/// Whether the process that writes a journal has taken all such requests.
+pub(crate) fn has_taken_resumes(path: &Path) -> bool {
+    !beside(path, RESUME).exists()
+}
+
 impl JournalFile {
     /// Takes a journal over: locks it, reads it, and checks whose it is. A missing one is created.
     pub(crate) fn open(
@@ -47,13 +70,23 @@ impl JournalFile {
         owner_id: &str,
         accounts: &Accounts,
     ) -> Result<(Self, Journal), JournalError> {
-        let lock = private()
+        let mut lock = private()
             .create(true)
             .truncate(false)
+            .read(true)
             .write(true)
             .open(beside(path, ".lock"))
             .map_err(|source| failed(path, "locked", source))?;
-        lock.try_lock().map_err(|_| JournalError::Locked(place(path)))?;
+        if lock.try_lock().is_err() {
+            let mut holder = String::new();
+            // It only helps to find the process: a lock file may be older than this version.
+            let _unknown = (&lock).take(20).read_to_string(&mut holder);
+            let is_id = !holder.is_empty() && holder.bytes().all(|byte| byte.is_ascii_digit());
+            let holder = if is_id { format!(" (process {holder})") } else { String::new() };
+            return Err(JournalError::Locked { place: place(path), holder });
+        }
+        let noted = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+        noted.map_err(|source| failed(path, "locked", source))?;
         let file = Self { path: path.to_owned(), _lock: lock };
         let is_new = !path.exists();
         let journal = read_own(path, owner_id, accounts)?;
@@ -81,6 +114,21 @@ impl JournalFile {
 impl JournalStore for JournalFile {
     fn replace<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), JournalError>> {
         async move { self.write(bytes) }.boxed()
+    }
+
+    fn take_resumes(&mut self) -> Vec<(AgentRegistry, AgentName)> {
+        let taken = beside(&self.path, ".resumed");
+        // What cannot be taken away must not be obeyed: it would be obeyed again and again.
+        if fs::rename(beside(&self.path, RESUME), &taken).is_err() {
+            return Vec::new();
+        }
+        let text = fs::read_to_string(&taken).unwrap_or_default();
+        let _left_over = fs::remove_file(&taken);
+        let requests = text.lines().filter_map(|line| {
+            let (registry, agent) = line.split_once(' ')?;
+            Some((AgentRegistry::parse(registry)?, AgentName::parse(agent)?))
+        });
+        requests.collect()
     }
 }
 
@@ -110,3 +158,6 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(suffix);
     name.into()
 }
+
+#[cfg(test)]
+mod tests;

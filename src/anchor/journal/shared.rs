@@ -61,6 +61,26 @@ impl SharedJournal {
         self.state.lock().await.journal.recall(key)
     }
 
+    /// Has calls tried again for which that was asked.
+    pub(crate) async fn resume_as_asked(&self) -> Result<(), JournalError> {
+        let mut open = self.state.lock().await;
+        let asked = open.store.take_resumes();
+        let mut changed = open.journal.clone();
+        let mut is_news = false;
+        for (registry, agent) in &asked {
+            if changed.resume(registry, agent) {
+                is_news = true;
+                tracing::info!(chain.id = registry.chain_id, "Calls are tried again for {agent}");
+            }
+        }
+        if is_news {
+            let bytes = changed.encode_within(open.store.readings_room());
+            open.replace(&bytes).await?;
+            open.journal = changed;
+        }
+        Ok(())
+    }
+
     /// How far the chain was read for one account.
     pub(crate) async fn reading(&self, key: &AccountKey) -> SavedReading {
         self.state.lock().await.journal.readings.get(key).cloned().unwrap_or_default()
@@ -87,12 +107,12 @@ impl SharedJournal {
     pub(crate) async fn note_reading(
         &self,
         key: AccountKey,
-        heads: Vec<NotedHead>,
+        heads: BTreeMap<String, Vec<NotedHead>>,
         failures: BTreeMap<String, String>,
     ) -> Result<(), JournalError> {
         let mut open = self.state.lock().await;
         let reading = open.journal.readings.entry(key).or_default();
-        reading.heads = heads;
+        reading.noted_heads = heads;
         let is_news = !reading.failures.keys().eq(failures.keys());
         reading.failures = failures;
         if is_news { open.store().await } else { Ok(()) }

@@ -321,7 +321,9 @@ fn one_process_writes_and_others_read() {
     let (_dir, path) = written();
     let first = JournalFile::open(&path, "harbour", &ours()).unwrap();
     let second = JournalFile::open(&path, "harbour", &ours()).unwrap_err();
-    assert!(matches!(second, JournalError::Locked(_)), "{second}");
+    assert!(matches!(second, JournalError::Locked { .. }), "{second}");
+    let holder = format!("process {}", std::process::id());
+    assert!(second.to_string().contains(&holder), "{second}");
     assert_eq!(read(&path).unwrap(), Some(journal(US)));
     drop(first);
     assert!(open(&path).is_ok());

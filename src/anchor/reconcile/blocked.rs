@@ -20,6 +20,9 @@ pub(crate) struct Blocked {
 pub(crate) enum BlockedError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// No endpoint answers what any of them may answer.
+    #[error(transparent)]
+    Unanswered(#[from] RpcError),
     #[error(transparent)]
     Evidence(#[from] IncompleteEvidence),
     #[error(transparent)]
@@ -34,19 +37,25 @@ pub(crate) enum BlockedError {
     },
 }
 
-impl From<RpcError> for BlockedError {
-    fn from(error: RpcError) -> Self {
-        Self::Snapshot(error.into())
-    }
-}
-
 impl BlockedError {
     /// Whether an endpoint has left something out of its events.
     pub(super) fn is_incomplete(&self) -> bool {
         match self {
             Self::Evidence(_) => true,
             Self::Doubted(error) => error.is_incomplete(),
-            Self::Snapshot(_) | Self::RegistryChanged { .. } => false,
+            Self::Snapshot(_) | Self::Unanswered(_) | Self::RegistryChanged { .. } => false,
+        }
+    }
+
+    /// Whether another endpoint may do better at the same block.
+    pub(super) fn is_of_one_endpoint(&self) -> bool {
+        match self {
+            Self::Snapshot(error) | Self::Doubted(DoubtedEvidence::Snapshot(error)) => {
+                error.is_of_one_endpoint()
+            }
+            Self::Evidence(_)
+            | Self::Doubted(DoubtedEvidence::Rpc(_) | DoubtedEvidence::Incomplete(_)) => true,
+            Self::Unanswered(_) | Self::RegistryChanged { .. } => false,
         }
     }
 
@@ -56,7 +65,9 @@ impl BlockedError {
             Self::Snapshot(error) | Self::Doubted(DoubtedEvidence::Snapshot(error)) => {
                 snapshot_reason(error)
             }
-            Self::Doubted(DoubtedEvidence::Rpc(error)) => unreachable_reason(error),
+            Self::Unanswered(error) | Self::Doubted(DoubtedEvidence::Rpc(error)) => {
+                unreachable_reason(error)
+            }
             Self::Evidence(error) | Self::Doubted(DoubtedEvidence::Incomplete(error)) => {
                 match error {
                     IncompleteEvidence::Contradicts { .. } => {

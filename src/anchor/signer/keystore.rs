@@ -1,6 +1,8 @@
 //! Encrypted keystores (Web3 Secret Storage, version 3), as every wallet writes them: some spell
 //! `Crypto` with a capital, leave `id` out, or prefix hex with 0x.
 
+mod scrypt;
+
 use aes::Aes128;
 use alloy::primitives::{hex, keccak256};
 use ctr::cipher::{KeyIvInit, StreamCipher};
@@ -10,8 +12,6 @@ use serde_json::Value;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// The largest scrypt work that is done for a file, as n * r * p: eight times what geth asks for.
-const MOST_SCRYPT_WORK: u64 = 1 << 24;
 /// The most rounds of PBKDF2 that are done for a file.
 const MOST_ROUNDS: u32 = 10_000_000;
 
@@ -98,9 +98,7 @@ impl Encrypted {
         let mut derived = Zeroizing::new(vec![0; dklen]);
         match self.kdf.to_ascii_lowercase().as_str() {
             "scrypt" => {
-                let params = self.kdfparams.scrypt()?;
-                scrypt::scrypt(password.as_bytes(), &salt, &params, &mut derived)
-                    .map_err(|_| KeystoreError::Unsupported(format!("dklen {dklen}")))?;
+                self.kdfparams.scrypt()?.derive(password.as_bytes(), &salt, &mut derived);
             }
             "pbkdf2" => {
                 let rounds = self.kdfparams.rounds()?;
@@ -117,15 +115,8 @@ impl KdfParams {
         let missing = || KeystoreError::Unreadable("n, r or p of scrypt is missing".to_owned());
         let (n, r, p) = (self.n.ok_or_else(missing)?, self.r, self.p);
         let (r, p) = r.zip(p).ok_or_else(missing)?;
-        let work = n.saturating_mul(r.into()).saturating_mul(p.into());
-        let log_n = u8::try_from(n.max(1).ilog2()).ok();
-        let params = log_n.and_then(|log_n| scrypt::Params::new(log_n, r, p).ok());
-        match params {
-            Some(params) if n.is_power_of_two() && work <= MOST_SCRYPT_WORK => Ok(params),
-            Some(_) | None => {
-                Err(KeystoreError::Unsupported(format!("scrypt with n {n}, r {r}, p {p}")))
-            }
-        }
+        let unsupported = || KeystoreError::Unsupported(format!("scrypt with n {n}, r {r}, p {p}"));
+        scrypt::Params::new(n, r, p).ok_or_else(unsupported)
     }
 
     fn rounds(&self) -> Result<u32, KeystoreError> {

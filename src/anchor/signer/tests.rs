@@ -38,6 +38,7 @@ pub(crate) fn reservation(nonce: u64, is_bump: bool) -> Reservation {
     let view = View {
         block: Block { number: 1, hash: B256::ZERO },
         count: nonce,
+        former_counts: Default::default(),
         agents: Default::default(),
         duplicates: Default::default(),
         unkeyed: Default::default(),

@@ -97,7 +97,7 @@ impl Work {
                 Halt::Journal(error) => error,
             };
             match &error {
-                JournalError::Locked(_) if self.refusal == Refusal::Holds => {
+                JournalError::Locked { .. } if self.refusal == Refusal::Holds => {
                     match self.read_beside().await {
                         Ok(remembered) => {
                             self.publish(remembered);
@@ -116,7 +116,7 @@ impl Work {
                     tokio::time::sleep(SHORT_RETRY_INTERVAL).await;
                     continue;
                 }
-                JournalError::Locked(_)
+                JournalError::Locked { .. }
                 | JournalError::Io { .. }
                 | JournalError::Request { .. }
                 | JournalError::Missing(_)

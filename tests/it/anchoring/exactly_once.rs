@@ -131,7 +131,7 @@ async fn a_former_nonce_that_another_transaction_used_up_frees_the_new_account()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_liar_of_three_that_leaves_out_our_events_mints_nothing() {
+async fn one_liar_of_three_that_leaves_out_our_events_is_passed_over() {
     let mut world = Faulty::new().await;
     let others = world.joined_by(2).await;
     strangers_agent(&world).await;
@@ -147,18 +147,22 @@ async fn one_liar_of_three_that_leaves_out_our_events_mints_nothing() {
             }
             for _ in 0..3 {
                 world.step(&[]).await;
+                let row = world.recorded("default");
+                assert_eq!(
+                    (&row["reason"], &row["agentId"], world.nonce()),
+                    (&json!("Anchored"), &json!("1"), None),
+                    "{has_journal}: {row}"
+                );
+                // Whoever asks the liar first finds it out, and says so; the others never ask it.
+                let failing = world.status()["failingEndpoints"].clone();
+                if std::ptr::eq(liar, &world.proxy) {
+                    assert_eq!(failing[0]["endpoint"], "127.0.0.1 (endpoint 1)", "{failing}");
+                    let words = if has_journal { "journal records" } else { "agentId 1" };
+                    assert!(failing[0]["failure"].as_str().unwrap().contains(words), "{failing}");
+                } else {
+                    assert_eq!(failing, json!([]));
+                }
                 world.node.mine(3).await;
-            }
-            let reason = world.reason("default");
-            // Whoever asks the liar first knows that something is wrong; the others never ask it.
-            let expected = match (std::ptr::eq(liar, &world.proxy), has_journal) {
-                (true, true) => "EvidenceContradictsJournal",
-                (true, false) => "NoQuorum",
-                (false, _) => "Anchored",
-            };
-            assert_eq!((reason.as_str(), world.nonce()), (expected, None), "{has_journal}");
-            if reason == "EvidenceContradictsJournal" {
-                assert_eq!(world.recorded("default")["agentId"], "1", "the id stays");
             }
             liar.lift();
         }
@@ -167,6 +171,47 @@ async fn one_liar_of_three_that_leaves_out_our_events_mints_nothing() {
     assert_eq!(
         (world.mints().await, world.recorded("default")["agentId"].clone()),
         (1, json!("1"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_endpoints_that_contradict_each_other_the_journal_knows_who_lies() {
+    let mut world = Faulty::new().await;
+    let others = world.joined_by(1).await;
+    strangers_agent(&world).await;
+    world.anchored(&[]).await;
+    for liar in [&world.proxy, &others[0]] {
+        lies(liar, &[world.account]);
+        for _ in 0..2 {
+            world.step(&[]).await;
+            assert_eq!(world.reason("default"), "Anchored");
+            world.node.mine(3).await;
+        }
+        liar.lift();
+    }
+    // Without one, it is one word against another, and nothing is believed of the first.
+    std::fs::remove_file(world.path("journal")).unwrap();
+    lies(&world.proxy, &[world.account]);
+    for _ in 0..3 {
+        let printed = world.step(&[]).await;
+        assert_eq!((world.reason("default").as_str(), world.nonce()), ("NoQuorum", None));
+        let words = "(endpoint 2) shows it as agentId 1";
+        assert!(printed.stderr.contains(words), "{}", printed.stderr);
+        world.node.mine(3).await;
+    }
+    lies(&others[0], &[world.account]);
+    // Both lie: nobody is left to contradict them but the journal.
+    world.proxy.lift();
+    others[0].lift();
+    world.anchored(&[]).await;
+    lies(&world.proxy, &[world.account]);
+    lies(&others[0], &[world.account]);
+    world.node.mine(3).await;
+    world.step(&[]).await;
+    assert_eq!(world.reason("default"), "EvidenceContradictsJournal");
+    assert_eq!(
+        (world.recorded("default")["agentId"].clone(), world.mints().await),
+        (json!("1"), 1)
     );
 }
 

@@ -5,7 +5,7 @@ use alloy::{consensus::TxEip1559, primitives::B256};
 use serde_json::{Value, json};
 
 use super::faulty::Faulty;
-use crate::{support::chain::IdentityRegistry, support::process::text};
+use crate::support::{chain::IdentityRegistry, process::text, proxy::Fault};
 
 const GWEI: u128 = 1_000_000_000;
 
@@ -98,6 +98,23 @@ async fn a_base_fee_above_the_cap_raises_the_same_call_at_once() {
     assert_eq!((signed.len(), world.nonce()), (2, Some(0)));
     is_one_call_raised(&signed);
     assert!(signed[1].max_fee_per_gas > 20 * GWEI);
+    world.node.mine(3).await;
+    world.anchored(&[]).await;
+    assert_eq!(world.mints().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_is_estimated_anew() {
+    let world = Faulty::still().await;
+    world.step(&[]).await;
+    // The call needs more than it did.
+    world.proxy.on("eth_estimateGas").then(Fault::rewrite(|_| json!("0x7a120")));
+    world.node.call("anvil_setNextBlockBaseFeePerGas", json!(["0x4a817c800"])).await;
+    world.node.mine(1).await;
+    world.step(&[]).await;
+    let signed = world.signed();
+    assert!(signed[0].gas_limit < 400_000, "{}", signed[0].gas_limit);
+    assert_eq!((signed.len(), signed[1].gas_limit), (2, 625_000), "a quarter to spare");
     world.node.mine(3).await;
     world.anchored(&[]).await;
     assert_eq!(world.mints().await, 1);

@@ -7,6 +7,7 @@ use crate::support::stage::Stage;
 use crate::{
     support::chain::Anvil,
     support::process::{eventually, text},
+    support::proxy::Proxy,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +50,33 @@ async fn a_node_that_prunes_is_worked_with_by_processes_that_decide_once() {
     assert_eq!(reasons[0], "StatePruned");
     assert_eq!(stage.balance().await, U256::from(1), "{reasons:?}");
     assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 1);
+}
+
+/// Nodes that keep no state at final blocks must confirm for one another that an agent is not on
+/// chain: each by what it had at its own head.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_nodes_that_prune_confirm_for_one_another() {
+    for endpoints in [2, 3] {
+        let mut stage = Stage::on(Anvil::start(&["--prune-history", "1"]).await).await;
+        let mut proxies = Vec::new();
+        for _ in 0..endpoints {
+            proxies.push(Proxy::start(vec![stage.node.url().to_owned()]).await);
+        }
+        stage.rpc = proxies.iter().map(Proxy::url).collect();
+        // The account has a past, so that its events matter.
+        let hash = stage.node.submit(stage.account, Some(stage.account), &[]).await;
+        stage.node.included(hash).await;
+        let mut reasons = Vec::new();
+        while reasons.last().is_none_or(|reason| reason != "Anchored") {
+            assert!(reasons.len() < 30, "{endpoints}: {reasons:?}");
+            stage.once(&[]);
+            reasons.push(stage.reason("default"));
+            stage.node.mine(1).await;
+        }
+        assert_eq!(reasons[0], "StatePruned", "{reasons:?}");
+        assert_eq!(stage.balance().await, U256::from(1), "{endpoints}: {reasons:?}");
+        assert_eq!(stage.node.transaction_count(stage.account, "latest").await, 2);
+    }
 }
 
 /// Mines past finality and waits until the running process has decided again.

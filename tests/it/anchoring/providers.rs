@@ -212,6 +212,25 @@ async fn insufficient_funds_at_the_send_are_no_funds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limited_read_of_state_is_no_sign_of_pruning() {
+    let world = Faulty::new().await;
+    // Only what is asked about the final block is refused, as by a node that prunes.
+    let last = world.node.block("finalized").await["hash"].clone();
+    let limited = Fault::JsonRpcError(-32_005, "rate limit exceeded".to_owned());
+    world.proxy.on("eth_getCode").when(move |params| params[1]["blockHash"] == last).then(limited);
+    let printed = world.step(&[]).await;
+    assert_eq!(
+        (world.reason("default").as_str(), printed.code, world.sent()),
+        ("RateLimited", Some(1), 0),
+        "{}",
+        printed.stderr
+    );
+    world.proxy.lift();
+    world.anchored(&[]).await;
+    assert_eq!(world.mints().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_dead_endpoint_of_three_freezes_nothing() {
     let mut world = Faulty::still().await;
     let others = world.joined_by(2).await;

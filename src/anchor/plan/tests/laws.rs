@@ -112,7 +112,15 @@ fn any_situation() -> impl Strategy<Value = Situation> {
                 },
                 in_flight: sent,
                 formers,
-                view: View { block, count, agents, duplicates: BTreeMap::new(), unkeyed, tokens },
+                view: View {
+                    block,
+                    count,
+                    former_counts: BTreeMap::new(),
+                    agents,
+                    duplicates: BTreeMap::new(),
+                    unkeyed,
+                    tokens,
+                },
                 head,
                 waited,
             }

@@ -53,6 +53,10 @@ pub(crate) enum Mutant {
     AdoptionJudgedByTheOwnerNow,
     /// What an operator said about retirement is not looked at.
     RetirementIgnored,
+    /// An endpoint that shows an agent is believed, whatever the others show.
+    PresenceFromOneEndpoint,
+    /// An endpoint that is behind confirms, whatever former accounts have sent since.
+    FormerCountsNotCompared,
 }
 
 /// What does not change within a history.
@@ -66,6 +70,8 @@ pub(crate) struct Setting {
     pub(crate) tip: usize,
     /// How many endpoints there are; one of them may lie.
     pub(crate) endpoints: usize,
+    /// By how many final transactions the others are behind, as nodes that prune state may be.
+    pub(crate) behind: usize,
     pub(crate) start: Start,
     /// The most troubles in one history, of all kinds together.
     pub(crate) troubles: u8,

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     anchor::{
         AnchorReason,
-        plan::{FormerAccount, Step, Testimony, Unconfirmed},
+        plan::{Denial, FormerAccount, Step, Testimony, Unconfirmed, is_decided},
         testing::{STRANGER, US, id, key},
     },
     registration::AgentName,
@@ -192,24 +192,32 @@ fn a_mint_is_signed_only_if_a_majority_of_all_endpoints_shows_its_absence() {
     let absent = Testimony::Absent;
     let present = Testimony::Present(id(3));
     let none = Testimony::Unusable("it is down".to_owned());
+    let other = Testimony::Present(id(4));
+    let (signed, undecided, outvoted) = (None, Some(Denial::Undecided), Some(Denial::Outvoted));
     let cases = [
-        (vec![absent.clone()], 1, true),
-        (vec![absent.clone()], 2, false),
-        (vec![absent.clone(), none.clone()], 2, false),
-        (vec![absent.clone(), absent.clone()], 2, true),
-        (vec![absent.clone(), present.clone()], 2, false),
-        (vec![absent.clone(), present.clone(), present.clone()], 3, false),
-        (vec![absent.clone(), present.clone(), absent.clone()], 3, true),
-        (vec![absent.clone(), none.clone(), absent.clone()], 3, true),
-        (vec![absent.clone(), absent.clone(), none.clone(), present.clone()], 4, false),
-        (vec![], 1, false),
+        (vec![&absent], 1, signed),
+        (vec![&absent], 2, undecided),
+        (vec![&absent, &none], 2, undecided),
+        (vec![&absent, &absent], 2, signed),
+        (vec![&absent, &present], 2, undecided),
+        (vec![&absent, &present, &present], 3, outvoted),
+        (vec![&absent, &present, &other], 3, undecided),
+        (vec![&absent, &present, &none], 3, undecided),
+        (vec![&absent, &present, &absent], 3, signed),
+        (vec![&absent, &none, &absent], 3, signed),
+        (vec![&absent, &absent, &none, &present], 4, undecided),
+        (vec![&absent, &present, &present, &present], 4, outvoted),
+        (vec![], 1, undecided),
     ];
-    for_each_row(cases.to_vec(), |(said, endpoints, signed)| {
+    for_each_row(cases.to_vec(), |(said, endpoints, denied)| {
+        let said: Vec<Testimony> = said.into_iter().cloned().collect();
         let judged = claim().judge(&said, endpoints);
-        match signed {
-            true => assert_eq!(judged.unwrap().nonce(), 5, "{said:?}"),
-            false => assert_eq!(judged, Err(AnchorReason::NoQuorum), "{said:?}"),
+        match denied {
+            None => assert_eq!(judged.unwrap().nonce(), 5, "{said:?}"),
+            Some(denial) => assert_eq!(judged, Err(denial), "{said:?}"),
         }
+        // No answer of those that were not asked could have changed a verdict that is decided.
+        assert_eq!(is_decided(&said, endpoints), denied != undecided, "{said:?}");
     });
     // What a view says: only the same count and no token are an absence.
     let view = |change: fn(&mut Situation)| {
@@ -221,4 +229,6 @@ fn a_mint_is_signed_only_if_a_majority_of_all_endpoints_shows_its_absence() {
     assert_eq!(view(|s| s.on_chain(7, token(STRANGER, URI))), Testimony::Present(id(7)));
     assert!(matches!(view(|s| s.view.count = 4), Testimony::Unusable(_)));
     assert!(matches!(view(|s| s.view.count = 6), Testimony::Unusable(_)));
+    let former_sent = |s: &mut Situation| s.view.former_counts = [(STRANGER, 1)].into();
+    assert!(matches!(view(former_sent), Testimony::Unusable(_)));
 }

@@ -59,12 +59,16 @@ const ALONE: Setting = Setting {
     nonces: 3,
     tip: 2,
     endpoints: 1,
+    behind: 0,
     start: Start::Empty,
     troubles: u8::MAX,
 };
 const TWO_ACTORS: Setting = Setting { actors: 2, keys: 2, ..ALONE };
 /// One of the three may lie.
 const THREE_ENDPOINTS: Setting = Setting { endpoints: 3, ..ALONE };
+
+/// The two that do not decide know only an older block.
+const TWO_BEHIND: Setting = Setting { behind: 1, ..THREE_ENDPOINTS };
 
 const ADOPTING: Setting = Setting { start: Start::Adopting, ..ALONE };
 const UNCLEAR: Setting = Setting { start: Start::Unclear, ..ALONE };
@@ -92,11 +96,16 @@ const EVERYTHING: Troubles = Troubles {
 };
 
 /// Worlds of `make unit`: some seconds.
-const QUICK: [Bounded; 7] = [
+const QUICK: [Bounded; 8] = [
     ("two processes", TWO_ACTORS, Troubles { lags: 1, losses: 1, ..NONE }),
     ("undone blocks", TWO_ACTORS, Troubles { reorgs: 1, ..NONE }),
     ("a replaced key", ALONE, Troubles { rotations: 1, drops: 1, losses: 1, foreign: 1, ..NONE }),
     ("a liar", THREE_ENDPOINTS, Troubles { lies: 1, losses: 1, gifts: 1, ..NONE }),
+    (
+        "a liar, a replaced key, and nodes that are behind",
+        TWO_BEHIND,
+        Troubles { lies: 1, rotations: 1, foreign: 1, ..NONE },
+    ),
     (
         "an adopted token",
         ADOPTING,
@@ -111,7 +120,7 @@ const QUICK: [Bounded; 7] = [
 ];
 
 /// Worlds of `make test`: some minutes.
-const FULL: [Bounded; 9] = [
+const FULL: [Bounded; 10] = [
     (
         "two processes, undone blocks, a lost journal, somebody else",
         TWO_ACTORS,
@@ -145,6 +154,11 @@ const FULL: [Bounded; 9] = [
         "a liar and whatever happens to journals and tokens",
         THREE_ENDPOINTS,
         Troubles { lies: 2, losses: 1, restores: 1, gifts: 1, lags: 1, attacks: 1, ..NONE },
+    ),
+    (
+        "a liar among nodes that are behind, a replaced key, and whatever happens to journals",
+        TWO_BEHIND,
+        Troubles { lies: 2, rotations: 1, losses: 1, foreign: 1, drops: 1, gifts: 1, ..NONE },
     ),
     (
         "forgotten events and whatever happens to journals and tokens",
@@ -193,7 +207,7 @@ fn no_history_mints_a_key_twice() {
 }
 
 /// Each rule that is broken, and the smallest world in which that is a double mint.
-const MUTANTS: [(Mutant, Setting, Troubles); 15] = [
+const MUTANTS: [(Mutant, Setting, Troubles); 17] = [
     (Mutant::NonceFromLatest, TWO_ACTORS, Troubles { losses: 1, ..NONE }),
     (Mutant::NonceFromPending, TWO_ACTORS, NONE),
     (
@@ -217,6 +231,8 @@ const MUTANTS: [(Mutant, Setting, Troubles); 15] = [
         Troubles { gifts: 1, changes: 1, losses: 1, ..NONE },
     ),
     (Mutant::RetirementIgnored, ALONE, Troubles { retirements: 1, ..NONE }),
+    (Mutant::PresenceFromOneEndpoint, THREE_ENDPOINTS, NONE),
+    (Mutant::FormerCountsNotCompared, TWO_BEHIND, Troubles { rotations: 1, lies: 1, ..NONE }),
 ];
 
 #[test]

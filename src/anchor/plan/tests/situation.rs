@@ -54,6 +54,7 @@ pub(crate) fn quiet() -> Situation {
         view: View {
             block: Block { number: 9, hash: B256::repeat_byte(9) },
             count: 5,
+            former_counts: BTreeMap::new(),
             agents: BTreeMap::new(),
             duplicates: BTreeMap::new(),
             unkeyed: BTreeMap::new(),

@@ -47,6 +47,27 @@ fn scrypt() -> Value {
     })
 }
 
+/// Written by version 0.6.1 of Python's eth-keyfile, which has r = 1. Its n is 2^18 and its p 8; less
+/// takes less time.
+fn eth_keyfile() -> Value {
+    json!({
+        "address": "008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+        "crypto": {
+            "cipher": "aes-128-ctr",
+            "cipherparams": { "iv": "a8516e36ae8309ebd329a80c584b2eb1" },
+            "ciphertext": "62c51652e2073e2e4c9a0587463f4219b105a144b6c992a8af7608ff8855a701",
+            "kdf": "scrypt",
+            "kdfparams": {
+                "dklen": 32, "n": 65_536, "r": 1, "p": 1,
+                "salt": "2e95e307facbcd4ac8d9e39c245a8d9b",
+            },
+            "mac": "ca9bec1f76944ead19251ab5ea17781f1f157b830940255d0a77cec0211ea349",
+        },
+        "id": "8119d80c-cfbb-4086-8785-0e32e7847905",
+        "version": 3,
+    })
+}
+
 /// As some wallets write it: a capital C, no id, more members, a version in text, 0x before hex.
 fn unusual() -> Value {
     let mut keystore = pbkdf2();
@@ -61,7 +82,12 @@ fn unusual() -> Value {
 
 #[test]
 fn keystores_of_every_wallet_open_with_their_password() {
-    let rows = [("pbkdf2", pbkdf2()), ("scrypt", scrypt()), ("unusual", unusual())];
+    let rows = [
+        ("pbkdf2", pbkdf2()),
+        ("scrypt", scrypt()),
+        ("eth-keyfile", eth_keyfile()),
+        ("unusual", unusual()),
+    ];
     for_each_row(rows, |(name, keystore)| {
         let key = decrypt(&keystore.to_string(), PASSWORD).unwrap();
         assert_eq!(alloy::hex::encode(key.as_slice()), SECRET, "{name}");

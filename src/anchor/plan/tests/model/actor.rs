@@ -68,7 +68,9 @@ impl World {
             | Mutant::FirstMintNotLookedFor
             | Mutant::UnreadableIdentityNamesNothing
             | Mutant::AdoptionJudgedByTheOwnerNow
-            | Mutant::RetirementIgnored => (honest, events, 0),
+            | Mutant::RetirementIgnored
+            | Mutant::PresenceFromOneEndpoint
+            | Mutant::FormerCountsNotCompared => (honest, events, 0),
         };
         let former_pending = if self.has_rotated() { self.pending(by.other()) } else { 0 };
         Read { events, count, mined, pending, former_pending, lies, lied }

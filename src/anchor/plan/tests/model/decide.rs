@@ -7,13 +7,13 @@ use super::{
     Broken, Mutant, Setting, Start,
     actor::{Journal, Read},
     chain::{Account, Chain, Op, Tx, count},
-    nodes::{Asked, Node, accounts, address, desired, evidence, id, unread_keys},
+    nodes::{Asked, INVENTED, Lie, Node, accounts, address, desired, evidence, id, unread_keys},
 };
 use crate::anchor::{
     evidence::View,
     key::AnchorKey,
     plan::{
-        Call, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose, Reservation,
+        Call, Denial, DesiredAgent, DesiredState, FormerAccount, HeadState, Purpose, Reservation,
         Retirement, Step, Testimony, Unconfirmed, next,
     },
     testing::{in_flight, registry},
@@ -54,6 +54,14 @@ pub(super) struct Decided {
     pub(super) resends: bool,
 }
 
+/// What comes of asking one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Decided(Decided),
+    /// Its evidence is not used, and the next node tells this lie.
+    PassOver(Lie),
+}
+
 /// What was decided so far.
 #[derive(Debug, Default)]
 pub(super) struct Decisions(BTreeMap<Question, Result<Decided, Broken>>);
@@ -75,7 +83,24 @@ impl Decisions {
 }
 
 impl Question {
+    /// Asks the node that was read and, if its evidence does not hold, the next one.
     fn decide(&self, setting: &Setting, mutant: Mutant) -> Result<Decided, Broken> {
+        let first = if self.read.lies { Lie::LeavesOut } else { Lie::None };
+        let decided = match self.decide_at(first, setting, mutant)? {
+            Heard::Decided(decided) => Some(decided),
+            Heard::PassOver(next) if setting.endpoints > 1 => {
+                match self.decide_at(next, setting, mutant)? {
+                    Heard::Decided(decided) => Some(decided),
+                    Heard::PassOver(_) => None,
+                }
+            }
+            Heard::PassOver(_) => None,
+        };
+        let minted = self.journal.minted;
+        Ok(decided.unwrap_or(Decided { step: Move::Nothing, minted, resends: false }))
+    }
+
+    fn decide_at(&self, lie: Lie, setting: &Setting, mutant: Mutant) -> Result<Heard, Broken> {
         let chain = Chain::of(self.chain.iter());
         let asked = Asked {
             has_rotated: self.has_rotated,
@@ -85,10 +110,11 @@ impl Question {
         };
         let minted =
             if mutant == Mutant::MintedMapIgnored { BTreeMap::new() } else { self.minted(setting) };
-        let nothing = Decided { step: Move::Nothing, minted: self.journal.minted, resends: false };
-        let own = Node { pruned: self.pruned, lies: self.read.lies };
+        let own = Node { pruned: self.pruned, lie };
         let (shown, first_mint) = evidence(own, &chain, self.counts(), &asked);
-        let Ok(mut view) = shown.view(&accounts(&asked), &minted) else { return Ok(nothing) };
+        let Ok(mut view) = shown.view(&accounts(&asked), &minted) else {
+            return Ok(Heard::PassOver(Lie::None));
+        };
         no_phantom(&view, &chain, setting)?;
         if self.skip.is_some_and(|skip| view.count == u64::from(skip)) {
             view.count += 1;
@@ -110,14 +136,20 @@ impl Question {
             Step::Confirm(claim) => {
                 let keys = unread_keys(&shown, &chain, &asked);
                 if shown.check_absence(first_mint, keys).is_err() {
-                    return Ok(nothing);
+                    return Ok(Heard::PassOver(Lie::None));
                 }
-                let said = self.testimonies(&claim, &chain, &asked, &minted, setting);
+                let said = self.testimonies(&claim, lie, &asked, &minted, setting, &view);
                 let is_alone = mutant == Mutant::AbsenceFromOneEndpoint;
                 let endpoints = if is_alone { 1 } else { setting.endpoints };
+                let believes_one = mutant == Mutant::PresenceFromOneEndpoint;
+                let invented = Testimony::Present(id(INVENTED));
+                if believes_one && said.contains(&invented) {
+                    return Ok(Heard::PassOver(Lie::Invents));
+                }
                 match claim.judge(&said, endpoints) {
                     Ok(reservation) => self.signed(&reservation, setting),
-                    Err(_) => Move::Wait,
+                    Err(Denial::Outvoted) => return Ok(Heard::PassOver(Lie::None)),
+                    Err(Denial::Undecided) => Move::Wait,
                 }
             }
         };
@@ -133,7 +165,7 @@ impl Question {
             let remembered = &mut minted[usize::from(key)];
             *remembered = remembered.or(token);
         }
-        Ok(Decided { step, minted, resends })
+        Ok(Heard::Decided(Decided { step, minted, resends }))
     }
 
     /// The accounts' counts as this node says: mutants read the current one elsewhere.
@@ -183,25 +215,43 @@ impl Question {
     }
 
     /// What the endpoints say: this one, honest ones, and the one that lies, which is heard early.
+    /// It says what is not so: a token that is on chain is left out, and another one is invented.
     fn testimonies(
         &self,
         claim: &Unconfirmed,
-        chain: &Chain,
+        own: Lie,
         asked: &Asked,
         minted: &BTreeMap<AnchorKey, AgentId>,
         setting: &Setting,
+        decided_on: &View,
     ) -> Vec<Testimony> {
+        let known = &self.chain[..self.chain.len().saturating_sub(setting.behind)];
+        let chain = Chain::of(known.iter());
+        let counts = match setting.behind {
+            0 => self.counts(),
+            _ => [Account::First, Account::Second].map(|by| count(known.iter(), by)),
+        };
         let mut said = vec![Testimony::Absent];
         for other in 1..setting.endpoints {
-            let lies = other == 1 && !self.read.lies && setting.endpoints > 2;
-            let node = Node { pruned: self.pruned, lies };
-            let (shown, first_mint) = evidence(node, chain, self.counts(), asked);
-            let keys = unread_keys(&shown, chain, asked);
+            let is_liar = other == 1 && own == Lie::None && setting.endpoints > 2;
+            let lie = match chain.claims(0).next() {
+                _ if !is_liar => Lie::None,
+                Some(_) => Lie::LeavesOut,
+                None => Lie::Invents,
+            };
+            let node = Node { pruned: self.pruned, lie };
+            let (shown, first_mint) = evidence(node, &chain, counts, asked);
+            let keys = unread_keys(&shown, &chain, asked);
             let view = shown
                 .view(&accounts(asked), minted)
                 .and_then(|view| shown.check_absence(first_mint, keys).map(|()| view));
             said.push(match view {
-                Ok(view) => claim.testimony(&view),
+                Ok(mut view) => {
+                    if asked.mutant == Mutant::FormerCountsNotCompared {
+                        view.former_counts.clone_from(&decided_on.former_counts);
+                    }
+                    claim.testimony(&view)
+                }
                 Err(error) => Testimony::Unusable(error.to_string()),
             });
         }

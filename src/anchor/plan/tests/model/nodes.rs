@@ -25,9 +25,21 @@ use crate::{
 pub(super) struct Node {
     /// Events of fewer than so many of the oldest transactions are not served.
     pub(super) pruned: usize,
-    /// It leaves out the events of our accounts, and says that they hold nothing.
-    pub(super) lies: bool,
+    pub(super) lie: Lie,
 }
+
+/// What a node says that is not so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    None,
+    /// It leaves out the events of our accounts, and says that they hold nothing.
+    LeavesOut,
+    /// It shows a mint of the first key that never happened.
+    Invents,
+}
+
+/// The token that a node invents.
+pub(super) const INVENTED: u8 = 7;
 
 /// What is read besides the chain.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +117,9 @@ pub(super) fn evidence(
     }
     balances(&mut evidence, chain, shown, node);
     tokens(&mut evidence, chain, &accounts, asked);
+    if node.lie == Lie::Invents {
+        invent(&mut evidence, asked);
+    }
     let first_mint = match chain.tokens.is_empty() {
         true => FirstMint::None,
         false => {
@@ -129,7 +144,7 @@ fn serve(
         Event::Transfer { token, from, to } => {
             let from = from.map_or(Address::ZERO, address);
             let to = address(to);
-            if !node.lies && (ours(from) || ours(to)) {
+            if node.lie != Lie::LeavesOut && (ours(from) || ours(to)) {
                 evidence.transfers.push(Transfer { at, id: id(token), from, to });
             }
         }
@@ -137,7 +152,7 @@ fn serve(
             let is_forged = by.is_none() && asked.mutant == Mutant::OwnerTopicUnchecked;
             let key = chain.tokens[usize::from(token)].minted_key.map(|key| desired(key).key);
             let is_forged = is_forged && key.is_some();
-            if !node.lies && (ours(address(by)) || is_forged) {
+            if node.lie != Lie::LeavesOut && (ours(address(by)) || is_forged) {
                 let owner = if is_forged { address(Some(asked.current)) } else { address(by) };
                 let uri = match key {
                     Some(_) => desired(0).uri,
@@ -161,7 +176,7 @@ fn serve(
 }
 
 fn balances(evidence: &mut Evidence, chain: &Chain, shown: usize, node: Node) {
-    if node.lies {
+    if node.lie == Lie::LeavesOut {
         return;
     }
     for token in chain.tokens.iter().take(shown) {
@@ -169,6 +184,17 @@ fn balances(evidence: &mut Evidence, chain: &Chain, shown: usize, node: Node) {
             *balance += U256::ONE;
         }
     }
+}
+
+/// Adds a mint that adds up.
+fn invent(evidence: &mut Evidence, asked: &Asked) {
+    let (id, owner, block) = (id(INVENTED), address(Some(asked.current)), u64::MAX);
+    let (registered, moved) = (LogPosition { block, index: 1 }, LogPosition { block, index: 0 });
+    let DesiredAgent { key, uri, .. } = desired(0);
+    evidence.transfers.push(Transfer { at: moved, id, from: Address::ZERO, to: owner });
+    evidence.mints.push(Mint { at: registered, id, owner, uri: uri.clone(), key: Some(key) });
+    *evidence.balances.entry(owner).or_default() += U256::ONE;
+    evidence.tokens.insert(id, Token { owner, uri, x402: true, key: Some(key) });
 }
 
 /// The tokens that the product reads: minted or adopted by us as far as shown, or named.
