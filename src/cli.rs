@@ -233,7 +233,7 @@ impl AnchorRunArgs {
         let Self { offers, anchoring, leader, once, log_format } = self;
         let offers = offers.resolve();
         let anchoring = anchoring.signing(&offers);
-        let leadership = leader.resolve(&offers.source);
+        let leadership = leader.resolve(&offers, true);
         if once && leadership.is_some() {
             refuse(
                 ErrorKind::ArgumentConflict,

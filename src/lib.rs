@@ -14,11 +14,13 @@ mod error_chain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod http;
+mod identity_status;
 mod journal_place;
 mod leader;
 mod lint;
 mod listener;
 mod offer;
+mod offer_events;
 mod page;
 mod publish;
 mod registration;

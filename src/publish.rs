@@ -18,7 +18,7 @@ use crate::{
     catalog::CurrentCatalog,
     clock::Clock,
     offer::{Origin, Timestamp},
-    registration::{OnChainFacts, PublishedAgents, Rules, Transition},
+    registration::{Explanation, OnChainFacts, PublishedAgents, Rules, Transition},
     source::Observation,
     telemetry::Metrics,
 };
@@ -43,15 +43,17 @@ pub(crate) struct Outputs {
     pub(crate) steps: broadcast::Sender<Arc<Step>>,
 }
 
-/// One publication that changed the state of offers.
+/// One publication that changed the state of offers, or why they are refused.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// When it was published.
     pub(crate) at: Timestamp,
     /// The origin of document URLs: `<public URL>/offers/<id>/agent-registration.json`.
     pub(crate) public_url: Origin,
-    /// At least one, by offer.
+    /// By offer.
     pub(crate) transitions: Vec<Transition>,
+    /// The offers that are refused for another reason than before. A step has at least one of either.
+    pub(crate) refused: Vec<Explanation>,
 }
 
 impl Outputs {

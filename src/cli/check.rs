@@ -59,7 +59,8 @@ impl CheckArgs {
         let Self { offers, anchoring, leadership, json, admin_url, via, service } = self;
         let offers = offers.resolve();
         let anchoring = anchoring.resolve(&offers);
-        let leadership = leadership.resolve(&offers.source);
+        let has_journal = !matches!(anchoring, AnchorConfig::Off);
+        let leadership = leadership.resolve(&offers, has_journal);
         CheckConfig { offers, anchoring, leadership, json, admin_url, via, service }
     }
 }

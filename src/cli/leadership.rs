@@ -2,10 +2,11 @@
 
 use clap::{Args, builder::BoolishValueParser, error::ErrorKind};
 
-use super::{OfferSource, refuse};
+use super::{OfferConfig, OfferSource, refuse};
 use crate::{
     leader::{LeaseSettings, TIMING},
-    offer::is_dns_name,
+    offer::{OfferId, is_dns_name},
+    registration::chains::KnownRegistries,
     source::cluster::Access,
 };
 
@@ -19,6 +20,13 @@ pub(crate) struct LeaderArgs {
     /// original's controller does; requires --lease
     #[arg(long, env = "REGISTRAR_ENFORCE_DRAINS", value_parser = BoolishValueParser::new())]
     enforce_drains: bool,
+    /// Record the default agent's final ids in the status of the AgentIdentity; requires --lease,
+    /// --journal and --identity
+    #[arg(long, env = "REGISTRAR_WRITE_IDENTITY", value_parser = BoolishValueParser::new())]
+    write_identity: bool,
+    /// Tell what becomes of each offer as Kubernetes Events; requires --lease
+    #[arg(long, env = "REGISTRAR_EVENTS", value_parser = BoolishValueParser::new())]
+    events: bool,
 }
 
 /// What this process does while it holds a Lease. Anchoring is set up separately.
@@ -27,6 +35,11 @@ pub(crate) struct Leadership {
     pub(crate) access: Access,
     pub(crate) lease: LeaseSettings,
     pub(crate) enforce_drains: bool,
+    /// The AgentIdentity whose status is written, and the registries that it may name.
+    pub(crate) write_identity: Option<(OfferId, KnownRegistries)>,
+    /// Whether Events are told. Those of the default agent are about the AgentIdentity.
+    pub(crate) events: bool,
+    pub(crate) identity: Option<OfferId>,
 }
 
 /// An object in the cluster: `[NAMESPACE/]NAME`.
@@ -53,23 +66,45 @@ impl ObjectName {
 
 impl LeaderArgs {
     /// Checks the settings. Exits the process with code 2 if they contradict each other.
-    pub(super) fn resolve(self, source: &OfferSource) -> Option<Leadership> {
-        let Self { lease, enforce_drains } = self;
+    ///
+    /// `has_journal` is whether ids are known.
+    pub(super) fn resolve(self, offers: &OfferConfig, has_journal: bool) -> Option<Leadership> {
+        let Self { lease, enforce_drains, write_identity, events } = self;
         let Some(lease) = lease else {
-            if enforce_drains {
+            let flags = [
+                ("--enforce-drains", enforce_drains),
+                ("--write-identity", write_identity),
+                ("--events", events),
+            ];
+            if let Some((flag, _)) = flags.into_iter().find(|(_, is_set)| *is_set) {
+                let why = "so that only one replica does it";
                 refuse(
                     ErrorKind::MissingRequiredArgument,
-                    "--enforce-drains needs --lease NAME (REGISTRAR_LEASE), so that only one replica does it",
+                    &format!("{flag} needs --lease NAME (REGISTRAR_LEASE), {why}"),
                 );
             }
             return None;
         };
-        let OfferSource::Cluster { access, .. } = source else {
+        let OfferSource::Cluster { access, .. } = &offers.source else {
             refuse(
                 ErrorKind::ArgumentConflict,
                 "--lease needs a cluster; with --offers there are no replicas to choose from",
             );
         };
+        if write_identity && !has_journal {
+            refuse(
+                ErrorKind::MissingRequiredArgument,
+                "--write-identity needs --journal (REGISTRAR_JOURNAL), where the ids are known from",
+            );
+        }
+        let written = offers.scope.identity.as_ref().filter(|_| write_identity);
+        let written = written.map(|object| (object.clone(), offers.scope.registries.clone()));
+        if write_identity && written.is_none() {
+            refuse(
+                ErrorKind::ArgumentConflict,
+                "--write-identity needs an AgentIdentity; --identity is none",
+            );
+        }
         let ObjectName { namespace, name } = lease;
         // The host name of a pod is its name, which is what an operator looks for in a Lease.
         #[expect(clippy::disallowed_methods, reason = "this module reads settings")]
@@ -79,6 +114,9 @@ impl LeaderArgs {
             access: access.clone(),
             lease: LeaseSettings { namespace, name, identity, timing: TIMING },
             enforce_drains,
+            write_identity: written,
+            events,
+            identity: offers.scope.identity.clone(),
         })
     }
 }

@@ -108,7 +108,8 @@ impl ServeArgs {
         let offers = offers.resolve();
         require_public_url(&offers.source);
         let anchoring = anchoring.resolve(&offers);
-        let leadership = leader.resolve(&offers.source);
+        let has_journal = !matches!(anchoring, AnchorConfig::Off);
+        let leadership = leader.resolve(&offers, has_journal);
         ServeConfig {
             offers,
             anchoring,

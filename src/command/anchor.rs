@@ -25,7 +25,7 @@ use crate::{
     anchor::{
         evidence::Accounts,
         facts::on_chain_facts,
-        journal::SharedJournal,
+        journal::{Journal, JournalError, SharedJournal},
         reconcile::ChainTarget,
         run::{self, Anchoring, Sources},
         signer::{KeySource, Signer, SignerError},
@@ -158,8 +158,13 @@ async fn anchor_run(args: AnchorRunArgs) -> anyhow::Result<ExitCode> {
         let needs = run::run_once(&mut anchoring, &published, &journal, Clock::system()).await?;
         return Ok(report::exit_code(needs));
     }
-    // One that is not ours is refused by every replica, at once.
-    let remembered = place.read_own(&owner_id, &accounts).await?.unwrap_or_default();
+    // One that is not ours is refused by every replica, at once. One that cannot be asked for now is
+    // asked for again.
+    let remembered = match place.read_own(&owner_id, &accounts).await {
+        Ok(read) => read.unwrap_or_default(),
+        Err(JournalError::Request { .. }) => Journal::default(),
+        Err(error) => return Err(error.into()),
+    };
     let mut signals = Signals::new()?;
     let mut tasks: JoinSet<Ended> = JoinSet::new();
     let remembered = on_chain_facts(&remembered.accounts);

@@ -12,7 +12,9 @@ use super::{
 use crate::{
     cli::Leadership,
     enforce::{self, Enforcement},
+    identity_status::{self, IdentityWriter},
     leader::{Candidate, while_leading},
+    offer_events::{self, Reporter},
 };
 
 /// A candidate for the Lease under way.
@@ -31,7 +33,9 @@ impl Leader {
         pipeline: &Pipeline,
         tasks: &mut JoinSet<Ended>,
     ) -> Option<Self> {
-        let Leadership { access, lease, enforce_drains } = leadership?;
+        let Leadership { access, lease, enforce_drains, write_identity, events, identity } =
+            leadership?;
+        let instance = lease.identity.clone();
         let metrics = pipeline.metrics.clone();
         let (candidate, leading) = Candidate::new(access.clone(), lease, pipeline.clock, metrics);
         let (stop, stopped) = watch::channel(false);
@@ -42,6 +46,25 @@ impl Leader {
             let _ = done.send(());
             std::future::pending().await
         }));
+        if let Some((object, registries)) = write_identity {
+            let on_chain = pipeline.on_chain.subscribe();
+            let writer = IdentityWriter { access: access.clone(), object, registries, on_chain };
+            let work = while_leading(leading.clone(), move || identity_status::run(writer.clone()));
+            tasks.spawn(supervised("identity writer", work));
+        }
+        if events {
+            let reporter = Reporter {
+                access: access.clone(),
+                identity,
+                observed: pipeline.observed.clone(),
+                on_chain: pipeline.on_chain.subscribe(),
+                steps: pipeline.steps.resubscribe(),
+                clock: pipeline.clock,
+                instance,
+            };
+            let work = while_leading(leading.clone(), move || offer_events::run(reporter.clone()));
+            tasks.spawn(supervised("event reporter", work));
+        }
         if enforce_drains {
             let enforcement = Enforcement {
                 access,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     catalog::Catalog,
     clock::Clock,
-    offer::{OfferId, Offers, Origin, Timestamp},
+    offer::{OfferId, Offers, Timestamp},
     registration::{LiveProjection, OfferChange, OnChainFacts, Rules, Transition},
     source::World,
     telemetry::Metrics,
@@ -111,11 +111,12 @@ impl Publisher {
         }
         touched.append(&mut projection.apply(changes, now));
         let transitions = projection.transitions_since(&last.projection, &touched);
+        let refused = projection.refusals_since(&last.projection, &touched);
         self.finish(wanted, projection, Some(&last.catalog));
         if let Some(published) = &mut self.published {
             published.next = next.filter(|next| Some(next.at) == published.catalog.valid_until);
         }
-        self.send(last.world.public_url, now, transitions);
+        self.send(Step { at: now, public_url: last.world.public_url, transitions, refused });
     }
 
     /// Publishes other ids or another public URL. Until a large world is projected anew, changes of
@@ -147,9 +148,10 @@ impl Publisher {
         let mut before = last.projection.clone();
         let touched = before.apply(changes, now);
         let transitions = projection.transitions_since(&last.projection, &touched);
+        let refused = projection.refusals_since(&last.projection, &touched);
         let public_url = frame.public_url.clone();
         self.finish(wanted, projection, Some(&last.catalog));
-        self.send(public_url, now, transitions);
+        self.send(Step { at: now, public_url, transitions, refused });
     }
 
     /// `None` if no thread can be started.
@@ -170,8 +172,8 @@ impl Publisher {
     }
 
     /// Tells what became of which offer.
-    fn send(&self, public_url: Origin, at: Timestamp, transitions: Vec<Transition>) {
-        for transition in &transitions {
+    fn send(&self, step: Step) {
+        for transition in &step.transitions {
             let Transition { kind, id, host, page, drain_ends_at } = transition;
             let etag = page.as_ref().map(|page| page.identity().etag);
             tracing::debug!(
@@ -182,9 +184,9 @@ impl Publisher {
                 "{id} is {kind:?}"
             );
         }
-        if !transitions.is_empty() {
+        if !step.transitions.is_empty() || !step.refused.is_empty() {
             // Nobody may be listening.
-            let _ = self.outputs.steps.send(Arc::new(Step { at, public_url, transitions }));
+            let _ = self.outputs.steps.send(Arc::new(step));
         }
     }
 

@@ -167,6 +167,16 @@ impl KnownRegistries {
         Self(added.filter(|(id, _)| CHAINS.iter().all(|chain| chain.id != *id)).collect())
     }
 
+    /// The name of a registry's chain as the original system writes it; the CAIP-2 id if it has none.
+    /// `None` if the name stands for another registry.
+    pub(crate) fn name(&self, registry: &AgentRegistry) -> Option<String> {
+        let known = CHAINS.iter().find(|chain| chain.id == registry.chain_id);
+        let alias = known.and_then(|chain| chain.aliases.first());
+        let name = alias
+            .map_or_else(|| format!("eip155:{}", registry.chain_id), |alias| (*alias).to_owned());
+        (self.find(&name) == Some(*registry)).then_some(name)
+    }
+
     /// Finds the registry of a chain by CAIP-2 id or decimal id, or by an alias of the table.
     pub(super) fn find(&self, name: &str) -> Option<AgentRegistry> {
         let added = || {

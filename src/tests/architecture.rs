@@ -12,7 +12,7 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 21] = [
+const LAW: [(&str, &[&str]); 23] = [
     ("clock", &[]),
     ("error_chain", &[]),
     ("telemetry", &[]),
@@ -42,6 +42,8 @@ const LAW: [(&str, &[&str]); 21] = [
     ),
     ("listener", &["telemetry", "error_chain"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
+    ("identity_status", &["source", "offer", "registration", "error_chain"]),
+    ("offer_events", &["source", "publish", "offer", "registration", "clock", "error_chain"]),
     ("journal_place", &["anchor", "source"]),
     ("leader", &["source", "clock", "telemetry", "error_chain"]),
     ("enforce", &["source", "offer", "clock", "telemetry", "error_chain"]),
@@ -77,13 +79,15 @@ const EVERYTHING: &[&str] = &[
     "http",
     "listener",
     "anchor",
+    "identity_status",
     "journal_place",
+    "offer_events",
     "leader",
     "enforce",
     "cli",
 ];
 /// Where nothing is done, only decided.
-const DECIDING: [&str; 15] = [
+const DECIDING: [&str; 17] = [
     "offer",
     "page",
     "registration",
@@ -99,6 +103,8 @@ const DECIDING: [&str; 15] = [
     "anchor::reason",
     "leader::election",
     "enforce::teardown",
+    "identity_status::missing",
+    "offer_events::notes",
 ];
 /// The parts of anchoring that act: what decides may not use them.
 const ACTING_ANCHOR: [&str; 5] = ["evm", "journal", "reconcile", "run", "signer"];
@@ -286,7 +292,19 @@ fn every_module_uses_only_what_it_may() {
 /// tenant is ever fetched.
 const CLIENTS: [(&str, &[&str]); 4] = [
     ("reqwest", &["anchor", "command"]),
-    ("kube", &["source", "command", "cli", "leader", "enforce", "journal_place"]),
+    (
+        "kube",
+        &[
+            "source",
+            "command",
+            "cli",
+            "leader",
+            "enforce",
+            "journal_place",
+            "identity_status",
+            "offer_events",
+        ],
+    ),
     ("hyper_util::client", &[]),
     ("TcpStream::connect", &["command"]),
 ];

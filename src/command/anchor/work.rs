@@ -42,6 +42,8 @@ pub(super) struct Work {
     sources: Sources,
     facts: watch::Sender<OnChainFacts>,
     refusal: Refusal,
+    /// The failure that was logged last, so that one that lasts is logged once.
+    logged: Option<String>,
 }
 
 impl Work {
@@ -52,7 +54,7 @@ impl Work {
         refusal: Refusal,
     ) -> Self {
         let (sources, facts) = (sources(pipeline), pipeline.on_chain.clone());
-        Self { anchoring, journal, sources, facts, refusal }
+        Self { anchoring, journal, sources, facts, refusal, logged: None }
     }
 
     /// Anchors: always, or while this process leads. While another one does, publishes what that
@@ -116,9 +118,10 @@ impl Work {
                     tokio::time::sleep(SHORT_RETRY_INTERVAL).await;
                     continue;
                 }
+                // An outage of the API server is no reason to end: nobody could start anew either.
+                JournalError::Request { .. } => self.hold(&error),
                 JournalError::Locked { .. }
                 | JournalError::Io { .. }
-                | JournalError::Request { .. }
                 | JournalError::Missing(_)
                 | JournalError::Corrupt { .. }
                 | JournalError::Newer { .. }
@@ -142,6 +145,7 @@ impl Work {
             Ok(opened) => opened,
             Err(error) => return error.into(),
         };
+        self.logged = None;
         let journal = SharedJournal::new(store, remembered, self.facts.clone());
         let halt = run::run(&mut self.anchoring, self.sources.clone(), journal).await;
         self.anchoring.close_journal();
@@ -165,10 +169,19 @@ impl Work {
     }
 
     /// Gives every agent the reason that the journal is refused; the ids remain.
-    fn hold(&self, error: &JournalError) {
-        let reason = AnchorReason::JournalRefused;
-        tracing::error!(anchor.reason = %reason, "Anchoring is stopped: {}", with_causes(error));
-        self.facts.send_modify(|facts| refuse(facts, &self.anchoring, reason.as_str()));
+    fn hold(&mut self, error: &JournalError) {
+        let (reason, why) = (AnchorReason::JournalRefused, with_causes(error));
+        if self.logged.as_ref() != Some(&why) {
+            tracing::error!(anchor.reason = %reason, "Anchoring is stopped: {why}");
+            self.logged = Some(why);
+        }
+        self.facts.send_if_modified(|facts| {
+            let mut refused = facts.clone();
+            refuse(&mut refused, &self.anchoring, reason.as_str());
+            let is_news = refused != *facts;
+            *facts = refused;
+            is_news
+        });
     }
 }
 

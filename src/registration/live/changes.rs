@@ -6,7 +6,7 @@ use super::{LiveProjection, entry::Entry};
 use crate::{
     offer::{Hostname, OfferId, Timestamp},
     page::Page,
-    registration::{Availability, OfferState},
+    registration::{Availability, Explanation, OfferState, Reason},
 };
 
 /// An offer came into another state. A change of its document alone is not a transition.
@@ -50,6 +50,24 @@ impl LiveProjection {
         touched.iter().filter_map(transition).collect()
     }
 
+    /// Which of the `touched` offers are refused for a reason that they were not refused for before.
+    pub(crate) fn refusals_since(
+        &self,
+        earlier: &Self,
+        touched: &BTreeSet<OfferId>,
+    ) -> Vec<Explanation> {
+        let reason = |projection: &Self, id: &OfferId| {
+            let entry = projection.entries.get(id)?;
+            (entry.state == OfferState::Unpublished).then_some(entry.reason)
+        };
+        let is_new = |id: &&OfferId| {
+            let now = reason(self, id);
+            now.is_some_and(is_refusal) && now != reason(earlier, id)
+        };
+        let refused = touched.iter().filter(is_new).filter_map(|id| self.entries.get(id));
+        refused.map(|entry| self.explain(entry)).collect()
+    }
+
     fn transition(
         &self,
         id: &OfferId,
@@ -85,6 +103,29 @@ impl LiveProjection {
             page,
             drain_ends_at: new.filter(|_| is_drain).and_then(|new| new.flips_at),
         })
+    }
+}
+
+/// Whether an offer is unpublished although its seller wants it to be published.
+fn is_refusal(reason: Reason) -> bool {
+    match reason {
+        Reason::Undecodable
+        | Reason::InvalidPath
+        | Reason::InvalidHostname
+        | Reason::ReservedPath
+        | Reason::NotGranted
+        | Reason::HostConflict
+        | Reason::PathConflict
+        | Reason::InvalidDrain
+        | Reason::ConditionMissing => true,
+        Reason::Deleting
+        | Reason::Disabled
+        | Reason::Paused
+        | Reason::Drained
+        | Reason::OfferTooLarge
+        | Reason::DocumentFull
+        | Reason::Draining
+        | Reason::Published => false,
     }
 }
 

@@ -272,16 +272,20 @@ fn mutants_of_the_incremental_form_are_found() {
     assert!(stale_frame.is_some(), "a stale frame");
 }
 
-/// The transitions of an offer from one form to another.
-fn transitions(from: Option<Resource>, to: Option<Resource>) -> Vec<TransitionKind> {
+/// The transitions of an offer from one form to another, and the reasons for which it is refused anew.
+fn changed(from: Option<Resource>, to: Option<Resource>) -> (Vec<TransitionKind>, Vec<Reason>) {
     let history = History { rules: rules(), ids: Ids::default(), events: Vec::new() };
     let mut live = empty(&history, at(NOON));
     let id = OfferId::new("llm", "chat");
     live.apply(from.map(|made| (id.clone(), Some(Arc::new(made.parsed())))), at(NOON));
     let earlier = live.clone();
     let touched = live.apply([(id, to.map(|made| Arc::new(made.parsed())))], at(NOON));
-    let transitions = live.transitions_since(&earlier, &touched);
-    transitions.into_iter().map(|transition| transition.kind).collect()
+    let transitions = live.transitions_since(&earlier, &touched).into_iter();
+    let refused = live.refusals_since(&earlier, &touched).into_iter();
+    (
+        transitions.map(|transition| transition.kind).collect(),
+        refused.map(|explanation| explanation.reason).collect(),
+    )
 }
 
 #[test]
@@ -310,6 +314,27 @@ fn a_transition_is_what_became_of_an_offer() {
         (Some(chat().disabled()), None, vec![]),
     ];
     for (at, (from, to, expected)) in rows.into_iter().enumerate() {
-        assert_eq!(transitions(from, to), expected, "row {at}");
+        assert_eq!(changed(from, to).0, expected, "row {at}");
+    }
+}
+
+#[test]
+fn a_refusal_is_told_when_its_reason_is_new_and_only_if_the_seller_did_not_ask_for_it() {
+    let chat = || offer("llm/chat");
+    let reserved = || chat().set("/spec/path", "/.well-known/x");
+    let invalid = || chat().set("/spec/path", "x y");
+    let rows = [
+        (None, Some(chat()), vec![]),
+        (None, Some(reserved()), vec![Reason::ReservedPath]),
+        (Some(chat()), Some(reserved()), vec![Reason::ReservedPath]),
+        (Some(reserved()), Some(reserved().set("/spec/registration/name", "Other")), vec![]),
+        (Some(reserved()), Some(invalid()), vec![Reason::InvalidPath]),
+        (Some(chat()), Some(chat().disabled()), vec![]),
+        (Some(chat()), Some(chat().draining(NOON, "0s")), vec![]),
+        (Some(reserved()), Some(chat()), vec![]),
+        (Some(reserved()), None, vec![]),
+    ];
+    for (at, (from, to, expected)) in rows.into_iter().enumerate() {
+        assert_eq!(changed(from, to).1, expected, "row {at}");
     }
 }

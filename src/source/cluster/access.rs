@@ -187,6 +187,11 @@ pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<RawObje
     api(client, Kind::ServiceOffer, namespace)
 }
 
+/// The AgentIdentities of one namespace.
+pub(crate) fn identities_api(client: Client, namespace: &str) -> Api<RawObject> {
+    api(client, Kind::AgentIdentity, Some(namespace))
+}
+
 pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<RawObject> {
     match namespace {
         Some(namespace) => Api::namespaced_with(client, namespace, &kind),
