@@ -125,14 +125,14 @@ const ACTING_STD: [&str; 4] = ["fs", "process", "env", "thread"];
 
 /// Collects every path that a file spells out, in full where it begins with `crate`, `self` or
 /// `super`.
-struct Spelled {
+pub(super) struct Spelled {
     /// The module at hand, from the crate's root.
     module: Vec<String>,
     paths: BTreeSet<String>,
 }
 
 impl Spelled {
-    fn of(source: &str, module: &[&str]) -> BTreeSet<String> {
+    pub(super) fn of(source: &str, module: &[&str]) -> BTreeSet<String> {
         let file = syn::parse_file(source).unwrap();
         let module = module.iter().map(|name| (*name).to_owned()).collect();
         let mut spelled = Self { module, paths: BTreeSet::new() };
@@ -253,7 +253,7 @@ fn violations(source: &str, module: &[&str]) -> Vec<String> {
     spelled.iter().filter(breaks).cloned().collect()
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> =
         entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect();
@@ -262,7 +262,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The module of a file below src.
-fn module_of(file: &Path) -> Vec<String> {
+pub(super) fn module_of(file: &Path) -> Vec<String> {
     let mut names: Vec<_> =
         file.with_extension("").iter().map(|name| name.to_str().unwrap().to_owned()).collect();
     if names.last().is_some_and(|name| name == "mod") {
@@ -286,65 +286,6 @@ fn every_module_uses_only_what_it_may() {
         assert_eq!(violations(&source, &module), Vec::<String>::new(), "{}", file.display());
     }
     assert_eq!(modules, LAW.map(|(name, _)| name.to_owned()).into());
-}
-
-/// What sends requests to other hosts, and who may. A verb asks what the operator names; no URL of a
-/// tenant is ever fetched.
-const CLIENTS: [(&str, &[&str]); 4] = [
-    ("reqwest", &["anchor", "command"]),
-    (
-        "kube",
-        &[
-            "source",
-            "command",
-            "cli",
-            "leader",
-            "enforce",
-            "journal_place",
-            "identity_status",
-            "offer_events",
-        ],
-    ),
-    ("hyper_util::client", &[]),
-    ("TcpStream::connect", &["command"]),
-];
-
-/// What of a file's paths sends requests although its module may not.
-fn requests(source: &str, module: &[&str]) -> Vec<String> {
-    let whole = module.join("::");
-    let within = |name: &&str| whole == **name || whole.starts_with(&format!("{name}::"));
-    let is_client = |path: &&String| {
-        let sends = |client: &str| {
-            *path == client
-                || path.starts_with(&format!("{client}::"))
-                || path.ends_with(&format!("::{client}"))
-        };
-        CLIENTS.iter().any(|(client, who)| sends(client) && !who.iter().any(within))
-    };
-    Spelled::of(source, module).iter().filter(is_client).cloned().collect()
-}
-
-#[test]
-fn only_nodes_signers_and_the_api_server_are_asked() {
-    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
-    for file in sources(root) {
-        let module = module_of(file.strip_prefix(root).unwrap());
-        let module: Vec<_> = module.iter().map(String::as_str).collect();
-        if !matches!(module[..], ["testing"]) && !module.contains(&"tests") {
-            let source = fs::read_to_string(&file).unwrap();
-            assert_eq!(requests(&source, &module), Vec::<String>::new(), "{}", file.display());
-        }
-    }
-    let planted = [
-        ("registration", "use reqwest::Client;"),
-        ("catalog", "async fn f() { reqwest::get(url).await; }"),
-        ("publish", "fn f() { kube::Client::try_default(); }"),
-        ("offer", "fn f() { tokio::net::TcpStream::connect(host); }"),
-        ("http", "use tokio::net::TcpStream; fn f() { TcpStream::connect(host); }"),
-    ];
-    for (module, source) in planted {
-        assert!(!requests(source, &[module]).is_empty(), "{source}");
-    }
 }
 
 #[test]
