@@ -181,7 +181,7 @@ const FULL: [Bounded; 10] = [
     ),
     (
         "an agent that is retired and revived, and whatever happens to journals, pools and blocks",
-        TWO_ACTORS,
+        Setting { keys: 1, ..TWO_ACTORS },
         Troubles { retirements: 2, restores: 1, reorgs: 1, ..NONE },
     ),
     (
