@@ -15,6 +15,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::{
@@ -24,7 +25,10 @@ use super::{
     problem::{METHODS, ProblemDetails},
     target, with_cors,
 };
-use crate::{page::Content, telemetry::Metrics};
+use crate::{
+    page::Content,
+    telemetry::{Latency, Metrics},
+};
 
 /// Everything that one listener answers.
 #[derive(Clone)]
@@ -34,16 +38,19 @@ pub(crate) struct Front {
     /// headers.
     documents: Option<CatalogReader>,
     metrics: Metrics,
+    latency: Latency,
 }
 
 impl Front {
     pub(super) fn public(router: Router, reader: CatalogReader) -> Self {
         let metrics = reader.metrics.clone();
-        Self { router, documents: Some(reader), metrics }
+        let latency = metrics.latency("public");
+        Self { router, documents: Some(reader), metrics, latency }
     }
 
     pub(super) fn admin(router: Router, metrics: Metrics) -> Self {
-        Self { router, documents: None, metrics }
+        let latency = metrics.latency("admin");
+        Self { router, documents: None, metrics, latency }
     }
 
     /// Answers a request. A panic becomes a 500 and is counted.
@@ -51,14 +58,20 @@ impl Front {
     where
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
+        let began = Instant::now();
         let answered = catch_unwind(AssertUnwindSafe(|| self.begin(request)));
         match answered.unwrap_or_else(|panic| Answering::ready(self.panicked(&*panic))) {
-            Answering::Ready(response) => Answering::Ready(response),
+            Answering::Ready(response) => {
+                self.latency.observe(began.elapsed());
+                Answering::Ready(response)
+            }
             Answering::Waiting(future) => {
                 let front = self.clone();
-                let future = AssertUnwindSafe(future)
-                    .catch_unwind()
-                    .map(move |answer| answer.unwrap_or_else(|panic| front.panicked(&*panic)));
+                let future = AssertUnwindSafe(future).catch_unwind().map(move |answer| {
+                    let answer = answer.unwrap_or_else(|panic| front.panicked(&*panic));
+                    front.latency.observe(began.elapsed());
+                    answer
+                });
                 Answering::Waiting(Box::pin(future))
             }
         }

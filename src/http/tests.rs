@@ -1,6 +1,7 @@
 //! Both routers, without a socket, over catalogs that the tests publish.
 
 mod admin;
+mod alerts;
 mod caching;
 mod confidential;
 pub(crate) mod contract;
@@ -11,5 +12,6 @@ mod reference;
 mod requests;
 mod routes;
 mod schemas;
+mod scraped;
 pub(crate) mod site;
 mod status;

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use super::{
     Exposition,
-    connections::{ConnectionMetrics, ListenerMetrics},
+    connections::{ConnectionMetrics, ListenerLabel, ListenerMetrics},
+    latency::Latency,
 };
 
 /// Every metric of the process. Clones share the same values.
@@ -23,6 +24,7 @@ pub(crate) struct Metrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    ready: Gauge,
     offers: Family<StateLabel, Gauge>,
     reasons: Family<ReasonLabel, Gauge>,
     problems: Family<CodeLabel, Gauge>,
@@ -35,6 +37,7 @@ struct Inner {
     document_age: Seconds,
     next_change: Seconds,
     requests: Family<RequestLabels, Counter>,
+    durations: Family<ListenerLabel, Latency>,
     panics: Counter,
     leader: Gauge,
     drains_enforced: Family<ResultLabel, Counter>,
@@ -132,6 +135,8 @@ pub(crate) struct ChainStats {
 /// Values that are read at the moment of a scrape.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScrapeValues {
+    /// Whether documents can be served.
+    pub(crate) ready: bool,
     /// The number of offers in every state, including states that no offer is in.
     pub(crate) states: Vec<(&'static str, usize)>,
     /// The number of offers for every reason, including reasons that no offer has.
@@ -167,6 +172,11 @@ impl Metrics {
         register_build_info(&mut registry);
         let to = &mut registry;
         let metrics = Self(Arc::new(Inner {
+            ready: register(
+                to,
+                "ready",
+                "1 while documents can be served, as /readyz says, else 0",
+            ),
             offers: register(to, "offers", "Offers seen, by state"),
             reasons: register(
                 to,
@@ -219,6 +229,11 @@ impl Metrics {
                 "Seconds until the clock alone changes a document; NaN when nothing drains",
             ),
             requests: register(to, "http_requests", "HTTP responses on both listeners"),
+            durations: register(
+                to,
+                "http_request_duration_seconds",
+                "Time from a request's head to the head of its answer, by listener",
+            ),
             panics: register(
                 to,
                 "http_panics",
@@ -245,6 +260,11 @@ impl Metrics {
     /// Counts one HTTP response.
     pub(crate) fn answered(&self, route: &'static str, status: u16) {
         self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
+    }
+
+    /// How long one listener takes to answer.
+    pub(crate) fn latency(&self, listener: &'static str) -> Latency {
+        self.0.durations.get_or_create_owned(&ListenerLabel { listener })
     }
 
     /// The metrics of one listener's connections, for every reason to close one.
@@ -325,6 +345,7 @@ impl Metrics {
     /// Encodes every metric in a format.
     pub(crate) fn scrape(&self, values: &ScrapeValues, format: Exposition) -> String {
         let inner = &self.0;
+        inner.ready.set(values.ready.into());
         for (state, offers) in &values.states {
             inner.offers.get_or_create(&StateLabel { state }).set(clamped(*offers));
         }

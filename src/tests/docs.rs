@@ -34,7 +34,7 @@ const BLOCKS: [(&str, &[&str]); 8] = [
     ("docs/configuration.md", &["commands", "flags", "source-problems"]),
     ("docs/http.md", &["problem-codes"]),
     ("docs/lint.md", &["lint-codes"]),
-    ("docs/metrics.md", &["metrics"]),
+    ("docs/metrics.md", &["metrics", "alerts"]),
     ("docs/publishing.md", &["states", "reasons", "entry-codes"]),
 ];
 

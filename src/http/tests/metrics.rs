@@ -1,108 +1,23 @@
 //! Metrics: what a scrape holds. The table in docs/metrics.md is generated from one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     anchor::AnchorReason,
     http::admin,
-    http::tests::site::{Site, WELL_KNOWN, ask, document_of, request},
-    listener::Closed,
+    http::tests::{
+        scraped::{Metric, anchored, full_scrape, sample, scrape, scraped, troubled},
+        site::{Site, WELL_KNOWN, ask, document_of, request},
+    },
     registration::{OfferState, Reason},
     source::{SourceProblem, SourceProblemCode},
-    telemetry::ChainStats,
     testing::{NOON, offer},
     tests::docs::{check, code, plain, table},
 };
 
-/// What a scrape shows of one metric besides its values.
-#[derive(Debug, PartialEq, Eq)]
-struct Metric {
-    kind: String,
-    labels: BTreeSet<String>,
-    help: String,
-}
-
-/// Metrics by the name of their samples.
-type Families = BTreeMap<String, Metric>;
-
-/// One line of a scrape: name, labels in order, value.
-fn sample(line: &str) -> (&str, Vec<(&str, &str)>, f64) {
-    let (series, value) = line.rsplit_once(' ').unwrap();
-    let value = value.parse().unwrap();
-    let Some((name, labels)) = series.split_once('{') else { return (series, Vec::new(), value) };
-    let labels = labels.strip_suffix("\"}").unwrap().split("\",");
-    (name, labels.map(|label| label.split_once("=\"").unwrap()).collect(), value)
-}
-
-/// What a scrape holds, checked line by line as OpenMetrics text.
-fn scraped(text: &str) -> Families {
-    let text = text.strip_suffix("# EOF\n").unwrap();
-    let (mut metrics, mut explained) = (Families::new(), BTreeMap::new());
-    let mut family = ("", "");
-    for line in text.lines() {
-        if let Some(help) = line.strip_prefix("# HELP ") {
-            let (name, meaning) = help.split_once(' ').unwrap();
-            assert!(meaning.ends_with('.'), "{line}");
-            assert_eq!(explained.insert(name, meaning), None, "{line}");
-        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
-            family = kind.split_once(' ').unwrap();
-            assert!(explained.contains_key(family.0), "{line}");
-        } else {
-            let (name, labels, _) = sample(line);
-            let suffix = match family.1 {
-                "counter" => "_total",
-                "info" => "_info",
-                _ => "",
-            };
-            assert_eq!(name, format!("{}{suffix}", family.0));
-            let labels: BTreeSet<_> = labels.iter().map(|(label, _)| (*label).to_owned()).collect();
-            let metric = metrics.entry(name.to_owned()).or_insert(Metric {
-                kind: family.1.to_owned(),
-                labels: labels.clone(),
-                help: explained[family.0].to_owned(),
-            });
-            assert_eq!(metric.labels, labels, "{line}");
-        }
-    }
-    metrics
-}
-
-async fn scrape(site: &Site) -> String {
-    let fields = [("host", "127.0.0.1"), ("accept", "application/openmetrics-text")];
-    let answer = ask(site.admin(), request("GET", "/metrics", &fields)).await;
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type));
-    answer.text().to_owned()
-}
-
 /// The value of one series, as a scrape writes it.
 fn value<'a>(text: &'a str, series: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
-}
-
-fn troubled() -> Site {
-    let site = Site::of(
-        NOON,
-        &[
-            offer("demo/chat"),
-            offer("demo/audit").draining(NOON, "10m"),
-            offer("demo/drained").draining("2026-05-24T10:00:00Z", "1h"),
-            offer("demo/disabled").disabled(),
-        ],
-    );
-    site.observed.send_modify(|observed| {
-        observed.problems.push(SourceProblem::new(
-            SourceProblemCode::BrokenFile,
-            "a.yaml",
-            "line 3",
-        ));
-        observed.problems.push(SourceProblem::new(
-            SourceProblemCode::BrokenFile,
-            "b.yaml",
-            "line 4",
-        ));
-    });
-    site
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,20 +35,6 @@ async fn the_shrink_brake_and_what_a_watch_missed_are_measured() {
     assert_eq!(report["heldOffers"], 12);
 }
 
-/// A chain on which one agent is anchored.
-fn anchored() -> ChainStats {
-    let count = |reason: AnchorReason| usize::from(reason == AnchorReason::Anchored);
-    ChainStats {
-        chain: "eip155:8453".to_owned(),
-        reasons: AnchorReason::ALL.iter().map(|reason| (reason.as_str(), count(*reason))).collect(),
-        days_of_funds: 12.5,
-        foreign_nonces: 1,
-        duplicate_mints: 2,
-        settled_nonces: 7,
-        endpoints: 3,
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_scrape_in_the_older_format_has_the_same_samples() {
     let site = troubled();
@@ -144,7 +45,8 @@ async fn a_scrape_in_the_older_format_has_the_same_samples() {
     let samples = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         // Each scrape counts the one before it.
-        lines.filter(|line| !line.contains("/metrics")).map(str::to_owned).collect()
+        let counts = |line: &&str| line.contains("/metrics") || line.contains("listener=\"admin\"");
+        lines.filter(|line| !counts(line)).map(str::to_owned).collect()
     };
     assert_eq!(samples(answer.text()), samples(&open_metrics));
     assert!(!answer.text().contains("# EOF"), "{}", answer.text());
@@ -178,15 +80,8 @@ async fn a_chain_that_is_anchored_is_measured_with_every_reason_named() {
 #[tokio::test(start_paused = true)]
 async fn generated_metrics_table_is_what_a_scrape_holds() {
     let site = troubled();
-    site.admin.reader.metrics.listener("public", Closed::ALL.map(Closed::as_str));
-    site.get(WELL_KNOWN).await;
-    let text = scrape(&site).await;
-    assert!(!text.contains("registrar_anchor_agents{"), "nothing is anchored: {text}");
-    site.admin.reader.metrics.anchored(&anchored());
-    let health = [("node.example (endpoint 1)".to_owned(), true)];
-    site.admin.reader.metrics.endpoints_answered("eip155:8453", &health);
-    site.admin.reader.metrics.history_read("eip155:8453", 7);
-    let text = scrape(&site).await;
+    assert!(!scrape(&site).await.contains("registrar_anchor_agents{"), "nothing is anchored");
+    let text = full_scrape().await;
     let metrics = scraped(&text);
     let families = text.lines().filter(|line| line.starts_with("# HELP ")).count();
     assert_eq!(
@@ -195,18 +90,48 @@ async fn generated_metrics_table_is_what_a_scrape_holds() {
         "a metric without a sample would be missing from the table"
     );
     let rows = metrics.iter().map(|(name, Metric { kind, labels, help })| {
-        let labels = labels.iter().map(|label| code(label)).collect::<Vec<_>>().join(", ");
+        let labels = labels.keys().map(|label| code(label)).collect::<Vec<_>>().join(", ");
         vec![code(name), kind.clone(), labels, plain(help)]
     });
     check("docs/metrics.md", "metrics", &table(&["name", "type", "labels", "meaning"], rows));
+}
 
-    let page = include_str!("../../../docs/metrics.md");
-    let words = page.split(|c: char| c != '_' && !c.is_ascii_alphanumeric());
-    let unknown: BTreeSet<&str> = words
-        .filter(|word| word.starts_with("registrar_") && !word.ends_with('_'))
-        .filter(|word| !metrics.contains_key(*word))
-        .collect();
-    assert!(unknown.is_empty(), "{unknown:?}");
+#[tokio::test(start_paused = true)]
+async fn readiness_is_measured_as_readyz_answers() {
+    let site = Site::empty(NOON);
+    assert_eq!(value(&scrape(&site).await, "registrar_ready"), Some("0"));
+    site.publish(&[offer("demo/chat").draining(NOON, "10m")]);
+    assert_eq!(value(&scrape(&site).await, "registrar_ready"), Some("1"));
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    assert_eq!(value(&scrape(&site).await, "registrar_ready"), Some("0"), "a change is overdue");
+    site.publish(&[offer("demo/chat")]);
+    assert_eq!(value(&scrape(&site).await, "registrar_ready"), Some("1"));
+    site.admin.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(value(&scrape(&site).await, "registrar_ready"), Some("0"), "it stops");
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_answer_is_timed_and_one_that_waits_for_the_catalog_is_slow() {
+    let site = troubled();
+    let bucket = |text: &str, bound: &str| {
+        let series = "registrar_http_request_duration_seconds_bucket";
+        let series = format!("{series}{{le=\"{bound}\",listener=\"public\"}}");
+        value(text, &series).unwrap_or_else(|| panic!("{series}: {text}")).to_owned()
+    };
+    site.get(WELL_KNOWN).await;
+    site.get("/offers").await;
+    site.get("/nothing").await;
+    let text = scrape(&site).await;
+    assert_eq!((bucket(&text, "0.0001"), bucket(&text, "+Inf")), ("3".into(), "3".into()));
+    tokio::time::advance(std::time::Duration::from_secs(3_600)).await;
+    assert_eq!(site.get(WELL_KNOWN).await.status.as_u16(), 503, "nobody makes the next catalog");
+    let text = scrape(&site).await;
+    assert_eq!((bucket(&text, "0.05"), bucket(&text, "0.25")), ("3".into(), "4".into()));
+    let sum = "registrar_http_request_duration_seconds_sum{listener=\"public\"}";
+    let sum: f64 = value(&text, sum).unwrap().parse().unwrap();
+    assert!((0.1..0.11).contains(&sum), "{sum}");
+    let count = "registrar_http_request_duration_seconds_count{listener=\"public\"}";
+    assert_eq!(value(&text, count), Some("4"));
 }
 
 #[tokio::test(start_paused = true)]

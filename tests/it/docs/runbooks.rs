@@ -23,13 +23,13 @@ const MARK: &str = "<!-- tested -->\n";
 const BUMP_AFTER_DECISIONS: u32 = 10;
 
 /// A runbook's commands.
-struct Page {
-    tested: std::vec::IntoIter<String>,
+pub(super) struct Page {
+    pub(super) tested: std::vec::IntoIter<String>,
     by_hand: Vec<String>,
 }
 
 impl Page {
-    fn read(name: &str) -> Self {
+    pub(super) fn read(name: &str) -> Self {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/runbooks/{name}.md"));
         let page = fs::read_to_string(path).unwrap();
         let (mut tested, mut by_hand) = (Vec::new(), Vec::new());
@@ -63,7 +63,7 @@ impl Page {
 }
 
 /// The stage's settings as environment variables.
-fn environment(stage: &Stage) -> Vec<(String, String)> {
+pub(super) fn environment(stage: &Stage) -> Vec<(String, String)> {
     let settings = stage.settings();
     let mut settings = settings.iter().peekable();
     let mut environment = Vec::new();
@@ -282,6 +282,9 @@ fn every_command_of_a_runbook_is_run_or_known_to_a_test() {
                 "env -u REGISTRAR_ANCHOR registrar serve\n",
                 "cast send ",
                 "curl -s http://127.0.0.1:8004/.well-known/agent-registration.json\n",
+                // Of the alerts' pages: what the cluster, or an endpoint itself, says.
+                "kubectl ",
+                "curl -s -H 'content-type: application/json' \"$RPC_URL\"",
             ];
             assert!(known.iter().any(|known| script.starts_with(known)), "{name}: {script}");
         }

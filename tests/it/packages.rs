@@ -1,0 +1,4 @@
+//! What is delivered beside the binary, used by the programs that it is made for.
+
+mod alerts;
+mod tools;
