@@ -11,12 +11,19 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release --bin registrar && cp target/release/registrar /registrar
 
 FROM scratch
+# No HEALTHCHECK: it would need a second program in here. Kubernetes probes /livez, /readyz and /startupz on the admin
+# listener, and so can whatever else runs this.
 # For a kubeconfig that names no certificate authority of its own.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /registrar /registrar
 # Inside a container the default, loopback, could not be reached.
 ENV REGISTRAR_LISTEN=[::]:8004 REGISTRAR_ADMIN_LISTEN=[::]:9004
 EXPOSE 8004 9004
+ARG REGISTRAR_COMMIT=unknown
+LABEL org.opencontainers.image.title="registrar" \
+      org.opencontainers.image.description="Publishes Kubernetes ServiceOffers as ERC-8004 agent registrations" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REGISTRAR_COMMIT}"
 USER 65532:65532
 ENTRYPOINT ["/registrar"]
 CMD ["serve"]

@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test soak image tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test soak image dist tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -72,8 +72,11 @@ CASES_EACH ?= 50
 contract-test: ## Send what openapi.yaml allows and forbids, with Schemathesis (CASES_EACH=50)
 	scripts/check-contract $(CASES_EACH)
 
-image: ## Build the container image with docker or buildah
+image: ## Build the container image with docker, podman or buildah (PLATFORM=linux/arm64)
 	scripts/build-image
+
+dist: ## Pack a release with completions, manual pages and a checksum, into target/dist
+	scripts/dist
 
 tools: ## Install and build what the tests need
 	scripts/install-tools

@@ -275,3 +275,27 @@ fn the_page_on_http_lists_exactly_the_paths_of_the_contract() {
     let paths = contract[0]["paths"].as_object().unwrap().keys().cloned();
     assert_eq!(listed_paths(), paths.collect());
 }
+
+/// The crates in the first column of a table, by section.
+fn listed_crates(page: &str, heading: &str) -> BTreeSet<String> {
+    let (_, section) = page.split_once(heading).unwrap();
+    let rows = section.split("\n## ").next().unwrap().lines();
+    let cells = rows.filter_map(|row| row.strip_prefix("| `")?.split(" | ").next());
+    cells.flat_map(|cell| cell.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect()
+}
+
+#[test]
+fn the_page_of_dependencies_lists_exactly_the_direct_ones() {
+    let manifest = read("Cargo.toml");
+    let declared = |table: &str| -> BTreeSet<String> {
+        let (_, rest) = manifest.split_once(&format!("\n[{table}]\n")).unwrap();
+        let lines = rest.split("\n[").next().unwrap().lines();
+        let names = lines.filter_map(|line| line.split_once(" = "));
+        names.map(|(name, _)| name.to_owned()).filter(|name| !name.starts_with('#')).collect()
+    };
+    let page = read("docs/dependencies.md");
+    let used = declared("dependencies");
+    assert_eq!(listed_crates(&page, "## In the binary"), used);
+    let tests = declared("dev-dependencies").into_iter().filter(|name| !used.contains(name));
+    assert_eq!(listed_crates(&page, "## In tests"), tests.collect());
+}

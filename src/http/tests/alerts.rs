@@ -151,6 +151,26 @@ async fn alerts_name_only_metrics_and_labels_that_exist() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_board_names_only_metrics_and_labels_that_exist() {
+    let text = full_scrape().await;
+    let metrics = scraped(&text);
+    let board: Value = serde_json::from_str(&read("deploy/grafana/registrar.json")).unwrap();
+    let panels = list(&board, "panels").iter();
+    let targets = panels.flat_map(|panel| list(panel, "targets"));
+    let variables = list(&board["templating"], "list").iter();
+    let definitions = variables.filter_map(|variable| variable["definition"].as_str());
+    let queries = targets.map(|target| text_of(target, "expr"));
+    for query in queries.chain(definitions.map(str::to_owned)) {
+        assert_eq!(unknown(&metrics, &query), [""; 0], "{query}");
+    }
+    let shown = read("deploy/grafana/registrar.json");
+    let shown: BTreeSet<&str> = metric_words(&shown).collect();
+    let is_shown = |name: &&String| shown.iter().any(|word| word.starts_with(name.as_str()));
+    let missing: Vec<&String> = metrics.keys().filter(|name| !is_shown(name)).collect();
+    assert!(missing.is_empty(), "the board does not show {missing:?}");
+}
+
 fn text_of(rule: &Value, key: &str) -> String {
     text(rule, key).to_owned()
 }
