@@ -14,7 +14,7 @@ const INCIDENTS: [&str; 5] =
     ["README", "lost-journal", "lost-key", "replaced-key", "retired-agent"];
 
 /// Each page, and what its commands show in the world of [`troubled`].
-const PAGES: [(&str, &[&str]); 20] = [
+const PAGES: [(&str, &[&str]); 21] = [
     ("anchoring-delayed", &["default: agentId 0 Anchored", "reason=\"Anchored\"} 1"]),
     ("anchoring-held", &["default: agentId 0 Anchored"]),
     ("brake-engaged", &["\"heldOffers\":0", "\"releasedOffers\":0", "brake_engaged 0", "\"chat\""]),
@@ -23,6 +23,7 @@ const PAGES: [(&str, &[&str]); 20] = [
         &["registrar_clock_steps_total 0", "next_change_seconds", "\"nextChange\":\"2"],
     ),
     ("connections-refused", &["refused_total{listener=\"public\"} 0", "200"]),
+    ("document-rejected", &["\"offers\":["]),
     ("document-stale", &["\"problems\":[{", "registrar_source_incomplete_seconds"]),
     ("drain-not-enforced", &["result=\"failed\"} 0", "registrar_leader 0", "\"Drained\""]),
     ("drain-overdue", &["registrar_document_next_change_seconds", "ok"]),
