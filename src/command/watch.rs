@@ -58,6 +58,9 @@ pub(super) async fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             query.append_pair("offer", &offer.to_string());
         }
     }
+    if url.query() == Some("") {
+        url.set_query(None);
+    }
     let client = Client::builder().connect_timeout(CONNECT_LIMIT).read_timeout(SILENCE_LIMIT);
     let client = client.build()?;
     let mut watcher = Watcher { args, client, url, last_id: None, seen: 0 };

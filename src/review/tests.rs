@@ -79,7 +79,11 @@ fn only_documents_that_changed_are_checked_again() {
         projection.changed_documents(Some(&before.projection)).into_keys().collect();
     let own = DocumentName::Offer(changed.id());
     assert_eq!(names, [DocumentName::Agent(AgentName::Default), own]);
-    assert!(projection.changed_documents(Some(&projection.clone())).is_empty());
+    // An older object is another entry with the same document.
+    let last = projection.clone();
+    let older = changed.created("2025-12-31T00:00:00Z");
+    projection.apply([(older.id(), Some(Arc::new(older.parsed())))], at(NOON));
+    assert!(projection.changed_documents(Some(&last)).is_empty());
 }
 
 #[test]
