@@ -29,7 +29,7 @@ use crate::{
 const OFFERS: usize = 25;
 const AGENTS: usize = 8;
 /// How many offers, and how many agents, one request looks at in search of a word.
-const SEARCHED: usize = 10_000;
+const SEARCHED: usize = 2_000;
 /// How much of a word is searched for, in characters.
 const MAX_SOUGHT: usize = 100;
 
