@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test soak image dist tools lint-tools clean
+.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test failover-test soak image dist tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -48,6 +48,10 @@ SEED ?= 1
 crash-test: tools ## Kill the anchoring process in random histories (HISTORIES=300 SEED=1)
 	REGISTRAR_CRASH_HISTORIES=$(HISTORIES) REGISTRAR_CRASH_SEED=$(SEED) \
 		cargo test --locked --test it crashes::whenever -- --nocapture
+
+failover-test: tools ## Kill, freeze and cut off the leader of two replicas in random histories (HISTORIES=300 SEED=1)
+	REGISTRAR_FAILOVER_HISTORIES=$(HISTORIES) REGISTRAR_FAILOVER_SEED=$(SEED) \
+		cargo test --locked --test it failover::whatever -- --nocapture
 
 # Seconds for each target.
 FUZZ ?= 60
