@@ -6,7 +6,7 @@
 
 mod bounds;
 mod check;
-mod deploy;
+pub mod deploy;
 mod deploy_anchoring;
 mod drains;
 mod failover;
@@ -332,7 +332,7 @@ fn copy_folder(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }
 
-fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
+pub fn resource(group: &str, version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 

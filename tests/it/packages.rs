@@ -2,5 +2,7 @@
 
 mod alerts;
 mod board;
+mod chart;
+mod chart_installed;
 mod service;
 mod tools;

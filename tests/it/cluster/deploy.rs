@@ -11,14 +11,14 @@ use crate::support::process::{Server, eventually, text, yaml};
 /// Where the definitions of the Gateway API come from.
 const GATEWAY_API: &str = "sigs.k8s.io/gateway-api@v1.4.1";
 
-pub(super) fn manifests(name: &str) -> Vec<Value> {
+pub fn manifests(name: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     yaml(&text)
 }
 
-pub(super) fn gateway_crd(plural: &str) -> Value {
+pub fn gateway_crd(plural: &str) -> Value {
     let downloaded =
         Command::new("go").args(["mod", "download", "-json", GATEWAY_API]).output().unwrap();
     assert!(downloaded.status.success(), "{}", String::from_utf8_lossy(&downloaded.stderr));
@@ -132,12 +132,12 @@ async fn the_manifests_apply_strictly_and_give_exactly_the_rights_that_are_neede
 }
 
 /// A kubeconfig for the ServiceAccount of the pods that serve.
-pub(super) async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf {
+pub async fn account_kubeconfig(cluster: &Cluster) -> std::path::PathBuf {
     kubeconfig_of(cluster, "registrar").await
 }
 
 /// A kubeconfig for a ServiceAccount that the manifests make.
-pub(super) async fn kubeconfig_of(cluster: &Cluster, account: &str) -> std::path::PathBuf {
+pub async fn kubeconfig_of(cluster: &Cluster, account: &str) -> std::path::PathBuf {
     let uri = format!("/api/v1/namespaces/erc8004-registrar/serviceaccounts/{account}/token");
     let asked = json!({ "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": { "audiences": [] } });
     let request = http::Request::post(uri).header("content-type", "application/json");

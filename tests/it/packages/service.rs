@@ -113,6 +113,7 @@ fn two_archives_of_one_commit_are_equal_and_hold_what_a_release_needs() {
         "/man/registrar-anchor-run.1",
         "/completions/registrar.bash",
         "/deploy/alerts/registrar.yaml",
+        "/deploy/helm/registrar/Chart.yaml",
         "/deploy/systemd/registrar.service",
     ];
     for needed in needed {
