@@ -114,7 +114,7 @@ async fn no_panel_is_without_data_on_the_demo() {
             last = prometheus.ask(&query).await;
             let series = last["data"]["result"].as_array().cloned().unwrap_or_default();
             let values = series.iter().map(|series| series["value"][1].as_str().unwrap());
-            series.len() > 0 && values.into_iter().all(|value| value != "NaN")
+            !series.is_empty() && values.into_iter().all(|value| value != "NaN")
         })
         .await;
     })

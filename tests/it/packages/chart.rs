@@ -34,10 +34,11 @@ pub(super) fn rendered(values: &Value) -> Vec<Value> {
 
 /// The objects, with those in a List in its place.
 fn unfolded(objects: Vec<Value>) -> Vec<Value> {
-    let each = objects.into_iter().flat_map(|object| match &object["items"] {
-        Value::Array(items) => unfolded(items.clone()),
-        _ if object.is_null() => Vec::new(),
-        _ => vec![object],
+    let each = objects.into_iter().flat_map(|object| {
+        if let Some(items) = object["items"].as_array() {
+            return unfolded(items.clone());
+        }
+        if object.is_null() { Vec::new() } else { vec![object] }
     });
     each.collect()
 }
