@@ -55,11 +55,10 @@ impl Api {
         thread::spawn(move || {
             loop {
                 thread::sleep(Duration::from_secs(5));
-                let revision = bookmarked.revision.load(Ordering::SeqCst).to_string();
-                let metadata = json!({ "resourceVersion": revision });
-                bookmarked.send("BOOKMARK", &json!({
-                    "kind": "ServiceOffer", "apiVersion": "obol.org/v1alpha1", "metadata": metadata,
-                }));
+                let bookmark = json!({
+                    "kind": "ServiceOffer", "apiVersion": "obol.org/v1alpha1", "metadata": {},
+                });
+                bookmarked.send("BOOKMARK", bookmark, 0);
             }
         });
         let folder = tempfile::tempdir().unwrap();
@@ -85,12 +84,8 @@ impl Api {
     }
 
     /// Sends a change. Returns when its line was handed to the kernel.
-    pub fn modify(&self, mut object: Value) -> Instant {
-        let revision = self.shared.revision.fetch_add(1, Ordering::SeqCst) + 1;
-        object["metadata"]["resourceVersion"] = revision.to_string().into();
-        let began = Instant::now();
-        self.shared.send("MODIFIED", &object);
-        began
+    pub fn modify(&self, object: Value) -> Instant {
+        self.shared.send("MODIFIED", object, 1)
     }
 
     /// Makes the process list everything again, and waits until it has.
@@ -99,7 +94,7 @@ impl Api {
         let status = json!({
             "kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "expired",
         });
-        self.shared.send("ERROR", &status);
+        self.shared.send("ERROR", status, 0);
         self.shared.watches.lock().unwrap().clear();
         while self.shared.lists.load(Ordering::SeqCst) == before {
             thread::sleep(Duration::from_millis(1));
@@ -117,10 +112,17 @@ impl Drop for Api {
 }
 
 impl Shared {
-    fn send(&self, kind: &str, object: &Value) {
+    /// Sends an event after so many new revisions. Returns when its line was handed to the kernel.
+    fn send(&self, kind: &str, mut object: Value, revisions: u64) -> Instant {
+        // One at a time: a bookmark behind a later event is a server that goes back.
+        let mut watches = self.watches.lock().unwrap();
+        let revision = self.revision.fetch_add(revisions, Ordering::SeqCst) + revisions;
+        object["metadata"]["resourceVersion"] = revision.to_string().into();
         let line = format!("{}\n", json!({ "type": kind, "object": object }));
         let chunk = format!("{:x}\r\n{line}\r\n", line.len());
-        self.watches.lock().unwrap().retain_mut(|watch| watch.write_all(chunk.as_bytes()).is_ok());
+        let began = Instant::now();
+        watches.retain_mut(|watch| watch.write_all(chunk.as_bytes()).is_ok());
+        began
     }
 }
 
