@@ -1,6 +1,9 @@
 //! One change: from the line of a watch to the new bytes, and what it costs.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     api::{Api, id, offer},
@@ -77,14 +80,16 @@ fn cpu_of_changes(api: &Api, process: &Process, offers: usize) -> f64 {
     (busy - idle) / CHANGES as f64
 }
 
-/// 10,000 changes as fast as they go: when is the last one served?
+/// 10,000 changes within a second: when is the last one served?
 fn burst(report: &mut Report, api: &Api, process: &Process, offers: usize) {
     const BURST: usize = 10_000;
     let objects: Vec<_> =
         (0..BURST).map(|round| offer(changed(round, offers), &format!("burst-{round}."))).collect();
     let mut last = api.modify(offer(0, "before the burst"));
     let began = last;
-    for object in objects {
+    for (at, object) in objects.into_iter().enumerate() {
+        let due = began + Duration::from_micros(100) * u32::try_from(at).unwrap();
+        thread::sleep(due.saturating_duration_since(Instant::now()));
         last = api.modify(object);
     }
     let rate = BURST as f64 / (last - began).as_secs_f64();
