@@ -288,53 +288,23 @@ impl Server {
 
     /// One second of load; `None` if others used the machine meanwhile.
     fn sample(&self, client: &Client) -> Option<Sample> {
-        let mut command = Command::new("taskset");
         let cores = if self.is_pinned { "1" } else { "0,1" };
         let url = |address: &str| format!("http://{address}{}", self.path);
+        let mut command = Command::new("taskset");
+        command.args(["-c", cores]);
+        let wrk = ["wrk", "-t1", "-c64", "-d1s", "-H"];
         match client {
-            Client::Wrk(field) => {
-                command.args([
-                    "-c",
-                    cores,
-                    "wrk",
-                    "-t1",
-                    "-c64",
-                    "-d1s",
-                    "-H",
-                    field,
-                    &url(&self.http_1),
-                ]);
-            }
+            Client::Wrk(field) => command.args(wrk).args([*field, &url(&self.http_1)]),
             Client::Known => {
                 let field = format!("If-None-Match: {}", self.etag);
-                command.args([
-                    "-c",
-                    cores,
-                    "wrk",
-                    "-t1",
-                    "-c64",
-                    "-d1s",
-                    "-H",
-                    &field,
-                    &url(&self.http_1),
-                ]);
+                command.args(wrk).args([field, url(&self.http_1)])
             }
             Client::H2load(connections, streams) => {
                 let (connections, streams) = (connections.to_string(), streams.to_string());
-                command.args([
-                    "-c",
-                    cores,
-                    "h2load",
-                    "-D",
-                    "1",
-                    "-c",
-                    &connections,
-                    "-m",
-                    &streams,
-                    &url(&self.http_2),
-                ]);
+                let load = ["h2load", "-D", "1", "-c", &connections, "-m", &streams];
+                command.args(load).arg(url(&self.http_2))
             }
-        }
+        };
         let (busy, cpu, began) = (busy(), self.cpu(), Instant::now());
         let output = command.output().unwrap();
         let wall = began.elapsed().as_secs_f64();

@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::leash::Leash,
-    support::process::{eventually, registrar, yaml},
+    support::process::{Server, eventually, registrar, yaml},
     support::resource::Resource,
 };
 
@@ -196,6 +196,15 @@ impl Cluster {
         } else {
             self.dir.join(format!("{user}.kubeconfig"))
         }
+    }
+
+    /// A server of one namespace's offers that competes for the Lease `registrar` there.
+    pub async fn replica(&self, namespace: &str, more: &[&str]) -> Server {
+        let (kubeconfig, lease) = (self.kubeconfig("admin"), format!("{namespace}/registrar"));
+        let kubeconfig = kubeconfig.to_str().unwrap();
+        let settings = ["--kubeconfig", kubeconfig, "--namespace", namespace, "--lease", &lease];
+        let general = ["--public-url", "https://seller.example", "--identity", "none"];
+        Server::start(&[&settings[..], &general, more].concat()).await
     }
 
     /// A client with all rights.

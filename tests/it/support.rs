@@ -3,6 +3,7 @@
 pub mod anchor_key;
 pub mod api_server;
 pub mod chain;
+pub mod histories;
 pub mod leash;
 pub mod process;
 pub mod proxy;

@@ -12,12 +12,7 @@ mod oracle;
 mod play;
 mod point;
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, mpsc},
-    thread,
-};
+use std::collections::BTreeMap;
 
 use alloy::primitives::{Bytes, U256};
 use serde_json::json;
@@ -31,73 +26,31 @@ use self::{
 use crate::support::stage::URL;
 use crate::{
     support::chain::IdentityRegistry::{self, MetadataEntry},
+    support::histories::Histories,
     support::process::eventually,
     support::proxy::Fault,
 };
 
-/// The histories of CI.
-const SEEDS: std::ops::Range<u64> = 1..61;
-/// Histories at the same time: they wait for processes more than they compute.
-const AT_ONCE: usize = 4;
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var_os(name).filter(|text| !text.is_empty())?;
-    Some(text.to_str().unwrap().parse().unwrap())
-}
+/// They wait for processes more than they compute.
+const HISTORIES: Histories = Histories { name: "CRASH", seeds: 1..61, at_once: 4 };
 
 #[test]
 fn whenever_it_is_killed_each_agent_is_on_chain_exactly_once() {
-    let count = setting("REGISTRAR_CRASH_HISTORIES");
-    let seeds = match setting("REGISTRAR_CRASH_SEED") {
-        Some(first) => first..first + count.unwrap_or(1),
-        None => SEEDS.start..SEEDS.start + count.unwrap_or(SEEDS.end - SEEDS.start),
+    let played = |history: &History| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(play(history))
     };
-    println!("{} histories, seeds {seeds:?}", seeds.end - seeds.start);
-    let left = Mutex::new(seeds);
-    let next = || left.lock().unwrap().next();
-    let (verdict, verdicts) = mpsc::channel();
-    let mut failures = Vec::new();
     let mut points: BTreeMap<Point, (u32, u32)> = BTreeMap::new();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            let (next, verdict) = (&next, verdict.clone());
-            scope.spawn(move || {
-                while let Some(seed) = next() {
-                    verdict.send((seed, played(seed))).unwrap();
-                }
-            });
-        }
-        drop(verdict);
-        for (seed, verdict) in verdicts {
-            match verdict {
-                Ok(report) => {
-                    for (point, is_reached) in report {
-                        let (reached, missed) = points.entry(point).or_default();
-                        *(if is_reached { reached } else { missed }) += 1;
-                    }
-                }
-                Err(why) => {
-                    println!("seed {seed} failed: {:#?}\n{why}\n", History::draw(seed));
-                    failures.push(seed);
-                }
-            }
+    let verdict = HISTORIES.play(History::draw, played, |report: Report| {
+        for (point, is_reached) in report {
+            let (reached, missed) = points.entry(point).or_default();
+            *(if is_reached { reached } else { missed }) += 1;
         }
     });
     for (point, (reached, missed)) in &points {
         println!("{}: {reached} stopped there, {missed} never came there", point.name());
     }
-    assert!(failures.is_empty(), "replay with REGISTRAR_CRASH_SEED: {failures:?}");
-}
-
-/// A history in a runtime of its own; a panic is a failure like any other.
-fn played(seed: u64) -> Result<Report, String> {
-    let history = History::draw(seed);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let played = AssertUnwindSafe(|| runtime.block_on(play(&history)));
-    catch_unwind(played).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        Err(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned())
-    })
+    assert_eq!(verdict, Ok(()));
 }
 
 /// A rival and a host, and nothing goes wrong.

@@ -129,8 +129,8 @@ async fn a_decision_costs_no_more_after_fifty_gifts() {
     assert!((100..100 + 60).contains(&another), "{another}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_agent_that_is_reverted_is_tried_again_when_an_operator_says_so() {
+/// A world whose agent had three mints that failed, for want of gas.
+async fn reverted() -> Faulty {
     let world = Faulty::new().await;
     world.proxy.on("eth_estimateGas").then(Fault::rewrite(|_| json!("0xea60")));
     for _ in 0..8 {
@@ -138,6 +138,12 @@ async fn an_agent_that_is_reverted_is_tried_again_when_an_operator_says_so() {
         world.node.mine(3).await;
     }
     assert_eq!((world.reason("default").as_str(), world.signed().len()), ("Reverted", 3));
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_reverted_is_tried_again_when_an_operator_says_so() {
+    let world = reverted().await;
     world.proxy.lift();
     // Another agent and another chain change nothing.
     let other = world.anchor(&["resume", "eip155:31337/audit.example"], &[]);
@@ -156,13 +162,7 @@ async fn an_agent_that_is_reverted_is_tried_again_when_an_operator_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_process_tries_again_when_an_operator_says_so() {
-    let world = Faulty::new().await;
-    world.proxy.on("eth_estimateGas").then(Fault::rewrite(|_| json!("0xea60")));
-    for _ in 0..8 {
-        world.step(&[]).await;
-        world.node.mine(3).await;
-    }
-    assert_eq!((world.reason("default").as_str(), world.signed().len()), ("Reverted", 3));
+    let world = reverted().await;
     let server = world.serve(&[]).await;
     stands(&server, &world.node, "Reverted").await;
     let other = world.anchor(&["resume", "eip155:31337/audit.example"], &[]);

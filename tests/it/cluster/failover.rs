@@ -7,20 +7,13 @@
 
 mod play;
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use self::play::{Report, play};
+use crate::support::histories::Histories;
 
-/// The histories of CI.
-const SEEDS: std::ops::Range<u64> = 1..21;
-/// Histories at the same time: they wait for Leases to end more than they compute.
-const AT_ONCE: usize = 7;
+/// They wait for Leases to end more than they compute.
+const HISTORIES: Histories = Histories { name: "FAILOVER", seeds: 1..21, at_once: 7 };
 
 /// How long another replica may take to lead. None takes longer than [`TAKEOVER`]; after a clean stop,
 /// most take less than the other limit even where the machine is busy.
@@ -74,46 +67,16 @@ impl History {
     }
 }
 
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var_os(name).filter(|text| !text.is_empty())?;
-    Some(text.to_str().unwrap().parse().unwrap())
-}
-
 #[test]
 fn whatever_happens_to_the_leader_another_takes_over_and_each_agent_is_minted_once() {
-    let count = setting("REGISTRAR_FAILOVER_HISTORIES");
-    let seeds = match setting("REGISTRAR_FAILOVER_SEED") {
-        Some(first) => first..first + count.unwrap_or(1),
-        None => SEEDS.start..SEEDS.start + count.unwrap_or(SEEDS.end - SEEDS.start),
+    let played = |history: &History| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        Ok(runtime.block_on(play(history)))
     };
-    println!("{} histories, seeds {seeds:?}", seeds.end - seeds.start);
-    let left = Mutex::new(seeds);
-    let next = || left.lock().unwrap().next();
-    let (verdict, verdicts) = mpsc::channel();
-    let mut failures = Vec::new();
     let mut takeovers: BTreeMap<Mishap, Vec<Duration>> = BTreeMap::new();
-    thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            let (next, verdict) = (&next, verdict.clone());
-            scope.spawn(move || {
-                while let Some(seed) = next() {
-                    verdict.send((seed, played(seed))).unwrap();
-                }
-            });
-        }
-        drop(verdict);
-        for (seed, verdict) in verdicts {
-            match verdict {
-                Ok(report) => {
-                    for (mishap, took) in report {
-                        takeovers.entry(mishap).or_default().push(took);
-                    }
-                }
-                Err(why) => {
-                    println!("seed {seed} failed: {:#?}\n{why}\n", History::draw(seed));
-                    failures.push(seed);
-                }
-            }
+    let verdict = HISTORIES.play(History::draw, played, |report: Report| {
+        for (mishap, took) in report {
+            takeovers.entry(mishap).or_default().push(took);
         }
     });
     for (mishap, mut took) in takeovers {
@@ -123,16 +86,5 @@ fn whatever_happens_to_the_leader_another_takes_over_and_each_agent_is_minted_on
         let limit = if mishap == Mishap::Stop { TAKEOVER_AFTER_STOP } else { TAKEOVER };
         assert!(median <= limit, "{mishap:?} takes more than {limit:?}");
     }
-    assert!(failures.is_empty(), "replay with REGISTRAR_FAILOVER_SEED: {failures:?}");
-}
-
-/// A history in a runtime of its own; a panic is a failure like any other.
-fn played(seed: u64) -> Result<Report, String> {
-    let history = History::draw(seed);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let played = AssertUnwindSafe(|| runtime.block_on(play(&history)));
-    catch_unwind(played).map_err(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
-    })
+    assert_eq!(verdict, Ok(()));
 }

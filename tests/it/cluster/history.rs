@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use fastrand::Rng;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::support::{
     api_server::{ApiServer, Fault},
+    histories::setting,
     process::{Server, eventually},
 };
 
@@ -20,23 +22,10 @@ const LASTING: usize = 30;
 /// At most so many others at a time.
 const PASSING: usize = 8;
 
-/// Steele's and Vigna's splitmix64: a seed gives one history.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(limit).unwrap()).unwrap()
-    }
-}
-
 /// One step: mostly a change, now and then a fault or the end of all faults. Names are never used
 /// twice, so that one that comes back is one that was resurrected.
-fn step(random: &mut Random, api: &ApiServer, passing: &mut Vec<String>, made: &mut usize) {
-    match random.below(40) {
+fn step(random: &mut Rng, api: &ApiServer, passing: &mut Vec<String>, made: &mut usize) {
+    match random.usize(..40) {
         0..=11 if passing.len() < PASSING => {
             let name = format!("passing-{made}");
             *made += 1;
@@ -44,26 +33,26 @@ fn step(random: &mut Random, api: &ApiServer, passing: &mut Vec<String>, made: &
             passing.push(name);
         }
         12..=21 if !passing.is_empty() => {
-            let index = random.below(passing.len());
+            let index = random.usize(..passing.len());
             let name = passing.swap_remove(index);
             api.delete(&sold(&format!("llm/{name}")));
         }
-        22 | 23 => api.put(&numbered(random.below(LASTING))),
+        22 | 23 => api.put(&numbered(random.usize(..LASTING))),
         24 => api.cut(),
         25 => api.restart(),
         26 => api.set_down(true),
         27 => api.fault(Fault::SilentWatches),
         28 => api.fault(Fault::Frozen),
         29 => api.fault(Fault::DropEvents),
-        30 => api.fault(Fault::CutEvents(random.below(400))),
-        31 => api.fault(Fault::WatchStatus([403, 410, 429, 500][random.below(4)], String::new())),
+        30 => api.fault(Fault::CutEvents(random.usize(..400))),
+        31 => api.fault(Fault::WatchStatus([403, 410, 429, 500][random.usize(..4)], String::new())),
         32 => {
             let lies =
                 ["", "<html>\n</html>\n", "{\"type\":", "null\n", "{\"type\":\"MODIFIED\"}\n"];
-            api.fault(Fault::WatchBody(lies[random.below(lies.len())].to_owned()));
+            api.fault(Fault::WatchBody(lies[random.usize(..lies.len())].to_owned()));
         }
-        33 => api.fault(Fault::ListStatus([403, 429, 500, 503][random.below(4)])),
-        34 => api.fault(Fault::ShortList(random.below(3))),
+        33 => api.fault(Fault::ListStatus([403, 429, 500, 503][random.usize(..4)])),
+        34 => api.fault(Fault::ShortList(random.usize(..3))),
         35..=38 => api.heal(),
         _ => {}
     }
@@ -86,11 +75,10 @@ async fn shown(server: &Server) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_history_of_faults_empties_a_document_or_lasts() {
-    let setting = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
     let steps = setting("REGISTRAR_SOAK_STEPS").unwrap_or(400);
     let seed = setting("REGISTRAR_SOAK_SEED").unwrap_or_else(|| std::process::id().into());
     println!("seed {seed}, {steps} steps");
-    let mut random = Random(seed);
+    let mut random = Rng::with_seed(seed);
     let (api, server) = served(LASTING, &["--resync", "5s"]).await;
     let (mut passing, mut made) = (Vec::new(), 0);
     let (mut last, mut gone) = (shown(&server).await, BTreeSet::new());

@@ -85,11 +85,6 @@ async fn condition(cluster: &Cluster, offer: &Resource, kind: &str) -> Value {
     found.unwrap_or_default()
 }
 
-async fn leads(server: &Server) -> bool {
-    let scraped = server.admin("/metrics").await.text().await.unwrap();
-    scraped.lines().any(|line| line == "registrar_leader 1")
-}
-
 fn grant_crd() -> Value {
     gateway_crd("referencegrants")
 }
@@ -172,10 +167,10 @@ async fn the_leader_ends_drains_in_the_cluster_and_hands_over_when_it_dies_or_st
     ];
     let mut replicas = [Server::start(&flags).await, Server::start(&flags).await];
     eventually("one of the two leads", async || {
-        leads(&replicas[0]).await != leads(&replicas[1]).await
+        replicas[0].leads().await != replicas[1].leads().await
     })
     .await;
-    if !leads(&replicas[0]).await {
+    if !replicas[0].leads().await {
         replicas.reverse();
     }
     let [leader, standby] = replicas;
@@ -214,7 +209,7 @@ async fn the_leader_ends_drains_in_the_cluster_and_hands_over_when_it_dies_or_st
 
     // The leader dies; the other one goes on.
     leader.signal("-KILL");
-    eventually("the standby leads", async || leads(&standby).await).await;
+    eventually("the standby leads", async || standby.leads().await).await;
     let next = sold("llm/next");
     cluster.create(&next).await;
     let child = route("llm", "so-next", &owned(&cluster, &next).await);
@@ -229,37 +224,23 @@ async fn the_leader_ends_drains_in_the_cluster_and_hands_over_when_it_dies_or_st
     let ended = standby.log_after_end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(ended.stderr.contains("Released the Lease"), "{}", ended.stderr);
-    eventually("the heir leads", async || leads(&heir).await).await;
+    eventually("the heir leads", async || heir.leads().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_frozen_past_its_lease_steps_down_and_nobody_leads_beside_another() {
     let cluster = super::shared().await;
     let namespace = cluster.namespace("frozen").await;
-    let kubeconfig = cluster.kubeconfig("admin");
-    let lease = format!("{namespace}/registrar");
-    let flags = [
-        "--kubeconfig",
-        kubeconfig.to_str().unwrap(),
-        "--namespace",
-        &namespace,
-        "--public-url",
-        "https://seller.example",
-        "--identity",
-        "none",
-        "--lease",
-        &lease,
-    ];
-    let first = Server::start(&flags).await;
-    eventually("the first leads", async || leads(&first).await).await;
-    let second = Server::start(&flags).await;
-    assert!(!leads(&second).await);
+    let first = cluster.replica(&namespace, &[]).await;
+    eventually("the first leads", async || first.leads().await).await;
+    let second = cluster.replica(&namespace, &[]).await;
+    assert!(!second.leads().await);
     first.signal("-STOP");
-    eventually("the second takes the Lease", async || leads(&second).await).await;
+    eventually("the second takes the Lease", async || second.leads().await).await;
     first.signal("-CONT");
-    eventually("the first notices", async || !leads(&first).await).await;
+    eventually("the first notices", async || !first.leads().await).await;
     assert!(first.log().contains("leads no longer"), "{}", first.log());
-    assert!(leads(&second).await);
+    assert!(second.leads().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,31 +250,20 @@ async fn a_leader_that_cannot_renew_steps_down_and_goes_on_serving_and_a_lost_le
     cluster.install_crds().await;
     cluster.ensure_namespace("llm").await;
     cluster.create(&sold("llm/chat")).await;
-    let kubeconfig = cluster.kubeconfig("admin");
-    let flags = [
-        "--kubeconfig",
-        kubeconfig.to_str().unwrap(),
-        "--public-url",
-        "https://seller.example",
-        "--identity",
-        "none",
-        "--lease",
-        "llm/registrar",
-    ];
-    let server = Server::start(&flags).await;
-    eventually("it leads", async || leads(&server).await).await;
+    let server = cluster.replica("llm", &[]).await;
+    eventually("it leads", async || server.leads().await).await;
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
         "metadata": { "namespace": "llm", "name": "registrar" },
     });
     cluster.delete(&lease).await;
     eventually("the Lease is made again", async || exists(&cluster, &lease).await).await;
-    assert!(leads(&server).await);
+    assert!(server.leads().await);
 
     eventually("the offer is published", async || !server.endpoints().await.is_empty()).await;
     cluster.freeze();
-    eventually("it steps down", async || !leads(&server).await).await;
+    eventually("it steps down", async || !server.leads().await).await;
     assert_eq!(server.endpoints().await, ["https://seller.example/services/chat"]);
     cluster.thaw();
-    eventually("it leads again", async || leads(&server).await).await;
+    eventually("it leads again", async || server.leads().await).await;
 }

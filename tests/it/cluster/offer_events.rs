@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Cluster, shared, sold};
 use crate::support::{
-    process::{Server, eventually, text},
+    process::{eventually, text},
     resource::Resource,
 };
 
@@ -37,32 +37,14 @@ pub async fn told(cluster: &Cluster, namespace: &str) -> Vec<(String, String, St
 async fn what_becomes_of_an_offer_is_told_once_by_the_leader() {
     let cluster = shared().await;
     let namespace = cluster.namespace("events").await;
-    let kubeconfig = cluster.kubeconfig("admin");
-    let lease = format!("{namespace}/registrar");
-    let settings = [
-        "--kubeconfig",
-        kubeconfig.to_str().unwrap(),
-        "--namespace",
-        &namespace,
-        "--public-url",
-        "https://seller.example",
-        "--identity",
-        "none",
-        "--lease",
-        &lease,
-        "--events",
-    ];
-    let replicas = [Server::start(&settings).await, Server::start(&settings).await];
-    let leads = async |server: &Server| {
-        let scraped = server.admin("/metrics").await.text().await.unwrap();
-        scraped.lines().any(|line| line == "registrar_leader 1")
-    };
+    let start = || cluster.replica(&namespace, &["--events"]);
+    let replicas = [start().await, start().await];
     eventually("both serve, and one leads", async || {
         let mut ready = true;
         for server in &replicas {
             ready &= server.admin("/readyz").await.status() == 200;
         }
-        ready && (leads(&replicas[0]).await || leads(&replicas[1]).await)
+        ready && (replicas[0].leads().await || replicas[1].leads().await)
     })
     .await;
 

@@ -188,14 +188,7 @@ async fn a_body_is_refused_unread_and_the_answer_reaches_a_client_that_still_sen
 #[tokio::test]
 async fn hostile_text_in_a_request_stays_within_its_log_line() {
     let dir = offers(1);
-    let mut command = crate::support::process::command(&[
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--admin-listen",
-        "127.0.0.1:0",
-        "--shutdown-delay",
-        "0",
+    let mut command = crate::support::process::serving(&[
         "--log-format",
         "json",
         "--offers",

@@ -64,6 +64,12 @@ pub fn unset(mut command: Command) -> Command {
     command
 }
 
+/// `registrar serve` on free ports, which ends at once when it is asked to.
+pub fn serving(args: &[&str]) -> Command {
+    let ports = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    command(&[&["serve", "--shutdown-delay", "0"], &ports[..], args].concat())
+}
+
 fn finished(output: Output) -> Printed {
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Printed { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
@@ -91,16 +97,7 @@ pub struct Server {
 impl Server {
     /// Starts `registrar serve` on free ports and waits until it prints its addresses.
     pub async fn start(args: &[&str]) -> Self {
-        let ports = [
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin-listen",
-            "127.0.0.1:0",
-            "--shutdown-delay",
-            "0",
-        ];
-        Self::launch(command(&[&ports[..], args].concat())).await
+        Self::launch(serving(args)).await
     }
 
     /// Starts a command that serves, and waits until it prints its addresses.
@@ -141,6 +138,12 @@ impl Server {
 
     pub async fn admin(&self, path: &str) -> Response {
         self.http.get(format!("{}{path}", self.admin)).send().await.unwrap()
+    }
+
+    /// Whether it holds its Lease.
+    pub async fn leads(&self) -> bool {
+        let scraped = self.admin("/metrics").await.text().await.unwrap();
+        scraped.lines().any(|line| line == "registrar_leader 1")
     }
 
     /// The default agent's document, or the problem document returned instead.

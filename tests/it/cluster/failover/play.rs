@@ -120,11 +120,6 @@ impl Replica {
         (self.is_away, self.knows) = (false, knows);
         std::mem::replace(&mut self.server, server)
     }
-
-    async fn leads(&self) -> bool {
-        let scraped = self.server.admin("/metrics").await.text().await.unwrap();
-        scraped.lines().any(|line| line == "registrar_leader 1")
-    }
 }
 
 impl Play {
@@ -161,7 +156,7 @@ impl Play {
     async fn leader(&mut self) -> usize {
         let began = Instant::now();
         loop {
-            match (self.replicas[0].leads().await, self.replicas[1].leads().await) {
+            match (self.replicas[0].server.leads().await, self.replicas[1].server.leads().await) {
                 (true, false) => return 0,
                 (false, true) => return 1,
                 (true, true) | (false, false) => self.tick().await,
@@ -185,7 +180,7 @@ impl Play {
             Mishap::CutOff => replica.relay.turn_to(1),
         }
         let at = wall_clock();
-        while !self.replicas[1 - leader].leads().await {
+        while !self.replicas[1 - leader].server.leads().await {
             assert!(began.elapsed() < PATIENCE, "{mishap:?}: nobody follows:\n{}", self.logs());
             self.tick().await;
         }
