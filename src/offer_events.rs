@@ -120,10 +120,21 @@ pub(crate) async fn run(mut reporter: Reporter) -> String {
             }
         };
         let notes = notes.into_iter().filter(|note| limit.admits(note, started.elapsed()));
+        // One client for all of them; another one after a failure.
+        let mut client: Option<Client> = None;
         for note in notes.collect::<Vec<_>>() {
-            let told = tokio::time::timeout(LIMIT, reporter.tell(&note)).await;
+            let told = async {
+                let client = match client.take() {
+                    Some(client) => client,
+                    None => connect(&reporter.access).await?,
+                };
+                reporter.tell(client.clone(), &note).await?;
+                Ok(client)
+            };
+            let told = tokio::time::timeout(LIMIT, told).await;
             let told = told.unwrap_or(Err(EventError::Timeout));
-            let trouble = told.err().map(|error| with_causes(&error));
+            let trouble = told.as_ref().err().map(|error| with_causes(error));
+            client = told.ok();
             if let Some(trouble) = &trouble
                 && logged.as_ref() != Some(trouble)
             {
@@ -142,8 +153,7 @@ impl Reporter {
         own.min_by_key(|(id, offer)| offer.age(id)).map(|(id, _)| id.clone())
     }
 
-    async fn tell(&self, note: &Note) -> Result<(), EventError> {
-        let client = connect(&self.access).await?;
+    async fn tell(&self, client: Client, note: &Note) -> Result<(), EventError> {
         let read = match &note.about {
             Subject::Offer(id) => {
                 offers_api(client.clone(), Some(&id.namespace)).get_opt(&id.name).await?

@@ -181,23 +181,22 @@ fn recorder(journal: SharedJournal, key: AccountKey, metrics: Option<Metrics>) -
         let (journal, metrics, logged) = (journal.clone(), metrics.clone(), Arc::clone(&logged));
         Box::pin(async move {
             let chain_id = key.registry.chain_id;
-            let left = progress.target.saturating_sub(progress.read);
+            let ScanProgress { endpoint, scan } = progress;
+            let (read, target) = (scan.last.number, scan.target);
             if let Some(metrics) = metrics {
-                metrics.history_read(&format!("eip155:{chain_id}"), left);
+                metrics.history_read(&format!("eip155:{chain_id}"), target.saturating_sub(read));
             }
-            let (percent, is_done) = (progress.percent(), progress.is_done());
+            let percent = scan.percent();
             // A scan may take an hour: a line for each twentieth is enough.
-            if !is_done && (percent / 5 + 1 != logged.swap(percent / 5 + 1, Ordering::Relaxed)) {
+            if !scan.is_done()
+                && (percent / 5 + 1 != logged.swap(percent / 5 + 1, Ordering::Relaxed))
+            {
                 tracing::info!(
                     chain.id = chain_id,
-                    "Reading the event history at {}: block {} of {} ({percent} %)",
-                    progress.endpoint,
-                    progress.read,
-                    progress.target
+                    "Reading the event history at {endpoint}: block {read} of {target} ({percent} %)"
                 );
             }
-            let ScanProgress { endpoint, scan, .. } = progress;
-            if let Err(error) = journal.note_scan(key, endpoint, scan, is_done).await {
+            if let Err(error) = journal.note_scan(key, endpoint, scan).await {
                 tracing::warn!(
                     "The progress of reading events is not saved: {}",
                     with_causes(&error)

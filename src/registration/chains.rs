@@ -170,10 +170,7 @@ impl KnownRegistries {
     /// The name of a registry's chain as the original system writes it; the CAIP-2 id if it has none.
     /// `None` if the name stands for another registry.
     pub(crate) fn name(&self, registry: &AgentRegistry) -> Option<String> {
-        let known = CHAINS.iter().find(|chain| chain.id == registry.chain_id);
-        let alias = known.and_then(|chain| chain.aliases.first());
-        let name = alias
-            .map_or_else(|| format!("eip155:{}", registry.chain_id), |alias| (*alias).to_owned());
+        let name = short_name(registry.chain_id);
         (self.find(&name) == Some(*registry)).then_some(name)
     }
 

@@ -229,6 +229,29 @@ impl Endpoint {
         self.health().width
     }
 
+    /// Learns from what came of a request for the logs of so many blocks. `None` if fewer are to be
+    /// asked for now.
+    pub(super) fn learn<T>(
+        &self,
+        width: RangeWidth,
+        asked: u64,
+        read: Result<T, RpcError>,
+    ) -> Result<Option<T>, RpcError> {
+        match read {
+            Ok(read) => {
+                self.set_width(width.after_answer(asked));
+                Ok(Some(read))
+            }
+            Err(error) => match width.after_failure(asked, error.refusal()) {
+                Some(narrower) => {
+                    self.set_width(narrower);
+                    Ok(None)
+                }
+                None => Err(error),
+            },
+        }
+    }
+
     pub(super) fn set_width(&self, width: RangeWidth) {
         self.health().width = width;
     }

@@ -157,6 +157,16 @@ impl NotedHead {
 }
 
 impl SavedScan {
+    pub(crate) fn is_done(&self) -> bool {
+        self.last.number >= self.target
+    }
+
+    /// In percent, rounded down.
+    pub(crate) fn percent(&self) -> u64 {
+        let all = self.target.saturating_sub(self.first).max(1);
+        self.last.number.saturating_sub(self.first).min(all) * 100 / all
+    }
+
     pub(super) fn of(history: &History, last: Block, width: RangeWidth, target: u64) -> Self {
         let Events { mints, transfers, keys } = &history.events;
         let held: BTreeSet<AgentId> = transfers.iter().map(|moved| moved.id).collect();

@@ -27,26 +27,8 @@ const MOST_REQUESTS: u64 = 100_000;
 pub(crate) struct ScanProgress {
     /// The endpoint's name.
     pub(crate) endpoint: String,
-    /// The first block of the scan.
-    pub(crate) first: u64,
-    /// The last block that has been read.
-    pub(crate) read: u64,
-    /// The block that the scan reads up to.
-    pub(crate) target: u64,
     /// What to continue from.
     pub(crate) scan: SavedScan,
-}
-
-impl ScanProgress {
-    pub(crate) fn is_done(&self) -> bool {
-        self.read >= self.target
-    }
-
-    /// In percent, rounded down.
-    pub(crate) fn percent(&self) -> u64 {
-        let all = self.target.saturating_sub(self.first).max(1);
-        self.read.saturating_sub(self.first).min(all) * 100 / all
-    }
 }
 
 type Observe = dyn Fn(ScanProgress) -> BoxFuture<'static, ()> + Send + Sync;
@@ -96,17 +78,11 @@ impl History {
             let asked = left.min(width.blocks());
             let to = self.next + asked - 1;
             let have_held = !self.events.transfers.is_empty();
-            match Events::read(at, accounts, self.next, to, have_held).await {
-                Ok(events) => {
-                    endpoint.set_width(width.after_answer(asked));
-                    self.events.extend(events);
-                    self.next = to + 1;
-                    ranges += 1;
-                }
-                Err(error) => match width.after_failure(asked, error.refusal()) {
-                    Some(narrower) => endpoint.set_width(narrower),
-                    None => return Err(error.into()),
-                },
+            let read = Events::read(at, accounts, self.next, to, have_held).await;
+            if let Some(events) = endpoint.learn(width, asked, read)? {
+                self.events.extend(events);
+                self.next = to + 1;
+                ranges += 1;
             }
             if ranges == SAVE_AFTER_RANGES && self.next <= target.number {
                 ranges = 0;
@@ -183,14 +159,7 @@ impl History {
     async fn report(&self, at: &AtBlock<'_>, target: u64) {
         let (Some(observe), Some(last)) = (&self.observer.0, self.last) else { return };
         let scan = SavedScan::of(self, last, at.endpoint().width(), target);
-        let progress = ScanProgress {
-            endpoint: at.endpoint().to_string(),
-            first: self.first,
-            read: last.number,
-            target,
-            scan,
-        };
-        observe(progress).await;
+        observe(ScanProgress { endpoint: at.endpoint().to_string(), scan }).await;
     }
 
     /// Begins with the width of ranges that worked before.
@@ -219,20 +188,13 @@ impl History {
         while next < self.next {
             let width = endpoint.width();
             let asked = (self.next - next).min(width.blocks());
-            match logs(at, next, next + asked - 1, topics.clone()).await {
-                Ok(found) => {
-                    endpoint.set_width(width.after_answer(asked));
-                    self.eldest_block = found.first().and_then(Log::block);
-                    if self.eldest_block.is_some() {
-                        return Ok(true);
-                    }
-                    next += asked;
-                }
-                Err(error) => match width.after_failure(asked, error.refusal()) {
-                    Some(narrower) => endpoint.set_width(narrower),
-                    None => return Err(error),
-                },
+            let found = logs(at, next, next + asked - 1, topics.clone()).await;
+            let Some(found) = endpoint.learn(width, asked, found)? else { continue };
+            self.eldest_block = found.first().and_then(Log::block);
+            if self.eldest_block.is_some() {
+                return Ok(true);
             }
+            next += asked;
         }
         Ok(false)
     }

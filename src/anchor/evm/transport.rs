@@ -94,22 +94,22 @@ impl Post {
         if status.as_u16() == 429 {
             return Err(refused());
         }
-        if let Some(refusal) = anonymous_refusal(&body, request) {
-            return Ok(refusal);
-        }
-        let answer: ResponsePacket = match serde_json::from_slice(&body) {
-            Ok(answer) => answer,
-            Err(_) if !status.is_success() => return Err(refused()),
-            Err(error) => return Err(TransportError::deser_err(error, text())),
+        let is_own = |answer: &ResponsePacket| {
+            let asked = request.as_single().map(|asked| asked.id());
+            answer.as_single().is_some_and(|answered| Some(&answered.id) == asked)
         };
-        // An answer with another id may answer anything.
-        let own = request.as_single().is_some_and(|asked| {
-            answer.as_single().is_some_and(|answered| answered.id == *asked.id())
-        });
-        match own {
-            true if status.is_success() || answer.is_error() => Ok(answer),
-            true => Err(refused()),
-            false => Err(TransportErrorKind::custom_str("it answers another request")),
+        match serde_json::from_slice::<ResponsePacket>(&body) {
+            Ok(answer) if is_own(&answer) && (status.is_success() || answer.is_error()) => {
+                Ok(answer)
+            }
+            Ok(answer) if is_own(&answer) => Err(refused()),
+            other => match (anonymous_refusal(&body, request), other) {
+                (Some(refusal), _) => Ok(refusal),
+                // An answer with another id may answer anything.
+                (None, Ok(_)) => Err(TransportErrorKind::custom_str("it answers another request")),
+                (None, Err(_)) if !status.is_success() => Err(refused()),
+                (None, Err(error)) => Err(TransportError::deser_err(error, text())),
+            },
         }
     }
 }

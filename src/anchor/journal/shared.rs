@@ -38,6 +38,14 @@ impl Open {
         self.replace(&bytes).await
     }
 
+    /// Stores a journal and has it in place of this one. On an error nothing has changed.
+    async fn commit(&mut self, changed: Journal) -> Result<(), JournalError> {
+        let bytes = changed.encode_within(self.store.readings_room());
+        self.replace(&bytes).await?;
+        self.journal = changed;
+        Ok(())
+    }
+
     async fn replace(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
         self.store.replace(bytes).await?;
         self.stored_at = Some(Instant::now());
@@ -65,6 +73,9 @@ impl SharedJournal {
     pub(crate) async fn resume_as_asked(&self) -> Result<(), JournalError> {
         let mut open = self.state.lock().await;
         let asked = open.store.take_resumes();
+        if asked.is_empty() {
+            return Ok(());
+        }
         let mut changed = open.journal.clone();
         let mut is_news = false;
         for (registry, agent) in &asked {
@@ -73,12 +84,7 @@ impl SharedJournal {
                 tracing::info!(chain.id = registry.chain_id, "Calls are tried again for {agent}");
             }
         }
-        if is_news {
-            let bytes = changed.encode_within(open.store.readings_room());
-            open.replace(&bytes).await?;
-            open.journal = changed;
-        }
-        Ok(())
+        if is_news { open.commit(changed).await } else { Ok(()) }
     }
 
     /// How far the chain was read for one account.
@@ -93,9 +99,9 @@ impl SharedJournal {
         key: AccountKey,
         endpoint: String,
         scan: SavedScan,
-        is_done: bool,
     ) -> Result<(), JournalError> {
         let mut open = self.state.lock().await;
+        let is_done = scan.is_done();
         open.journal.readings.entry(key).or_default().scans.insert(endpoint, scan);
         let interval = open.store.progress_interval();
         let is_early = open.stored_at.is_some_and(|at| at.elapsed() < interval);
@@ -128,9 +134,7 @@ impl SharedJournal {
         let mut open = self.state.lock().await;
         let mut changed = open.journal.clone();
         changed.put(key, state.clone());
-        let bytes = changed.encode_within(open.store.readings_room());
-        open.replace(&bytes).await?;
-        open.journal = changed;
+        open.commit(changed).await?;
         publish_if_changed(&self.facts, &open.journal);
         Ok(())
     }

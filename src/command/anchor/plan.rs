@@ -109,12 +109,12 @@ fn progress_bar(chain_id: u64) -> ScanObserver {
     let bar = ProgressBar::new(0).with_style(style);
     bar.set_prefix(format!("eip155:{chain_id}: reading the event history"));
     ScanObserver::new(move |progress| {
-        let ScanProgress { endpoint, first, read, target, .. } = &progress;
-        if progress.is_done() {
+        let ScanProgress { endpoint, scan } = &progress;
+        if scan.is_done() {
             bar.finish_and_clear();
         } else {
-            bar.set_length(target.saturating_sub(*first));
-            bar.set_position(read.saturating_sub(*first));
+            bar.set_length(scan.target.saturating_sub(scan.first));
+            bar.set_position(scan.last.number.saturating_sub(scan.first));
             bar.set_message(format!("at {endpoint}"));
         }
         Box::pin(std::future::ready(()))

@@ -132,7 +132,7 @@ impl AccountStatus {
 
 impl ScanRow {
     fn unfinished((endpoint, scan): (&String, &SavedScan)) -> Option<Self> {
-        (scan.last.number < scan.target).then(|| Self {
+        (!scan.is_done()).then(|| Self {
             endpoint: endpoint.clone(),
             first_block: scan.first,
             read_block: scan.last.number,
