@@ -12,7 +12,7 @@ use crate::{
     page::Page,
     registration::{
         AgentName, Availability, HostPage, LiveProjection, OfferState, OnChainFacts, PublishedRow,
-        Reason, RegistrationEntry, WELL_KNOWN_PATH, entries,
+        Reason, RegistrationEntry, WELL_KNOWN_PATH, entries, offer_document_url,
     },
 };
 
@@ -139,7 +139,7 @@ impl Catalog {
             state,
             reason: row.reason,
             drain_ends_at,
-            document: format!("{public_url}/offers/{}/agent-registration.json", row.id),
+            document: offer_document_url(public_url, &row.id),
             web: row.web,
             host: row.host.map(|host| host.to_string()),
             id: row.id,

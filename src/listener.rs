@@ -209,10 +209,9 @@ impl Listener {
                 stages: stages.clone(),
             };
             let service = service.clone();
-            let runtime = tokio::runtime::Builder::new_current_thread();
             std::thread::Builder::new().name(format!("{}-{number}", settings.name)).spawn(
                 move || {
-                    let _ = end.send(acceptor.run(runtime, socket, service));
+                    let _ = end.send(acceptor.run(socket, service));
                 },
             )?;
             ended.push(ending);

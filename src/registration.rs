@@ -27,7 +27,7 @@ pub(crate) use self::{
     data_uri::{ChainDocument, DATA_URI_PREFIX, is_retired_uri, retired_uri},
     document::{
         AgentProfile, Availability, DOCUMENT_TYPE, Document, ServiceEntry, SizeLimits,
-        WELL_KNOWN_PATH,
+        WELL_KNOWN_PATH, offer_document_url,
     },
     heading::heading,
     identity::{Identity, IdentityProblem},

@@ -276,7 +276,7 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         .counts()
         .map(|(code, documents)| (code.as_str(), code.severity().as_str(), documents));
     let values = ScrapeValues {
-        ready: admin.refusal().is_none(),
+        ready: admin.is_ready(),
         states: states(catalog.as_deref()),
         reasons: reasons(catalog.as_deref()),
         problems: problems.into_iter().collect(),

@@ -12,7 +12,10 @@ use axum::{
 
 use serde_json::Value;
 
-use super::{CatalogReader, Route, conditional, problem::not_found};
+use super::{
+    CatalogReader, Route, conditional,
+    problem::{ProblemDetails, not_found},
+};
 use crate::{page::Page, registration::encode, source::parse_yaml};
 
 pub(crate) const OPENAPI_YAML: &str = include_str!("../../openapi.yaml");
@@ -27,7 +30,7 @@ pub(crate) const SCHEMAS: [(&str, &str); 5] = [
 const AGENT_ICON: &[u8] = include_bytes!("../../assets/agent-icon.png");
 
 /// Built-in files change only with a release, so they may be cached longer than documents.
-pub(super) const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=300");
 
 /// The contract, parsed.
 pub(super) static OPENAPI: LazyLock<Value> = LazyLock::new(|| {
@@ -65,6 +68,7 @@ pub(super) fn openapi_json() -> &'static Page {
 
 pub(super) fn routes() -> Vec<Route<CatalogReader>> {
     let built_in = BUILT_IN.iter().map(|(path, media_type, page)| {
+        let media_type = HeaderValue::from_static(media_type);
         let answer = async move |headers: HeaderMap| built_in(page, media_type, &headers);
         (*path, get(answer))
     });
@@ -74,7 +78,10 @@ pub(super) fn routes() -> Vec<Route<CatalogReader>> {
 /// `GET /schema/{file}`
 async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
     match file.ok().and_then(|Path(file)| SCHEMA_PAGES.get(file.as_str())) {
-        Some(page) => built_in(page, "application/schema+json", &headers),
+        Some(page) => {
+            let media_type = HeaderValue::from_static("application/schema+json");
+            built_in(page, media_type, &headers).into_response()
+        }
         None => not_found().await.into_response(),
     }
 }
@@ -82,17 +89,20 @@ async fn schema(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -
 /// `GET /docs/{file}`
 async fn asset(file: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
     match file.ok().and_then(|Path(file)| ASSETS.get(file.as_str())) {
-        Some((media_type, page)) => built_in(page, media_type, &headers),
+        Some((media_type, page)) => {
+            built_in(page, HeaderValue::from_static(media_type), &headers).into_response()
+        }
         None => not_found().await.into_response(),
     }
 }
 
-fn built_in(page: &Page, media_type: &'static str, headers: &HeaderMap) -> Response {
-    let media_type = HeaderValue::from_static(media_type);
-    match conditional::select(page, headers) {
-        Ok(selected) => selected
-            .into_response(HeaderMap::new(), media_type, CACHE_CONTROL)
-            .map(|content| Body::from(content.to_bytes())),
-        Err(problem) => problem.into_response(),
-    }
+/// The answer with a built-in file.
+pub(super) fn built_in(
+    page: &Page,
+    media_type: HeaderValue,
+    headers: &HeaderMap,
+) -> Result<Response, ProblemDetails> {
+    let selected = conditional::select(page, headers)?;
+    let response = selected.into_response(HeaderMap::new(), media_type, CACHE_CONTROL);
+    Ok(response.map(|content| Body::from(content.to_bytes())))
 }

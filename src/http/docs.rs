@@ -7,16 +7,16 @@ mod tests;
 use std::sync::LazyLock;
 
 use axum::{
-    body::Body,
     http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
 use self::render::render;
 use super::{
-    conditional,
-    contract::{CACHE_CONTROL, OPENAPI, openapi_json},
-    home::{HTML, JSON, VARY, prefers_html, protect},
+    contract::{OPENAPI, built_in, openapi_json},
+    documents::JSON,
+    home::{HTML, VARY, prefers_html, protect},
+    problem::ProblemDetails,
 };
 use crate::page::Page;
 
@@ -24,22 +24,17 @@ use crate::page::Page;
 static PAGE: LazyLock<Page> = LazyLock::new(|| Page::new(&render(&OPENAPI)));
 
 /// `GET /docs`
-pub(super) async fn docs(headers: HeaderMap) -> Response {
+pub(super) async fn docs(headers: HeaderMap) -> Result<Response, ProblemDetails> {
     let is_for_people = prefers_html(&headers);
     let (page, media_type) = match is_for_people {
         true => (&*PAGE, HTML),
         false => (openapi_json(), JSON),
     };
-    let selected = match conditional::select(page, &headers) {
-        Ok(selected) => selected,
-        Err(problem) => return problem.into_response(),
-    };
-    let response = selected.into_response(HeaderMap::new(), media_type, CACHE_CONTROL);
-    let mut response = response.map(|content| Body::from(content.to_bytes()));
+    let mut response = built_in(page, media_type, &headers)?;
     let fields = response.headers_mut();
     fields.insert(header::VARY, VARY);
     if is_for_people {
         protect(fields);
     }
-    response
+    Ok(response)
 }

@@ -17,7 +17,7 @@ const DOCUMENT: &str = "/agent-registration.json";
 /// How many seconds ago the facts in a document were last confirmed. Absent while they are fresh.
 pub(super) const SOURCE_AGE: HeaderName = HeaderName::from_static("registrar-source-age");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A document that a request asks for.
 pub(super) enum Wanted {

@@ -17,7 +17,10 @@ use url::form_urlencoded;
 
 pub(super) use self::view::begin;
 use self::view::{Found, View};
-use super::{CatalogReader, Current, conditional, html::Html, listings, problem::ProblemDetails};
+use super::{
+    CatalogReader, Current, conditional, documents::JSON, html::Html, listings,
+    problem::ProblemDetails,
+};
 use crate::{
     catalog::Catalog,
     offer::OfferId,
@@ -34,7 +37,6 @@ const SEARCHED: usize = 2_000;
 const MAX_SOUGHT: usize = 100;
 
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(super) const VARY: HeaderValue = HeaderValue::from_static("Accept, Accept-Encoding");
 /// What a page may load: files of this origin, and nothing that is written into the page itself.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(

@@ -79,7 +79,7 @@ pub(super) async fn status(State(admin): State<Admin>) -> Response {
         readiness: readiness(&admin, is_ready),
         reasons: reasons(catalog).into_iter().filter(|(_, offers)| *offers > 0).collect(),
         next_drains: catalog.map(next_drains).unwrap_or_default(),
-        agent_count: catalog.map_or(0, |catalog| catalog.projection.hosts().len() + 1),
+        agent_count: catalog.map_or(0, |catalog| catalog.projection.agent_count()),
         agents: catalog.map(agents).unwrap_or_default(),
         findings: findings.collect(),
     })

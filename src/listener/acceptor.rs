@@ -60,12 +60,8 @@ pub(super) struct Thread {
 
 impl Acceptor {
     /// Serves until the listener has closed and its connections have ended. Tells how it ended.
-    pub(super) fn run<S: Answers>(
-        self,
-        mut runtime: Builder,
-        socket: StdListener,
-        service: S,
-    ) -> String {
+    pub(super) fn run<S: Answers>(self, socket: StdListener, service: S) -> String {
+        let mut runtime = Builder::new_current_thread();
         let runtime = match runtime.enable_all().build_local(LocalOptions::default()) {
             Ok(runtime) => runtime,
             Err(error) => return format!("it has no runtime: {error}"),
@@ -208,9 +204,8 @@ async fn next_stage(stages: &mut watch::Receiver<Stage>) -> Stage {
 
 /// The value of a future that is ready after the runtime has looked for new events.
 async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = Box::pin(future);
     tokio::task::yield_now().await;
-    futures::FutureExt::now_or_never(future.as_mut())
+    futures::FutureExt::now_or_never(future)
 }
 
 impl Thread {
@@ -222,7 +217,7 @@ impl Thread {
             match judge(activity.snapshot(), limits, now) {
                 Verdict::Keep => {}
                 Verdict::Park => {
-                    if !activity.is_parked.get() && !activity.is_http_2.get() {
+                    if activity.can_park.get() {
                         activity.order(Order::Park, now);
                     }
                 }
@@ -245,7 +240,10 @@ impl Thread {
         self.is_stopping.set(true);
         let now = self.tick.get();
         for activity in self.connections.borrow().values() {
-            if activity.is_http_2.get() && activity.requests() > 0 && !activity.is_finishing() {
+            if activity.is_http_2.get()
+                && activity.phase() != Phase::New
+                && !activity.is_finishing()
+            {
                 activity.order(Order::Finish, now);
             }
         }

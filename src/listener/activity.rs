@@ -141,10 +141,9 @@ pub(super) struct Activity {
     finishing_since: Cell<Option<Instant>>,
     /// Requests whose answers are not complete.
     open_requests: Cell<u32>,
-    /// Requests so far.
-    requests: Cell<u64>,
     pub(super) is_http_2: Cell<bool>,
-    pub(super) is_parked: Cell<bool>,
+    /// Whether an order to park can be followed.
+    pub(super) can_park: Cell<bool>,
     /// It is being closed to make room for another.
     pub(super) is_evicted: Cell<bool>,
     /// A request has a body that nobody reads.
@@ -161,9 +160,8 @@ impl Activity {
             blocked_since: Cell::new(None),
             finishing_since: Cell::new(None),
             open_requests: Cell::new(0),
-            requests: Cell::new(0),
             is_http_2: Cell::new(false),
-            is_parked: Cell::new(false),
+            can_park: Cell::new(false),
             is_evicted: Cell::new(false),
             has_unread_body: Cell::new(false),
             order: Cell::new(None),
@@ -182,10 +180,6 @@ impl Activity {
 
     pub(super) fn phase(&self) -> Phase {
         self.phase.get()
-    }
-
-    pub(super) fn requests(&self) -> u64 {
-        self.requests.get()
     }
 
     pub(super) fn is_finishing(&self) -> bool {
@@ -214,7 +208,6 @@ impl Activity {
 
     /// A request is complete but for its body.
     pub(super) fn begin(&self, now: Instant) {
-        self.requests.set(self.requests.get() + 1);
         self.open_requests.set(self.open_requests.get() + 1);
         self.enter(Phase::Busy, now);
         self.progress(now);

@@ -184,6 +184,7 @@ async fn serve_http_1<T: Socket, S: Answers>(
     };
     let mut connection: Pin<Box<Http1<T, S>>> = connect(stream, service);
     loop {
+        activity.can_park.set(T::CAN_PARK);
         let ended = poll_fn(|context| {
             let order = activity.take_order(context.waker());
             if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
@@ -199,7 +200,7 @@ async fn serve_http_1<T: Socket, S: Answers>(
                     context.waker().wake_by_ref();
                     Poll::Pending
                 }
-                Some(Order::Park) if is_quiet && T::CAN_PARK => Poll::Ready(End::Parked),
+                Some(Order::Park) if is_quiet => Poll::Ready(End::Parked),
                 Some(Order::Park) | None => Poll::Pending,
             }
         })
@@ -245,8 +246,8 @@ enum End {
 
 /// Waits, without any buffer, until something arrives. False if the connection is to end.
 async fn wait_parked(socket: &TcpStream, activity: &Activity) -> bool {
-    activity.is_parked.set(true);
-    let has_arrived = poll_fn(|context| {
+    activity.can_park.set(false);
+    poll_fn(|context| {
         let order = activity.take_order(context.waker());
         if socket.poll_read_ready(context).is_ready() {
             return Poll::Ready(true);
@@ -257,9 +258,7 @@ async fn wait_parked(socket: &TcpStream, activity: &Activity) -> bool {
             Some(Order::Park) | None => Poll::Pending,
         }
     })
-    .await;
-    activity.is_parked.set(false);
-    has_arrived
+    .await
 }
 
 /// Whether bytes have arrived that the runtime does not know of yet. A request on its way when a

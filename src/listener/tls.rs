@@ -71,8 +71,10 @@ impl Certificates {
         loop {
             tokio::time::sleep(RELOAD_INTERVAL).await;
             let files = read(&self.cert, &self.key);
-            let known = &self.current.read().unwrap_or_else(PoisonError::into_inner).files.clone();
-            if files.as_ref().is_ok_and(|files| files == known) {
+            let is_known = files.as_ref().is_ok_and(|files| {
+                *files == self.current.read().unwrap_or_else(PoisonError::into_inner).files
+            });
+            if is_known {
                 refused = None;
                 continue;
             }

@@ -8,12 +8,17 @@ use super::{
     agent::{RegistrationEntry, Registrations, entries},
     json::encode,
 };
-use crate::offer::{Timestamp, print_seconds};
+use crate::offer::{OfferId, Origin, Timestamp, print_seconds};
 
 /// The document type of ERC-8004. Strict readers compare it byte for byte.
 pub(crate) const DOCUMENT_TYPE: &str = "https://eips.ethereum.org/EIPS/eip-8004#registration-v1";
 /// Where readers of ERC-8004 look for a host's document.
 pub(crate) const WELL_KNOWN_PATH: &str = "/.well-known/agent-registration.json";
+
+/// The URL of one offer's document.
+pub(crate) fn offer_document_url(public_url: &Origin, id: &OfferId) -> String {
+    format!("{public_url}/offers/{id}/agent-registration.json")
+}
 
 /// Whether a service takes new work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

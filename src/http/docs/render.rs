@@ -114,7 +114,9 @@ impl Operation<'_> {
             inline(html, &text(&response["description"]));
             for (media_type, content) in response["content"].as_object().into_iter().flatten() {
                 html.raw(" <code>").text(media_type).raw("</code>");
-                if let Some(example) = example(self.contract, content).filter(|_| status == "200") {
+                if status == "200"
+                    && let Some(example) = example(self.contract, content)
+                {
                     html.raw("<details><summary>Example</summary><pre tabindex=\"0\">");
                     html.text(&example).raw("</pre></details>");
                 }
@@ -134,14 +136,14 @@ impl Operation<'_> {
             if !matches!(place.as_str(), "path" | "query") {
                 continue;
             }
-            let (name, field) = (text(&parameter["name"]), Field::of(parameter));
+            let (name, example) = (text(&parameter["name"]), example_of(parameter));
             html.raw("<label for=\"").text(&id).raw("-").text(&name).raw("\">").text(&name);
             html.raw("</label><input id=\"").text(&id).raw("-").text(&name).raw("\" name=\"");
             html.text(&name).raw("\" data-in=\"").text(&place);
             // An optional one is left out unless somebody wants it.
-            html.raw("\" placeholder=\"").text(&field.example);
+            html.raw("\" placeholder=\"").text(&example);
             html.raw("\" value=\"");
-            html.text(if place == "path" { &field.example } else { "" }).raw("\">");
+            html.text(if place == "path" { &example } else { "" }).raw("\">");
         }
         html.raw("<button>Send</button></form><output></output></details>");
     }
@@ -151,7 +153,7 @@ impl Operation<'_> {
         let mut path = self.path.to_owned();
         let mut query = Vec::new();
         for parameter in parameters {
-            let (name, example) = (text(&parameter["name"]), Field::of(parameter).example);
+            let (name, example) = (text(&parameter["name"]), example_of(parameter));
             match parameter["in"].as_str() {
                 Some("path") => path = path.replace(&format!("{{{name}}}"), &example),
                 Some("query") => query.push(format!("{name}={example}")),
@@ -173,27 +175,22 @@ impl Operation<'_> {
     }
 }
 
-/// What fills a field.
-struct Field {
-    example: String,
+/// The example of a node, else the first of its named ones.
+fn given(node: &Value) -> Option<&Value> {
+    let named = node["examples"].as_object().into_iter().flatten();
+    node.get("example").or(named.map(|(_, example)| &example["value"]).next())
 }
 
-impl Field {
-    fn of(parameter: &Value) -> Self {
-        let named = parameter["examples"].as_object().into_iter().flatten();
-        let named = named.map(|(_, example)| &example["value"]).next();
-        let example = parameter.get("example").or(named).unwrap_or(&Value::Null);
-        Self { example: text(example) }
-    }
+/// What fills the field of a parameter.
+fn example_of(parameter: &Value) -> String {
+    given(parameter).map(text).unwrap_or_default()
 }
 
 /// An example of a content, printed for people.
 fn example(contract: &Value, content: &Value) -> Option<String> {
-    let named = content["examples"].as_object().into_iter().flatten();
-    let named = named.map(|(_, example)| &example["value"]).next();
-    let found = content.get("example").or(named);
-    let schema = schema(contract, &content["schema"]);
-    let found = found.cloned().or_else(|| schema?["examples"].as_array()?.first().cloned())?;
+    let of_schema =
+        || schema(contract, &content["schema"])?["examples"].as_array()?.first().cloned();
+    let found = given(content).cloned().or_else(of_schema)?;
     match found.as_str() {
         Some(text) => Some(text.to_owned()),
         None => serde_json::to_string_pretty(&found).ok(),

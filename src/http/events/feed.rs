@@ -2,10 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -15,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 use crate::{
     offer::{Hostname, OfferId, print_seconds},
     publish::Step,
-    registration::{AgentName, Transition, TransitionKind, encode},
+    registration::{AgentName, Transition, TransitionKind, encode, offer_document_url},
 };
 
 /// How many events a subscriber may have missed.
@@ -43,8 +40,8 @@ pub(super) struct Event {
 #[derive(Clone, Debug)]
 pub(super) enum Heard {
     Event(Arc<Event>),
-    /// Events were lost.
-    Reset(Bytes),
+    /// For every subscriber, whatever it wants.
+    Notice(Bytes),
 }
 
 /// The events of this process. Clones are the same.
@@ -55,10 +52,16 @@ pub(crate) struct EventFeed(Arc<Inner>);
 struct Inner {
     /// Tells the ids of this process from those of others, which number their events on their own.
     epoch: String,
-    kept: Mutex<VecDeque<Arc<Event>>>,
-    last: AtomicU64,
+    kept: Mutex<Kept>,
     heard: broadcast::Sender<Heard>,
     is_ending: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    events: VecDeque<Arc<Event>>,
+    /// The number of the last event.
+    last: u64,
 }
 
 /// A subscription: what is to be said first, and what follows.
@@ -66,8 +69,6 @@ pub(super) struct Subscription {
     pub(super) first: VecDeque<Heard>,
     pub(super) following: broadcast::Receiver<Heard>,
     pub(super) is_ending: watch::Receiver<bool>,
-    /// The id to resume from if nothing happens.
-    pub(super) position: Bytes,
 }
 
 impl EventFeed {
@@ -76,7 +77,6 @@ impl EventFeed {
         Self(Arc::new(Inner {
             epoch,
             kept: Mutex::default(),
-            last: AtomicU64::new(0),
             heard: broadcast::Sender::new(BEHIND),
             is_ending: watch::Sender::new(false),
         }))
@@ -90,7 +90,8 @@ impl EventFeed {
     pub(super) fn publish(&self, step: &Step) {
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for transition in &step.transitions {
-            let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
+            kept.last += 1;
+            let number = kept.last;
             let event = Event {
                 number,
                 id: transition.id.clone(),
@@ -98,10 +99,10 @@ impl EventFeed {
                 bytes: self.encode(number, step, transition),
             };
             let event = Arc::new(event);
-            if kept.len() == KEPT {
-                kept.pop_front();
+            if kept.events.len() == KEPT {
+                kept.events.pop_front();
             }
-            kept.push_back(Arc::clone(&event));
+            kept.events.push_back(Arc::clone(&event));
             // Nobody may be listening.
             let _ = self.0.heard.send(Heard::Event(event));
         }
@@ -110,9 +111,9 @@ impl EventFeed {
     /// Events were lost on the way here.
     pub(super) fn reset(&self) {
         let mut kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clear();
-        let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let _ = self.0.heard.send(Heard::Reset(self.reset_at(number)));
+        kept.events.clear();
+        kept.last += 1;
+        let _ = self.0.heard.send(Heard::Notice(self.reset_at(kept.last)));
     }
 
     /// Subscribes from an event on; from here on if none is given.
@@ -120,19 +121,22 @@ impl EventFeed {
         // The lock keeps events from being published between the two.
         let kept = self.0.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let following = self.0.heard.subscribe();
-        let last = self.0.last.load(Ordering::Relaxed);
-        let oldest = kept.front().map_or(last + 1, |event| event.number);
-        let first = match last_event_id.map(|id| self.number(id)) {
+        let last = kept.last;
+        let oldest = kept.events.front().map_or(last + 1, |event| event.number);
+        let mut first = match last_event_id.map(|id| self.number(id)) {
             None => VecDeque::new(),
             Some(Some(number)) if number <= last && number + 1 >= oldest => {
-                let missed = kept.iter().filter(|event| event.number > number);
+                let missed = kept.events.iter().filter(|event| event.number > number);
                 missed.map(|event| Heard::Event(Arc::clone(event))).collect()
             }
             // Another process, or too long ago.
-            Some(_) => VecDeque::from([Heard::Reset(self.reset_at(last))]),
+            Some(_) => VecDeque::from([Heard::Notice(self.reset_at(last))]),
         };
-        let position = Bytes::from(format!("id: {}-{last}\n\n", self.0.epoch));
-        Subscription { first, following, is_ending: self.0.is_ending.subscribe(), position }
+        if first.is_empty() {
+            // A client that reconnects before anything happens resumes from here.
+            first.push_back(Heard::Notice(format!("id: {}-{last}\n\n", self.0.epoch).into()));
+        }
+        Subscription { first, following, is_ending: self.0.is_ending.subscribe() }
     }
 
     /// The number in an id of this process.
@@ -156,7 +160,7 @@ impl EventFeed {
         let data = Data {
             agent: agent.to_string(),
             offer: id.to_string(),
-            document: format!("{}/offers/{id}/agent-registration.json", step.public_url),
+            document: offer_document_url(&step.public_url, id),
             etag,
             drain_ends_at: drain_ends_at.map(print_seconds),
             at: print_seconds(step.at),

@@ -15,7 +15,6 @@ struct Subscriber {
     subscription: Subscription,
     filter: Filter,
     heartbeat: Duration,
-    has_begun: bool,
 }
 
 /// Events, and heartbeats in between. Ends when the process stops or the subscriber is too slow; it
@@ -25,7 +24,7 @@ pub(super) fn stream(
     filter: Filter,
     heartbeat: Duration,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
-    let subscriber = Subscriber { subscription, filter, heartbeat, has_begun: false };
+    let subscriber = Subscriber { subscription, filter, heartbeat };
     stream::unfold(subscriber, async |mut subscriber| {
         let bytes = subscriber.next().await?;
         Some((Ok(bytes), subscriber))
@@ -34,13 +33,6 @@ pub(super) fn stream(
 
 impl Subscriber {
     async fn next(&mut self) -> Option<Bytes> {
-        if !self.has_begun {
-            self.has_begun = true;
-            if self.subscription.first.is_empty() {
-                // A client that reconnects before anything happens resumes from here.
-                return Some(self.subscription.position.clone());
-            }
-        }
         while let Some(heard) = self.subscription.first.pop_front() {
             if let Some(bytes) = wanted(heard, &self.filter) {
                 return Some(bytes);
@@ -69,7 +61,7 @@ impl Subscriber {
 
 fn wanted(heard: Heard, filter: &Filter) -> Option<Bytes> {
     match heard {
-        Heard::Reset(bytes) => Some(bytes),
+        Heard::Notice(bytes) => Some(bytes),
         Heard::Event(event) => filter.wants(&event).then(|| event.bytes.clone()),
     }
 }

@@ -9,7 +9,6 @@ use crate::{
     http::{html::Html, listings},
     lint::{LintCode, Severity},
     offer::{OfferId, Timestamp, print_seconds},
-    page::Page,
     registration::{AgentName, DocumentName, OfferState, chains::short_name, heading},
     review::Review,
 };
@@ -55,8 +54,12 @@ pub(in crate::http) fn begin(html: &mut Html, title: &str) {
 /// A time for people, with the exact one for programs.
 fn time(html: &mut Html, at: Timestamp) {
     let printed = print_seconds(at);
-    let shown = printed.replace('T', " ").replace('Z', " UTC");
-    html.raw("<time datetime=\"").text(&printed).raw("\">").text(&shown).raw("</time>");
+    html.raw("<time datetime=\"").text(&printed).raw("\">").text(&shown(&printed)).raw("</time>");
+}
+
+/// A printed time as people read it.
+fn shown(printed: &str) -> String {
+    printed.replace('T', " ").replace('Z', " UTC")
 }
 
 fn duration(seconds: u64) -> String {
@@ -118,7 +121,7 @@ impl View<'_> {
         html.raw("<dl class=\"figures\">");
         figure(html, count(OfferState::Published), "Open services");
         figure(html, count(OfferState::Draining), "Draining");
-        figure(html, projection.hosts().len() + 1, "Agents");
+        figure(html, projection.agent_count(), "Agents");
         html.raw("<div><dt>Document changed</dt><dd>");
         time(html, self.catalog.changed_at);
         html.raw("</dd></div></dl>");
@@ -154,13 +157,13 @@ impl View<'_> {
     }
 
     fn agent(&self, html: &mut Html, agent: &ListedAgent) {
-        let projection = &self.catalog.projection;
-        let page = match &agent.agent {
-            AgentName::Default => Some(projection.default().clone()),
-            AgentName::Host(host) => projection.hosts().get(host).map(|host| host.page.clone()),
+        let host = match &agent.agent {
+            AgentName::Default => None,
+            AgentName::Host(host) => Some(host),
         };
+        let heading = heading(self.catalog.document_at(host));
         html.raw("<li><h3>");
-        titled(html, page.as_ref(), &agent.agent.to_string());
+        titled(html, heading.as_ref(), &agent.agent.to_string());
         match agent.active {
             true => html.raw("</h3><p class=\"badges\"><span class=\"badge open\">Active</span> "),
             false => {
@@ -168,7 +171,7 @@ impl View<'_> {
             }
         };
         html.raw("<code>").text(&agent.agent.to_string()).raw("</code></p>");
-        described(html, page.as_ref());
+        described(html, heading.as_ref());
         html.raw("<p class=\"links\">").link(&agent.document, "Document").raw("</p>");
         if !agent.registrations.is_empty() {
             html.raw("<ul class=\"ids\">");
@@ -217,21 +220,20 @@ impl View<'_> {
     }
 
     fn offer(&self, html: &mut Html, offer: &ListedOffer) {
-        let page = self.catalog.projection.offer(&offer.id);
+        let heading = self.catalog.projection.offer(&offer.id).and_then(heading);
         html.raw("<li><div><h3>");
-        titled(html, page, &offer.id.to_string());
+        titled(html, heading.as_ref(), &offer.id.to_string());
         html.raw("</h3><p><code>").text(&offer.id.to_string()).raw("</code></p>");
-        described(html, page);
+        described(html, heading.as_ref());
         self.findings(html, &DocumentName::Offer(offer.id.clone()));
         html.raw("</div><div class=\"state\">");
         match &offer.drain_ends_at {
             None => html.raw("<span class=\"badge open\">Open</span>"),
             Some(ends_at) => {
                 html.raw("<span class=\"badge draining\">Draining</span> <span>until <time data-ends datetime=\"");
-                let shown = ends_at.replace('T', " ").replace('Z', " UTC");
                 html.text(ends_at)
                     .raw("\">")
-                    .text(&shown)
+                    .text(&shown(ends_at))
                     .raw("</time> <b class=\"left\"></b></span>")
             }
         };
@@ -303,15 +305,15 @@ impl View<'_> {
 }
 
 /// The name in a document, else another one.
-fn titled(html: &mut Html, page: Option<&Page>, otherwise: &str) {
-    match page.and_then(heading) {
-        Some((name, _)) if !name.trim().is_empty() => html.shortened(&name, NAME_CHARS),
+fn titled(html: &mut Html, heading: Option<&(String, String)>, otherwise: &str) {
+    match heading {
+        Some((name, _)) if !name.trim().is_empty() => html.shortened(name, NAME_CHARS),
         Some(_) | None => html.shortened(otherwise, NAME_CHARS),
     };
 }
 
-fn described(html: &mut Html, page: Option<&Page>) {
-    if let Some((_, description)) = page.and_then(heading) {
-        html.raw("<p>").shortened(&description, DESCRIPTION_CHARS).raw("</p>");
+fn described(html: &mut Html, heading: Option<&(String, String)>) {
+    if let Some((_, description)) = heading {
+        html.raw("<p>").shortened(description, DESCRIPTION_CHARS).raw("</p>");
     }
 }

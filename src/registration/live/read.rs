@@ -120,6 +120,11 @@ impl LiveProjection {
         }
     }
 
+    /// How many agents have a document: the default agent, and one for each host.
+    pub(crate) fn agent_count(&self) -> usize {
+        self.hosts.len() + 1
+    }
+
     /// How many offers the source has.
     pub(crate) fn offer_count(&self) -> usize {
         self.entries.len()
