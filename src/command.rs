@@ -21,12 +21,13 @@ use std::{io::Write, path::Path, process::ExitCode};
 use anyhow::Context;
 use clap::CommandFactory;
 use kube::Client;
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
     cli::{self, Cli, Command, OfferConfig, OfferSource},
     offer::{OfferId, Origin, Timestamp},
-    registration::{OnChainFacts, Projection, project},
+    registration::{OnChainFacts, Projection, encode, project},
     source::{
         HiddenBy, Scope, World,
         cluster::{self, Access},
@@ -62,9 +63,20 @@ pub(crate) async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes data to stdout. A closed pipe is not an error, because the reader has what it wanted.
+/// Writes data to stdout.
 fn print(bytes: &[u8]) -> anyhow::Result<ExitCode> {
-    let mut stdout = std::io::stdout().lock();
+    write(std::io::stdout().lock(), bytes)
+}
+
+/// Writes a value to stdout as one line of JSON.
+fn print_json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<ExitCode> {
+    let mut bytes = encode(value);
+    bytes.push(b'\n');
+    print(&bytes)
+}
+
+/// Writes data to stdout. A closed pipe is not an error, because the reader has what it wanted.
+fn write(mut stdout: impl Write, bytes: &[u8]) -> anyhow::Result<ExitCode> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to stdout")

@@ -22,7 +22,7 @@ pub(crate) use self::{
 use self::{document::check_root, finding::Findings};
 
 /// The largest document that every reader accepts, in bytes.
-const EVERY_READER_BYTES: usize = 65_536;
+pub(crate) const EVERY_READER_BYTES: usize = 65_536;
 /// The largest document that most readers accept, in bytes.
 const MOST_READERS_BYTES: usize = 524_288;
 

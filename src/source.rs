@@ -66,6 +66,16 @@ pub(crate) struct Scope {
     pub(crate) registries: KnownRegistries,
 }
 
+impl Scope {
+    /// The namespaces whose offers are asked for one by one; `None` stands for all at once.
+    pub(crate) fn asked_namespaces(&self) -> Vec<Option<&str>> {
+        match self.namespaces.is_empty() {
+            true => vec![None],
+            false => self.namespaces.iter().map(|name| Some(name.as_str())).collect(),
+        }
+    }
+}
+
 /// A dead watch is detected within this time. Facts that are older are reported as stale.
 pub(crate) const FRESH_LIMIT: Duration = Duration::from_secs(35);
 

@@ -25,6 +25,7 @@ use self::endpoint::{Header, Service};
 pub(crate) use self::{
     at_block::{AtBlock, ReadRequest},
     confirm::DoubtedEvidence,
+    contract::IdentityRegistry,
     endpoint::{Endpoint, RpcError},
     history::{Histories, History},
     refusal::Refusal,

@@ -6,13 +6,12 @@ use chrono::{DateTime, TimeDelta};
 
 use super::{CheckId, Report, Status, compare_clocks};
 use crate::{
-    lint::{self, Verdict},
+    lint::{self, EVERY_READER_BYTES, Verdict},
     offer::Timestamp,
 };
 
 /// How long a document may be cached.
 const LONGEST_MAX_AGE: u64 = 300;
-const LARGEST_DOCUMENT: usize = 65_536;
 /// The limit of the strictest reader.
 const SLOWEST: Duration = Duration::from_millis(1_500);
 const CERTIFICATE_DAYS: i64 = 14;
@@ -104,7 +103,7 @@ fn judge_document(facts: &PublicFacts, answer: &Answer, report: &mut Report) {
     let message = format!("The document is {}.{first}", linted.verdict);
     report.when(CheckId::PublicDocument, is_valid, Status::Fail, message);
     let size = answer.body.len();
-    let fits = size <= LARGEST_DOCUMENT;
+    let fits = size <= EVERY_READER_BYTES;
     report.when(CheckId::PublicSize, fits, Status::Warn, format!("It has {size} bytes."));
     match &facts.expected {
         None => report.skip(CheckId::PublicBytes, "The offers cannot be read here."),

@@ -6,7 +6,7 @@ pub(super) mod public;
 
 use std::{collections::BTreeMap, process::ExitCode};
 
-use super::{ReadFrom, ReadIds, SourceReading, print, read_once};
+use super::{ReadFrom, ReadIds, SourceReading, print, print_json, read_once};
 use crate::{
     anchor::facts::on_chain_facts,
     check::{
@@ -17,21 +17,15 @@ use crate::{
     clock::Clock,
     error_chain::with_causes,
     offer::Timestamp,
-    registration::{OnChainFacts, Projection, encode, project},
+    registration::{OnChainFacts, Projection, project},
     source::{World, cluster::AccessError},
 };
 
 pub(super) async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let config = args.resolve();
     let results = check(&config).await.into_results();
-    let text = if config.json {
-        let mut bytes = encode(&results);
-        bytes.push(b'\n');
-        bytes
-    } else {
-        describe(&results).into_bytes()
-    };
-    let printed = print(&text)?;
+    let printed =
+        if config.json { print_json(&results)? } else { print(describe(&results).as_bytes())? };
     let has_failed = results.iter().any(|result| result.status == Status::Fail);
     Ok(if has_failed { ExitCode::FAILURE } else { printed })
 }

@@ -6,7 +6,7 @@ use anstyle::Style;
 use anyhow::bail;
 
 use super::{
-    ReadIds, print, project_at, read_once,
+    ReadIds, print_json, project_at, read_once,
     terminal::{ATTENTION, BAD, GOOD, HEADING, paint, print_painted, table},
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     lint::Finding,
     offer::print_seconds,
-    registration::{DroppedService, Explanation, OfferState, Projection, encode},
+    registration::{DroppedService, Explanation, OfferState, Projection},
     review::{ExplainedOffer, findings},
 };
 
@@ -30,13 +30,8 @@ pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             bail!("{absence}; run explain without a name to list all offers");
         }
     }
-    let printed = if json {
-        let mut bytes = encode(&explanations);
-        bytes.push(b'\n');
-        print(&bytes)?
-    } else {
-        print_painted(&describe(&explanations))?
-    };
+    let printed =
+        if json { print_json(&explanations)? } else { print_painted(&describe(&explanations))? };
     Ok(if source.has_refused() { ExitCode::FAILURE } else { printed })
 }
 

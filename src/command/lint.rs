@@ -11,14 +11,13 @@ use std::{
 use anyhow::{Context, bail};
 
 use self::fetch::{Fetched, fetch};
-use super::print;
+use super::{print, print_json};
 use crate::{
     cli::{LintArgs, LintInput},
     lint::{
         self, Finding, LintCode, LintReport, Severity, Verdict,
         agent_uri::{AgentUri, Embedded},
     },
-    registration::encode,
 };
 
 /// The largest file that is read, in bytes. No reader accepts half as much.
@@ -27,13 +26,7 @@ const FILE_LIMIT: u64 = 4 * 1_048_576;
 pub(super) async fn run(args: LintArgs) -> anyhow::Result<ExitCode> {
     let (input, json) = args.resolve();
     let report = read(input).await?;
-    let printed = if json {
-        let mut bytes = encode(&report);
-        bytes.push(b'\n');
-        print(&bytes)?
-    } else {
-        print(describe(&report).as_bytes())?
-    };
+    let printed = if json { print_json(&report)? } else { print(describe(&report).as_bytes())? };
     Ok(if report.verdict == Verdict::Invalid { ExitCode::FAILURE } else { printed })
 }
 

@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{
     ReadIds,
     check::public::Asker,
-    print, project_at, read_once,
+    print_json, project_at, read_once,
     terminal::{ATTENTION, BAD, GOOD, HEADING, paint, print_painted},
 };
 use crate::{
     check::diff::{Difference, differences},
     cli::PlanArgs,
     clock::Clock,
-    registration::{AgentName, WELL_KNOWN_PATH, encode},
+    registration::{AgentName, WELL_KNOWN_PATH},
 };
 
 /// How a document compares with what is served at its URL.
@@ -60,9 +60,7 @@ pub(super) async fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     }
     let is_complete = rows.iter().all(|row| row.outcome != Outcome::Unreadable);
     let printed = if json {
-        let mut bytes = encode(&rows);
-        bytes.push(b'\n');
-        print(&bytes)?
+        print_json(&rows)?
     } else {
         print_painted(&rows.iter().map(describe).collect::<String>())?
     };

@@ -85,22 +85,27 @@ struct Counted {
 
 pub(super) async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let StatusArgs { admin_url, json, watch } = args;
+    let asker = Asker::new(None).map_err(anyhow::Error::msg)?;
     if !watch {
-        return show(&admin_url, json, "").await;
+        return show(&asker, &admin_url, json, "").await;
     }
     let clear = if std::io::stdout().is_terminal() && !json { CLEAR } else { "" };
     loop {
         // A server that restarts is away for a moment.
-        if let Err(error) = show(&admin_url, json, clear).await {
+        if let Err(error) = show(&asker, &admin_url, json, clear).await {
             print_painted(&format!("{clear}{error:#}\n"))?;
         }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn show(admin_url: &Url, json: bool, before: &str) -> anyhow::Result<ExitCode> {
+async fn show(
+    asker: &Asker<'_>,
+    admin_url: &Url,
+    json: bool,
+    before: &str,
+) -> anyhow::Result<ExitCode> {
     let url = admin_url.join("/debug/status")?;
-    let asker = Asker::new(None).map_err(anyhow::Error::msg)?;
     let answer = asker.get(url.as_str()).await.map_err(anyhow::Error::msg).with_context(|| {
         format!(
             "cannot read {url}; is `registrar serve` running, and is --admin-url its admin listener?"

@@ -1,10 +1,9 @@
 //! Text for people: colours where a terminal shows them, and tables.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use anyhow::Context;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
 pub(super) const ATTENTION: Style = AnsiColor::Yellow.on_default();
@@ -19,13 +18,7 @@ pub(super) fn paint(style: Style, text: &str) -> String {
 /// Writes text to stdout. Its colours are left out where stdout is not a terminal, where NO_COLOR is
 /// set, and where TERM is dumb; CLICOLOR_FORCE keeps them. A closed pipe is not an error.
 pub(super) fn print_painted(text: &str) -> anyhow::Result<ExitCode> {
-    let mut stdout = AutoStream::auto(std::io::stdout()).lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to stdout")
-        }
-        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
-    }
+    super::write(AutoStream::auto(std::io::stdout()).lock(), text.as_bytes())
 }
 
 /// Pads the columns of a table, the last one excepted. The first row is the heading. `style` chooses

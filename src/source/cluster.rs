@@ -170,12 +170,9 @@ async fn look(access: Access, scope: Scope) -> String {
 
 impl ClusterState {
     fn new(scope: Scope, public_url: Option<Origin>) -> Self {
-        let namespaces: Vec<Option<String>> = match scope.namespaces.is_empty() {
-            true => vec![None],
-            false => scope.namespaces.iter().cloned().map(Some).collect(),
-        };
+        let namespaces = scope.asked_namespaces().into_iter().map(|name| name.map(str::to_owned));
         Self {
-            offers: namespaces.into_iter().map(|namespace| (namespace, Cache::default())).collect(),
+            offers: namespaces.map(|namespace| (namespace, Cache::default())).collect(),
             identity: scope.identity.is_some().then(Cache::default),
             public_url: PublicUrl::new(public_url),
             scope,

@@ -9,8 +9,8 @@ use super::open_signer;
 use crate::{
     anchor::{Attention, account::AccountState, evidence::Accounts, facts::IdRecord},
     cli::{AnchorSettings, bad_setting},
-    command::print,
-    registration::{AgentName, encode},
+    command::{print, print_json},
+    registration::AgentName,
 };
 
 /// One agent's reason on one chain.
@@ -79,9 +79,7 @@ pub(super) fn print_rows<T: Serialize>(
     describe: fn(&T) -> String,
 ) -> anyhow::Result<ExitCode> {
     if json {
-        let mut bytes = encode(rows);
-        bytes.push(b'\n');
-        return print(&bytes);
+        return print_json(rows);
     }
     print(rows.iter().map(describe).collect::<Vec<_>>().join("\n").as_bytes())
 }

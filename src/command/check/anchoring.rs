@@ -2,7 +2,7 @@
 
 use alloy::{
     primitives::{Address, U256, hex},
-    sol_types::SolValue,
+    sol_types::{SolCall, SolEvent, SolValue},
 };
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::{
     anchor::{
         AnchorReason,
         evidence::Accounts,
-        evm::{Endpoint, RpcError},
+        evm::{Endpoint, IdentityRegistry, RpcError},
         reconcile::ChainTarget,
         signer::{KeySource, SignerError},
     },
@@ -23,11 +23,6 @@ use crate::{
     error_chain::with_causes,
     offer::Timestamp,
 };
-
-/// `getVersion()`
-const GET_VERSION: &str = "0x0d8e6e2c";
-/// `Registered(uint256,string,address)`
-const REGISTERED: &str = "0xca52e62c367d81bb2e328eb795f7c7ba24afb478408a26c0e201d155c449bc4a";
 
 pub(super) async fn judge(config: &AnchorConfig, now: Timestamp, report: &mut Report) {
     match config {
@@ -80,17 +75,15 @@ async fn journal(
     settings: &AnchorSettings,
     account: Option<Address>,
 ) -> Result<Vec<String>, String> {
-    let place = settings.journal.to_string();
-    let journal = settings.journal.read().await.map_err(|error| with_causes(&error))?;
-    let Some(journal) = journal else { return Ok(Vec::new()) };
-    let owner = &settings.policy.owner.id;
-    let journal = match account {
-        None => journal,
+    let place = &settings.journal;
+    let read = match account {
+        None => place.read().await,
         Some(current) => {
             let accounts = Accounts { current, former: settings.former_accounts.clone() };
-            journal.check_owner(owner, &accounts, &place).map_err(|error| with_causes(&error))?
+            place.read_own(&settings.policy.owner.id, &accounts).await
         }
     };
+    let Some(journal) = read.map_err(|error| with_causes(&error))? else { return Ok(Vec::new()) };
     let agents = journal.accounts.iter().flat_map(|(key, state)| {
         let agents = state.agents.iter().filter(|(_, record)| needs_a_person(record.reason));
         agents.map(move |(agent, record)| {
@@ -176,8 +169,9 @@ async fn time_of(endpoints: &[Endpoint], block: u64) -> Option<Timestamp> {
 /// The version of the registry, from the first endpoint that answers.
 async fn version(endpoints: &[Endpoint], registry: Address) -> Result<String, String> {
     let mut why = "there is no endpoint".to_owned();
+    let data = hex::encode_prefixed(IdentityRegistry::getVersionCall {}.abi_encode());
     for endpoint in endpoints {
-        let call = json!({ "to": registry, "data": GET_VERSION });
+        let call = json!({ "to": registry, "data": data });
         match endpoint.ask::<Value>("eth_call", json!([call, "latest"])).await {
             Ok(answer) => {
                 let bytes = answer.as_str().and_then(|text| hex::decode(text).ok());
@@ -201,7 +195,7 @@ async fn width(
     let from = newest.saturating_sub(NARROWEST_RANGE - 1);
     for endpoint in endpoints {
         let filter = json!([{
-            "address": registry, "topics": [REGISTERED],
+            "address": registry, "topics": [IdentityRegistry::Registered::SIGNATURE_HASH],
             "fromBlock": format!("{from:#x}"), "toBlock": format!("{newest:#x}"),
         }]);
         endpoint.ask::<Value>("eth_getLogs", filter).await.map_err(|error| error.to_string())?;

@@ -110,10 +110,7 @@ async fn version(client: &Client) -> Result<(String, Option<Timestamp>), String>
 }
 
 async fn rights(client: &Client, config: &OfferConfig, reads_tunnel: bool) -> Vec<Right> {
-    let namespaces: Vec<Option<&str>> = match config.scope.namespaces.is_empty() {
-        true => vec![None],
-        false => config.scope.namespaces.iter().map(|name| Some(name.as_str())).collect(),
-    };
+    let namespaces = config.scope.asked_namespaces();
     let mut rights = Vec::new();
     for verb in ["get", "list", "watch"] {
         for namespace in &namespaces {

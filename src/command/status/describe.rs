@@ -8,10 +8,8 @@ use crate::{
     command::terminal::{ATTENTION, BAD, GOOD, HEADING, paint, table},
     offer::{Timestamp, parse_timestamp},
     registration::{AgentRegistry, chains::short_name},
+    source::FRESH_LIMIT,
 };
-
-/// A source that was confirmed longer ago is not healthy, as in /readyz.
-const FRESH_SECONDS: f64 = 35.0;
 
 pub(super) fn describe(report: &Report, admin_url: &Url) -> String {
     let mut text = String::new();
@@ -59,7 +57,7 @@ fn source(report: &Report) -> String {
     };
     let age = |seconds: f64| format!("{seconds:.0} s ago");
     match (report.source_incomplete_seconds, report.source_silence_seconds) {
-        (Some(seconds), _) if seconds <= FRESH_SECONDS => {
+        (Some(seconds), _) if seconds <= FRESH_LIMIT.as_secs_f64() => {
             format!("complete {}{held}", age(seconds))
         }
         (Some(seconds), _) => {

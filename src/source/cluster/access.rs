@@ -204,12 +204,8 @@ pub(crate) async fn read_offers(
     client: &Client,
     scope: &super::Scope,
 ) -> Result<Offers, AccessError> {
-    let namespaces: Vec<Option<&str>> = match scope.namespaces.is_empty() {
-        true => vec![None],
-        false => scope.namespaces.iter().map(|namespace| Some(namespace.as_str())).collect(),
-    };
     let mut offers = Offers::new();
-    for namespace in namespaces {
+    for namespace in scope.asked_namespaces() {
         let api = offers_api(client.clone(), namespace);
         let label_selector = scope.selector.as_ref().map(Selector::to_string);
         let params = ListParams { label_selector, ..ListParams::default() };
