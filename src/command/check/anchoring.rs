@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::anchor::open_key;
 use crate::{
     anchor::{
-        AnchorReason,
+        Attention,
         evidence::Accounts,
         evm::{Endpoint, IdentityRegistry, RpcError},
         reconcile::ChainTarget,
@@ -85,29 +85,13 @@ async fn journal(
     };
     let Some(journal) = read.map_err(|error| with_causes(&error))? else { return Ok(Vec::new()) };
     let agents = journal.accounts.iter().flat_map(|(key, state)| {
-        let agents = state.agents.iter().filter(|(_, record)| needs_a_person(record.reason));
+        let agents = state.agents.iter();
+        let agents = agents.filter(|(_, record)| record.reason.attention() == Attention::Person);
         agents.map(move |(agent, record)| {
             format!("{agent} on eip155:{} is {}.", key.registry.chain_id, record.reason)
         })
     });
     Ok(agents.collect())
-}
-
-fn needs_a_person(reason: AnchorReason) -> bool {
-    matches!(
-        reason,
-        AnchorReason::AdoptFirst
-            | AnchorReason::NotOwner
-            | AnchorReason::ChainMismatch
-            | AnchorReason::RegistryMissing
-            | AnchorReason::RegistryChanged
-            | AnchorReason::AccountHasCode
-            | AnchorReason::JournalRefused
-            | AnchorReason::NoFunds
-            | AnchorReason::WouldRevert
-            | AnchorReason::Reverted
-            | AnchorReason::SignerFailed
-    )
 }
 
 async fn chain(target: &ChainTarget, account: Option<Address>) -> ChainFacts {
