@@ -135,7 +135,8 @@ async fn a_truncated_file_withdraws_nothing_until_it_has_stayed_so() {
     let server = Server::start(&args).await;
     eventually("all are served", async || server.endpoints().await.len() == 3).await;
     fs::write(&file, "").unwrap();
-    eventually("it is reported", async || problems(&server).await == ["HalfWritten"]).await;
+    // The log, not the state: a busy machine may be slower than the seconds after which it is over.
+    eventually("it is reported", async || server.log().contains("HalfWritten")).await;
     fs::write(&file, offer("a") + &offer("b") + &offer("d")).unwrap();
     eventually("the rest was written", async || problems(&server).await.is_empty()).await;
     eventually("its offers are served", async || {
@@ -144,6 +145,6 @@ async fn a_truncated_file_withdraws_nothing_until_it_has_stayed_so() {
     .await;
     fs::write(&file, "").unwrap();
     eventually("nothing is left", async || problems(&server).await == ["NothingFound"]).await;
-    assert_eq!(server.endpoints().await.len(), 0);
+    eventually("nothing is served", async || server.endpoints().await.is_empty()).await;
     assert!(server.log().contains("NothingFound"), "{}", server.log());
 }

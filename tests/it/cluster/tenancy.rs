@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{lifecycle::serve, shared, sold};
+use super::{Cluster, lifecycle::serve, shared, sold};
 use crate::support::{
     process::{Server, eventually, text},
     resource::Resource,
@@ -12,6 +12,24 @@ async fn reason(server: &Server, offer: &Resource) -> String {
     let (namespace, name) = offer.key();
     let explained = server.explained(&format!("{namespace}/{name}")).await;
     explained.map(|explained| text(&explained, "reason").to_owned()).unwrap_or_default()
+}
+
+/// Creates `later` anew until the API server's clock, which counts whole seconds, dates it after
+/// `earlier`: of two offers of one second the first by name is the older.
+async fn created_after(cluster: &Cluster, later: &Resource, earlier: &Resource) {
+    eventually("a second has passed", async || {
+        cluster.create(later).await;
+        let created = async |offer: &Resource| {
+            let (api, name) = cluster.api_of(&offer.0).await;
+            api.get(&name).await.unwrap().metadata.creation_timestamp
+        };
+        let is_later = created(later).await > created(earlier).await;
+        if !is_later {
+            cluster.delete(&later.0).await;
+        }
+        is_later
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,7 +81,7 @@ async fn what_one_tenant_writes_changes_nothing_of_another() {
     // A restore gives objects new creation times.
     cluster.delete(&holder.0).await;
     eventually("the rival holds it", async || reason(&server, &rival).await == "Published").await;
-    cluster.create(&holder).await;
+    created_after(cluster, &holder, &rival).await;
     eventually("who was first is second", async || {
         reason(&server, &holder).await == "HostConflict"
     })
