@@ -1,12 +1,20 @@
 //! Everything that is served at one instant.
 
 mod current;
+mod discovery;
 
-use std::{ops::Bound, sync::Arc};
+use std::{
+    ops::Bound,
+    sync::{Arc, OnceLock},
+};
 
 use serde::Serialize;
 
-pub(crate) use self::current::CurrentCatalog;
+use self::discovery::Discovered;
+pub(crate) use self::{
+    current::CurrentCatalog,
+    discovery::{ListedResource, X402_VERSION},
+};
 use crate::{
     offer::{Hostname, OfferId, Timestamp, print_seconds},
     page::Page,
@@ -32,6 +40,8 @@ pub(crate) struct Catalog {
     pub(crate) valid_until: Option<Timestamp>,
     /// When the default agent's document last changed.
     pub(crate) changed_at: Timestamp,
+    /// Made when it is first asked for.
+    discovered: OnceLock<Discovered>,
 }
 
 /// One row of `/offers`.
@@ -105,6 +115,7 @@ impl Catalog {
             changed_at: unchanged.map_or(now, |last| last.changed_at),
             on_chain: Arc::clone(on_chain),
             projection: projection.clone(),
+            discovered: OnceLock::new(),
         }
     }
 

@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod body;
 mod conditional;
 mod contract;
+mod discovery;
 mod docs;
 mod documents;
 pub(crate) mod events;
@@ -71,6 +72,8 @@ pub(crate) struct CatalogReader {
     pub(crate) events: EventFeed,
     /// What lint finds in the documents.
     pub(crate) review: CurrentReview,
+    /// Whether the lists for buyers by x402 are served.
+    pub(crate) x402_discovery: bool,
 }
 
 /// A catalog that is valid at `now`.
@@ -158,7 +161,7 @@ impl Current {
 /// Everything that the public listener answers.
 pub(crate) fn public(reader: CatalogReader) -> Front {
     let metrics = reader.metrics.clone();
-    let router = assemble(routes(), &metrics)
+    let router = assemble(routes(reader.x402_discovery), &metrics)
         .fallback(problem::not_found)
         .layer(common_layers())
         .layer(map_response(async |mut response: Response| {
@@ -173,14 +176,14 @@ pub(crate) fn public(reader: CatalogReader) -> Front {
 /// Every path of the public router, in the notation of openapi.yaml.
 #[cfg(test)]
 pub(crate) fn paths() -> Vec<&'static str> {
-    routes().into_iter().map(|(path, _)| path).collect()
+    routes(true).into_iter().map(|(path, _)| path).collect()
 }
 
 /// A path in the notation of openapi.yaml, and what it answers.
 type Route<S> = (&'static str, MethodRouter<S>);
 
 /// Every route of the public listener. All of them have the same methods.
-fn routes() -> Vec<Route<CatalogReader>> {
+fn routes(x402_discovery: bool) -> Vec<Route<CatalogReader>> {
     // `Front` answers requests for documents; those with a query come here and are refused.
     let document = || get(async || problem::not_found().await);
     let mut routes = vec![
@@ -194,6 +197,11 @@ fn routes() -> Vec<Route<CatalogReader>> {
         ("/events", get(events::events)),
     ];
     routes.extend(contract::routes());
+    // Without the flag the paths do not exist here: the original serves one of them itself.
+    if x402_discovery {
+        routes.push((discovery::RESOURCES, get(discovery::resources)));
+        routes.push((discovery::X402, get(discovery::manifest)));
+    }
     let complete = |methods: MethodRouter<CatalogReader>, path| {
         methods
             .layer(from_fn_with_state(query::parameters(path), query::refuse_unknown))

@@ -13,6 +13,7 @@ mod instant;
 mod look_alike;
 mod origin;
 mod parse;
+mod payment;
 mod service_path;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 
+#[cfg(test)]
+pub(crate) use self::payment::NETWORKS;
 pub(crate) use self::{
     claims::{ClaimOutcome, DecidedByName, ResolvedClaims, resolve_claims},
     closed_list::closed_list,
@@ -34,6 +37,7 @@ pub(crate) use self::{
     hostname::{Hostname, is_dns_name},
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
+    payment::{Payable, PaymentOption, Unlisted},
     service_path::{PathError, ServicePath},
     text::{PublishedFields, is_unprintable},
 };
@@ -101,6 +105,10 @@ pub(crate) struct Offer {
     pub(crate) registration: Registration,
     /// `spec.payment.payTo`, if it is a string. No document depends on it.
     pub(crate) pay_to: Option<String>,
+    /// What the x402 lists say of it: at least one URL, or why it is left out.
+    pub(crate) payables: Result<Arc<[Payable]>, Unlisted>,
+    /// When the object was last written, its status apart; `None` if it does not say.
+    pub(crate) written: Option<Timestamp>,
     /// Sentences about settings that have no effect.
     pub(crate) warnings: Vec<String>,
 }

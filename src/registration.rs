@@ -33,12 +33,12 @@ pub(crate) use self::{
     identity::{Identity, IdentityProblem},
     json::encode,
     live::{
-        DocumentName, HostPage, LiveProjection, OfferChange, PublishedRow, Transition,
+        DocumentName, ForSale, HostPage, LiveProjection, OfferChange, PublishedRow, Transition,
         TransitionKind,
     },
     on_chain::{Ids, OnChainAgent, OnChainFacts, OnChainId},
     published::{PublishedAgents, Selling},
-    reason::{DroppedService, Explanation, OfferState, Reason},
+    reason::{DroppedService, Explanation, OfferState, Reason, X402Listing, X402Problem},
 };
 use self::{
     document::Cut,

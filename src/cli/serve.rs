@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::BoolishValueParser};
 
 use super::{
     AnchorArgs, AnchorConfig, LeaderArgs, Leadership, OfferArgs, OfferConfig,
@@ -57,6 +57,10 @@ pub(crate) struct ServeArgs {
     /// The longest time that a response may be cached; shorter when a drain ends sooner
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_MAX_AGE", default_value = "5s", value_parser = seconds)]
     max_age: Duration,
+    /// Lists the offers for buyers by x402 at /discovery/resources and, for each host, at
+    /// /.well-known/x402
+    #[arg(long, env = "REGISTRAR_X402_DISCOVERY", value_parser = BoolishValueParser::new())]
+    x402_discovery: bool,
     /// How long to keep serving after SIGTERM with readiness off, so that load balancers notice;
     /// SIGINT skips the delay
     #[arg(long, value_name = "SECONDS", env = "REGISTRAR_SHUTDOWN_DELAY", default_value = "5s", value_parser = seconds)]
@@ -82,6 +86,7 @@ pub(crate) struct ServeConfig {
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
     pub(crate) admin_hosts: Vec<String>,
     pub(crate) max_age: Duration,
+    pub(crate) x402_discovery: bool,
     pub(crate) shutdown_delay: Duration,
     pub(crate) log_format: LogFormat,
 }
@@ -101,6 +106,7 @@ impl ServeArgs {
             tls_key,
             admin_hosts,
             max_age,
+            x402_discovery,
             shutdown_delay,
             log_format,
         } = self;
@@ -121,6 +127,7 @@ impl ServeArgs {
             tls: tls_cert.zip(tls_key),
             admin_hosts,
             max_age,
+            x402_discovery,
             shutdown_delay,
             log_format,
         }

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     lint::Finding,
     offer::print_seconds,
-    registration::{DroppedService, Explanation, OfferState, Projection},
+    registration::{DroppedService, Explanation, OfferState, Projection, X402Problem},
     review::{ExplainedOffer, findings},
 };
 
@@ -92,7 +92,7 @@ fn colour(state: OfferState) -> Style {
 
 fn detail(explained: &ExplainedOffer) -> String {
     let ExplainedOffer { explanation, findings } = explained;
-    let Explanation { id, state, reason, message, fix, .. } = explanation;
+    let Explanation { id, state, reason, message, fix, x402, .. } = explanation;
     let state = paint(colour(*state), state.as_str());
     let mut text = format!("{id}  {state}  {reason}\n  {message}\n");
     if let Some(ends_at) = explanation.drain_ends_at {
@@ -107,6 +107,11 @@ fn detail(explained: &ExplainedOffer) -> String {
         let documents: Vec<_> = documents.iter().map(|document| document.as_str()).collect();
         let documents = documents.join(", ");
         writeln!(text, "  dropped: {place} {name:?} {endpoint:?} {code} ({documents}): {message}")
+            .expect("writing to a String cannot fail");
+    }
+    if let Some(problem) = x402.as_ref().and_then(|listing| listing.problem.as_ref()) {
+        let X402Problem { code, message, fix } = problem;
+        writeln!(text, "  not in the x402 lists: {code}: {message} {fix}")
             .expect("writing to a String cannot fail");
     }
     for finding in &findings[..] {

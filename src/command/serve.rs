@@ -51,6 +51,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         tls,
         admin_hosts,
         max_age,
+        x402_discovery,
         shutdown_delay,
         log_format,
     } = config;
@@ -82,6 +83,7 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
         metrics: pipeline.metrics,
         events: events.clone(),
         review: CurrentReview::default(),
+        x402_discovery,
     };
     let review = review::follow(reader.catalog.clone(), reader.review.clone());
     let review = on_own_thread("review", review)?.map(|ended| match ended {

@@ -99,7 +99,7 @@ pub(super) fn offer_id(namespace: &str, name: &str) -> Option<OfferId> {
 
 /// The host that a request is for. The authority of the request target takes precedence over the
 /// `Host` header (RFC 9112, section 3.2.2).
-fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
+pub(super) fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
     let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
     Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
 }

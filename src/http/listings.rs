@@ -70,7 +70,7 @@ pub(super) async fn agents(
     json(&reader, &current, &headers, body)
 }
 
-fn json(
+pub(super) fn json(
     reader: &CatalogReader,
     current: &Current,
     headers: &HeaderMap,

@@ -10,7 +10,7 @@ use axum::{
 use http::Method;
 use url::form_urlencoded;
 
-use super::problem::ProblemDetails;
+use super::{discovery, problem::ProblemDetails};
 
 /// The parameters that a path takes.
 pub(super) fn parameters(path: &str) -> &'static [&'static str] {
@@ -18,6 +18,7 @@ pub(super) fn parameters(path: &str) -> &'static [&'static str] {
         "/offers" | "/agents" => &["limit", "cursor"],
         "/" => &["q", "cursor", "agents"],
         "/events" => &["agent", "offer"],
+        discovery::RESOURCES => discovery::PARAMETERS,
         _ => &[],
     }
 }

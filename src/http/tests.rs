@@ -5,6 +5,7 @@ mod alerts;
 mod caching;
 mod confidential;
 pub(crate) mod contract;
+mod discovery;
 mod home;
 mod listings;
 mod metrics;

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::{
     Claims, Conditions, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId,
     ParsedOffer, PathError, PublishedFields, Registration, Rejection, Service, ServicePath,
-    WrongTypeError, endpoint::is_short_list, is_image, look_alike, parse_timestamp,
+    Timestamp, WrongTypeError, endpoint::is_short_list, is_image, look_alike, parse_timestamp,
+    payment::payables,
 };
 
 impl ParsedOffer {
@@ -79,8 +80,26 @@ fn validate(id: &OfferId, resource: &Value, location: Location) -> Result<Offer,
         conditions: draft.conditions,
         registration: draft.registration,
         pay_to: payment("payTo").map(str::to_owned),
+        payables: payables(resource.get("spec").unwrap_or(&Value::Null)),
+        written: written(resource),
         warnings: draft.warnings,
     })
+}
+
+/// When an object was last written, its status apart: the latest time in `metadata.managedFields`,
+/// else its creation.
+fn written(resource: &Value) -> Option<Timestamp> {
+    let metadata = resource.get("metadata")?;
+    let time = |from: &Value, key: &str| from.get(key)?.as_str().and_then(parse_timestamp);
+    let managers = metadata.get("managedFields").and_then(Value::as_array);
+    let managers = managers.into_iter().flatten();
+    let spec = managers.filter(|manager| manager.get("subresource").is_none_or(is_blank));
+    let latest = spec.filter_map(|manager| time(manager, "time")).max();
+    latest.max(time(metadata, "creationTimestamp"))
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value == ""
 }
 
 /// Every field of an offer except its path and host.

@@ -1,6 +1,8 @@
 //! Decides the state of one offer at one instant, and explains it.
 
-use super::{Availability, Explanation, OfferState, Reason, Rules, document::Cut, entries};
+use super::{
+    Availability, Explanation, OfferState, Reason, Rules, X402Listing, document::Cut, entries,
+};
 use crate::offer::{
     ClaimOutcome, DecidedByName, Drain, OfferId, Origin, ParsedOffer, Rejection, Timestamp,
     print_seconds,
@@ -165,6 +167,7 @@ pub(super) fn explain(
 ) -> Explanation {
     let offer = parsed.verdict.as_ref().ok();
     let drain = offer.and_then(|offer| offer.drain.as_ref().ok().copied().flatten());
+    let listed = offer.filter(|_| judgment.listed.is_some());
     let mut sentences = vec![judgment.message];
     sentences.extend(offer.into_iter().flat_map(|offer| offer.warnings.iter().cloned()));
     sentences.extend(host_is_public(parsed, public_url));
@@ -179,6 +182,7 @@ pub(super) fn explain(
         dropped_services: offer
             .map(|offer| entries::dropped(offer, public_url, rules))
             .unwrap_or_default(),
+        x402: listed.map(|offer| X402Listing::new(offer.payables.as_ref().err().copied())),
         enabled: parsed.enabled,
     }
 }

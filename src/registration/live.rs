@@ -30,7 +30,7 @@ pub(crate) use self::{
     changes::{Transition, TransitionKind},
     documents::DocumentName,
     hosts::HostPage,
-    read::PublishedRow,
+    read::{ForSale, PublishedRow},
 };
 use self::{
     claims::ClaimIndex,

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::offer::{EntryCode, OfferId, Timestamp, closed_list, print_seconds};
+use crate::offer::{EntryCode, OfferId, Timestamp, Unlisted, closed_list, print_seconds};
 
 closed_list! {
     /// Published and draining offers are listed in documents.
@@ -123,9 +123,37 @@ pub(crate) struct Explanation {
     pub(crate) drain_ends_at: Option<Timestamp>,
     /// Entries that are left out of its documents.
     pub(crate) dropped_services: Vec<DroppedService>,
+    /// What the x402 lists say of it; absent if it is not published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) x402: Option<X402Listing>,
     /// Whether `registration.enabled` is true. Public answers give the reason only then.
     #[serde(skip)]
     pub(crate) enabled: bool,
+}
+
+/// Whether the lists of `--x402-discovery` can name a published offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct X402Listing {
+    pub(crate) listed: bool,
+    /// Why not, with what can be done about it.
+    #[serde(flatten)]
+    pub(crate) problem: Option<X402Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct X402Problem {
+    pub(crate) code: Unlisted,
+    pub(crate) message: &'static str,
+    pub(crate) fix: &'static str,
+}
+
+impl X402Listing {
+    /// `problem` says why the offer is left out, if it is.
+    pub(super) fn new(problem: Option<Unlisted>) -> Self {
+        let problem =
+            problem.map(|code| X402Problem { code, message: code.meaning(), fix: code.fix() });
+        Self { listed: problem.is_none(), problem }
+    }
 }
 
 /// A service entry that is left out of documents.

@@ -17,7 +17,7 @@ use crate::{
     check::CheckId,
     cli::Cli,
     lint::LintCode,
-    offer::EntryCode,
+    offer::{EntryCode, NETWORKS, Unlisted},
     registration::{
         OfferState, Reason,
         chains::{CHAINS, Deployment, REVIEWED_ON, Speciality},
@@ -27,7 +27,7 @@ use crate::{
 
 /// Every generated block, by page. The tests of `http` check those in docs/http.md and
 /// docs/metrics.md.
-const BLOCKS: [(&str, &[&str]); 8] = [
+const BLOCKS: [(&str, &[&str]); 9] = [
     ("docs/anchoring.md", &["anchor-reasons"]),
     ("docs/chains.md", &["chains"]),
     ("docs/check.md", &["checks"]),
@@ -36,6 +36,7 @@ const BLOCKS: [(&str, &[&str]); 8] = [
     ("docs/lint.md", &["lint-codes"]),
     ("docs/metrics.md", &["metrics", "alerts"]),
     ("docs/publishing.md", &["states", "reasons", "entry-codes"]),
+    ("docs/x402.md", &["x402-codes", "x402-networks"]),
 ];
 
 /// Tests run in parallel, and a page may hold several blocks.
@@ -179,6 +180,9 @@ fn generated_blocks_of_states_reasons_and_codes_are_the_closed_lists() {
     check("docs/publishing.md", "reasons", &table(&["reason", "meaning", "fix"], reasons));
     let codes = EntryCode::ALL.map(|entry| vec![code(entry.as_str()), plain(entry.message())]);
     check("docs/publishing.md", "entry-codes", &table(&["code", "meaning"], codes));
+    let unlisted = Unlisted::ALL
+        .map(|entry| vec![code(entry.as_str()), plain(entry.meaning()), plain(entry.fix())]);
+    check("docs/x402.md", "x402-codes", &table(&["code", "meaning", "fix"], unlisted));
     let problems = SourceProblemCode::ALL.map(|problem| {
         vec![code(problem.as_str()), plain(problem.meaning()), plain(problem.published())]
     });
@@ -237,6 +241,22 @@ fn the_page_of_chains_holds_the_table() {
     let head = ["chain", "aliases", "first block", "least `depth:N`", "special"];
     check("docs/chains.md", "chains", &table(&head, rows));
     assert!(read("docs/chains.md").contains(REVIEWED_ON));
+}
+
+#[test]
+fn generated_block_of_payment_networks_is_the_table() {
+    let rows = NETWORKS.iter().map(|network| {
+        let names: Vec<String> = network.names.iter().map(|name| code(name)).collect();
+        let usdc = network.usdc.as_ref();
+        vec![
+            code(&format!("eip155:{}", network.id)),
+            names.join(", "),
+            usdc.map(|usdc| code(&usdc.asset.to_string())).unwrap_or_default(),
+            usdc.map(|usdc| code(usdc.name)).unwrap_or_default(),
+        ]
+    });
+    let head = ["network", "names", "USDC", "name of its EIP-712 domain (version 2)"];
+    check("docs/x402.md", "x402-networks", &table(&head, rows));
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod shutdown;
 mod slow_clients;
 mod smuggling;
 mod tls;
+mod x402;

@@ -18,6 +18,7 @@ fn explanation(name: &str, state: OfferState, reason: Reason) -> Explanation {
         fix: reason.fix(),
         drain_ends_at: None,
         dropped_services: vec![],
+        x402: None,
         enabled: true,
     }
 }

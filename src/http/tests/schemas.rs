@@ -4,7 +4,7 @@ use crate::{
     anchor::AnchorReason,
     http::tests::contract::{Contract, check, compiled, schema_file, walk},
     http::{contract::SCHEMAS, problem::Code},
-    offer::EntryCode,
+    offer::{EntryCode, Unlisted},
     registration::{OfferState, Reason},
     source::SourceProblemCode,
     testing::{for_each_row, json_of, offer, projected, rules},
@@ -60,6 +60,8 @@ fn closed_lists_are_those_of_the_code() {
     assert_eq!(members["state"]["enum"], json!(OfferState::ALL.map(OfferState::as_str)));
     let codes = EntryCode::ALL.map(EntryCode::as_str);
     assert_eq!(explanation["$defs"]["dropped"]["properties"]["code"]["enum"], json!(codes));
+    let codes = Unlisted::ALL.map(Unlisted::as_str);
+    assert_eq!(members["x402"]["properties"]["code"]["enum"], json!(codes));
     let listed: Vec<_> = OfferState::ALL
         .into_iter()
         .filter(|state| state.is_listed())

@@ -70,6 +70,7 @@ impl Site {
             metrics: Metrics::new(),
             events: ended_feed(),
             review: CurrentReview::default(),
+            x402_discovery: true,
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let (release, hosts) = (BrakeRelease::default(), AdminHosts::new(Vec::new()));

@@ -10,17 +10,31 @@ use super::{
     first_after,
 };
 use crate::{
-    offer::{Hostname, OfferId, Origin, Timestamp},
+    offer::{Hostname, OfferId, Origin, Payable, Timestamp},
     page::Page,
     registration::{
-        Availability, Explanation, Ids, OfferState, Reason, agent::AgentName, document::Cut,
-        offer_documents::web,
+        AgentProfile, Availability, Explanation, Ids, OfferState, Reason, agent::AgentName,
+        document::Cut, offer_documents::web, profile::of_offer,
     },
 };
 
 /// How many offers are looked at for those whose drains end next: others may have a drain without
 /// being published.
 const LOOKED_AT: usize = 1_000;
+
+/// What a published offer sells.
+#[derive(Debug)]
+pub(crate) struct ForSale<'a> {
+    /// At least one URL.
+    pub(crate) payables: &'a [Payable],
+    pub(crate) availability: Availability,
+    /// The URL of the service on the public URL.
+    pub(crate) web: String,
+    /// Name and description as in its documents.
+    pub(crate) profile: AgentProfile,
+    /// When the object was last written, if it says so.
+    pub(crate) written: Option<Timestamp>,
+}
 
 /// One published offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +84,29 @@ impl LiveProjection {
         after: Option<&OfferId>,
     ) -> impl Iterator<Item = PublishedRow> + use<'a> {
         self.entries_after(after).filter_map(|entry| self.row(entry))
+    }
+
+    /// The published offers that can be paid by x402, by id, and how many URLs each has.
+    pub(crate) fn payable(&self) -> impl Iterator<Item = (&OfferId, usize)> {
+        self.entries.values().filter_map(|entry| {
+            entry.listed.as_ref()?;
+            let offer = entry.parsed.verdict.as_ref().ok()?;
+            Some((&entry.id, offer.payables.as_ref().ok()?.len()))
+        })
+    }
+
+    /// What an offer sells, if it is published and can be paid by x402.
+    pub(crate) fn for_sale(&self, id: &OfferId) -> Option<ForSale<'_>> {
+        let entry = self.entries.get(id)?;
+        let Listed { availability, .. } = entry.listed.as_ref()?;
+        let offer = entry.parsed.verdict.as_ref().ok()?;
+        Some(ForSale {
+            payables: offer.payables.as_ref().ok()?,
+            availability: *availability,
+            web: web(offer, &self.public_url),
+            profile: of_offer(id, offer, &self.public_url),
+            written: offer.written,
+        })
     }
 
     /// How many offers are published.

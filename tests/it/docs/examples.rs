@@ -28,11 +28,11 @@ fn read(page: &Path) -> String {
     fs::read_to_string(page).unwrap()
 }
 
-/// A server on `examples/`, as `make run` starts it except for the ports.
+/// A server on `examples/`, as `make run` starts it except for the ports, and with the lists for buyers.
 pub async fn example_server() -> Server {
     let offers = root().join("examples");
-    let server =
-        Server::start(&["--offers", offers.to_str().unwrap(), "--public-url", PUBLIC]).await;
+    let offers = ["--offers", offers.to_str().unwrap(), "--public-url", PUBLIC, "--x402-discovery"];
+    let server = Server::start(&offers).await;
     eventually("it is ready", async || server.admin("/readyz").await.status() == 200).await;
     server
 }
