@@ -4,8 +4,10 @@
 //! registrar makes, within the operator's limits; what comes back is not trusted: it is decoded,
 //! compared field by field with what was asked for, and its signer is recovered.
 
+mod exchange;
 mod http;
 mod keystore;
+mod kms;
 mod local;
 mod policy;
 mod secret_file;
@@ -13,7 +15,7 @@ mod stack;
 mod verify;
 mod web3signer;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxLegacy, TypedTransaction},
@@ -24,6 +26,7 @@ use reqwest::StatusCode;
 
 pub(crate) use self::{
     http::{HttpSigner, Protocol, TIME_LIMIT},
+    kms::{Cloud, GcpKms, GcpToken, KeyVersion, KmsKey},
     policy::SigningPolicy,
 };
 use self::{keystore::KeystoreError, local::LocalKey, policy::PolicyBreach, verify::verify};
@@ -42,6 +45,8 @@ pub(crate) enum KeySource {
     DevelopmentKey(PathBuf),
     /// In a service that signs over HTTP.
     Http(HttpSigner),
+    /// In a cloud's key management service.
+    Kms(KmsKey),
 }
 
 impl KeySource {
@@ -49,7 +54,7 @@ impl KeySource {
     pub(crate) fn signs_type_2_only(&self) -> bool {
         match self {
             Self::Http(signer) => signer.protocol == Protocol::Stack,
-            Self::Keystore { .. } | Self::DevelopmentKey(_) => false,
+            Self::Keystore { .. } | Self::DevelopmentKey(_) | Self::Kms(_) => false,
         }
     }
 }
@@ -104,7 +109,7 @@ pub(crate) enum SignerError {
         host: String,
         /// Without the URL.
         #[source]
-        source: reqwest::Error,
+        source: Box<dyn Error + Send + Sync>,
     },
     #[error("the signer at {host} did not answer within {} s", limit.as_secs())]
     Late { host: String, limit: Duration },
@@ -112,6 +117,8 @@ pub(crate) enum SignerError {
     TooLarge { host: String, limit: usize },
     #[error("the signer at {host} answers {status}: {text}")]
     Status { host: String, status: StatusCode, text: String },
+    #[error("the signer at {host} is busy: {text}")]
+    Busy { host: String, text: String },
     #[error("the signer at {host} did not sign: {text}")]
     Declined { host: String, text: String },
     #[error("the signer at {host} does not hold the key of {account}")]
@@ -122,7 +129,9 @@ impl SignerError {
     /// The reason that the agent gets. A signer that is down or busy may answer the next decision.
     pub(crate) fn reason(&self) -> AnchorReason {
         match self {
-            Self::Unreachable { .. } | Self::Late { .. } => AnchorReason::SignerUnreachable,
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Busy { .. } => {
+                AnchorReason::SignerUnreachable
+            }
             Self::Status { status, .. } if is_temporary(*status) => AnchorReason::SignerUnreachable,
             Self::Status { .. }
             | Self::Read { .. }
@@ -211,6 +220,10 @@ impl Signer {
             KeySource::Http(signer) => {
                 signer.read_secrets()?;
                 (Arc::new(signer.clone()), signer.account)
+            }
+            KeySource::Kms(key) => {
+                key.read_secrets()?;
+                (Arc::new(key.clone()), key.account)
             }
         };
         match account {

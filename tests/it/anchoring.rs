@@ -18,6 +18,7 @@ mod faulty;
 mod gas;
 mod ground;
 mod idle;
+mod kms;
 mod providers;
 mod scan;
 mod signers;

@@ -1,4 +1,4 @@
-//! Signers over HTTP: one bounded request for each signature, whose answer may be anything.
+//! Signers over HTTP: one request for each signature.
 //!
 //! Secrets are read from their files for each request, so that rotated ones are used.
 
@@ -12,17 +12,17 @@ use alloy::{
     primitives::{Address, Bytes},
 };
 use futures::future::{BoxFuture, FutureExt};
-use reqwest::{Certificate, Identity, Method, redirect::Policy};
+use reqwest::{Certificate, Identity};
 use serde_json::Value;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{SignerError, SigningBackend, secret_file, stack, web3signer};
+use super::{
+    SignerError, SigningBackend,
+    exchange::{Exchange, host, quoted},
+    secret_file, stack, web3signer,
+};
 
-/// The largest answer that is read, in bytes: several times the largest transaction.
-const LARGEST: usize = 128 * 1024;
-/// How much of what a signer says is repeated, in characters.
-const LONGEST_TEXT: usize = 200;
 /// How long a signature may take, unless a test says otherwise.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(15);
 
@@ -93,47 +93,16 @@ impl HttpSigner {
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Value, SignerError> {
-        let host = || self.host();
         let Secrets { token, authority, identity } = self.read_secrets()?;
-        let failed = |source: reqwest::Error| match source.is_timeout() {
-            true => SignerError::Late { host: host(), limit: self.limit },
-            false => SignerError::Unreachable { host: host(), source: source.without_url() },
-        };
-        // A redirection would take the token and the request to somewhere else.
-        let mut client =
-            reqwest::Client::builder().timeout(self.limit).redirect(Policy::none()).no_proxy();
+        let mut client = reqwest::Client::builder();
         if let Some(authority) = authority {
             client = client.tls_certs_only(authority);
         }
         if let Some(identity) = identity {
             client = client.identity(identity);
         }
-        let method = if ask.body.is_some() { Method::POST } else { Method::GET };
-        let mut request = client.build().map_err(failed)?.request(method, self.place(&ask.path));
-        if let Some(token) = &token {
-            request = request.bearer_auth(token.as_str());
-        }
-        if let Some(body) = &ask.body {
-            request = request.json(body);
-        }
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > LARGEST {
-                return Err(SignerError::TooLarge { host: host(), limit: LARGEST });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let answer = serde_json::from_slice::<Value>(&body).ok();
-        // Some signers answer with a status and an error in JSON, others with text.
-        if !status.is_success() {
-            let said = answer.as_ref().and_then(|answer| failure(&answer["error"]));
-            let said = said.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
-            let text = quoted(&said, token.as_deref().map(String::as_str));
-            return Err(SignerError::Status { host: host(), status, text });
-        }
-        answer.ok_or_else(|| SignerError::Unreadable("it is not JSON".to_owned()))
+        let (url, limit) = (self.place(&ask.path), self.limit);
+        Exchange { url, header: None, body: ask.body, token, limit }.run(client).await
     }
 
     async fn signed(&self, transaction: &TypedTransaction) -> Result<Bytes, SignerError> {
@@ -177,9 +146,8 @@ impl HttpSigner {
         url
     }
 
-    /// How messages name it: a URL may contain secrets.
     fn host(&self) -> String {
-        self.url.host_str().unwrap_or("the configured URL").to_owned()
+        host(&self.url)
     }
 }
 
@@ -196,34 +164,11 @@ impl SigningBackend for HttpSigner {
     }
 }
 
-/// What an `error` member says; `None` if there is none.
-pub(super) fn failure(error: &Value) -> Option<String> {
-    match error {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        Value::Object(members) => match members.get("message").and_then(Value::as_str) {
-            Some(message) => Some(message.to_owned()),
-            None => Some(error.to_string()),
-        },
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => Some(error.to_string()),
-    }
-}
-
 /// Bytes in hex, with or without `0x`.
 pub(super) fn bytes(value: &Value) -> Option<Bytes> {
     let text = value.as_str()?;
     alloy::primitives::hex::decode(text).ok().map(Bytes::from)
 }
 
-/// What a signer said, fit for a log: short, on one line, and without the token, which it was sent.
-fn quoted(said: &str, secret: Option<&str>) -> String {
-    let said = match secret {
-        Some(secret) if !secret.is_empty() => said.replace(secret, "…"),
-        Some(_) | None => said.to_owned(),
-    };
-    let short: String = said.chars().take(LONGEST_TEXT).collect();
-    format!("{short:?}")
-}
-
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -7,7 +7,10 @@ use alloy::{
 };
 use serde_json::{Value, json};
 
-use super::http::{Ask, bytes, failure};
+use super::{
+    exchange::failure,
+    http::{Ask, bytes},
+};
 
 /// The accounts that the signer signs for.
 pub(super) fn keys() -> Ask {

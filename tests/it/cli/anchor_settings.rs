@@ -136,7 +136,7 @@ fn all_refused(cases: &[Case], verbs: &[&[&str]]) {
 
 #[test]
 fn settings_that_belong_together_are_taken() {
-    let good: [&[&str]; 21] = [
+    let good: [&[&str]; 23] = [
         &[],
         &[
             "--signer",
@@ -185,6 +185,19 @@ fn settings_that_belong_together_are_taken() {
             "+--signer-cert-file DIR/none",
             "+--signer-key-file DIR/none",
             "+--legacy-fees base-sepolia",
+        ],
+        &[
+            "--allow-development-keys",
+            "--signer aws-kms:alias/registrar",
+            "+--account 0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+            "+--kms-endpoint https://kms.example",
+            "+--legacy-fees base-sepolia",
+        ],
+        &[
+            "--allow-development-keys",
+            "--signer gcp-kms:projects/p/locations/eu/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+            "+--account 0x008aeeda4d805471df9b2a5b0f38a0c3bcba786b",
+            "+--gcp-metadata-host 169.254.169.254:80",
         ],
         &[
             "+--accept-registry 84532=0x0000000000000000000000000000000000000000000000000000000000000001",
@@ -236,6 +249,26 @@ fn a_setting_that_is_missing_or_bad_is_named_by_every_verb() {
         (
             &["--signer keystore:DIR/key", "+--keystore-password-file DIR/password"],
             "--signer the keystore DIR/key cannot be decrypted",
+        ),
+        (&["--signer aws-kms:"], "--signer names no key"),
+        (
+            &["--signer aws-kms:alias/registrar"],
+            "--account (REGISTRAR_ACCOUNT) is required: the account that the signer signs for",
+        ),
+        (
+            &["--signer gcp-kms:projects/p/locations/eu/keyRings/r/cryptoKeys/k"],
+            "--signer is not projects/P/locations/L/keyRings/R/cryptoKeys/K/cryptoKeyVersions/N",
+        ),
+        (
+            &["--signer aws-kms:alias/registrar", "+--kms-endpoint https://u:p@kms.example"],
+            "--kms-endpoint is not an http or https URL without secrets",
+        ),
+        (
+            &[
+                "--signer gcp-kms:projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+                "+--gcp-metadata-host 127.0.0.1/x",
+            ],
+            "--gcp-metadata-host is not HOST or HOST:PORT",
         ),
         (&["--signer remote:"], "--signer is not an http or https URL"),
         (&["--signer remote:remote-signer:9000"], "--signer is not an http or https URL"),

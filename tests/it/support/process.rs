@@ -31,7 +31,11 @@ pub struct Printed {
 
 /// Runs a verb to its end.
 pub fn registrar(args: &[&str]) -> Printed {
-    let mut command = command(args);
+    finish(command(args))
+}
+
+/// Runs a command to its end.
+pub fn finish(mut command: Command) -> Printed {
     let child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let pid = child.id().to_string();
@@ -40,7 +44,7 @@ pub fn registrar(args: &[&str]) -> Printed {
     let Ok(output) = ended.recv_timeout(PATIENCE) else {
         // A command that should have been refused may be serving; it must not hang the whole run.
         let _ = Command::new("kill").args(["-KILL", &pid]).status();
-        panic!("registrar {args:?} does not end");
+        panic!("{command:?} does not end");
     };
     finished(output.unwrap())
 }

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use crate::{
     support::chain::{Anvil, IdentityRegistry},
-    support::process::{Printed, Server, json, registrar},
+    support::process::{Printed, Server, command, finish, json},
 };
 
 pub const URL: &str = "https://agents.example";
 /// The keys of anvil's first two funded accounts, from the public test mnemonic.
-const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
-const SECOND_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
+pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+pub const SECOND_KEY: &str = "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d";
 
 /// Parts of the RPC URLs of tests that must never be printed.
 pub const RPC_SECRETS: [&str; 4] = ["CANARYUSER", "CANARYPASSWORD", "CANARYPATH", "CANARYQUERY"];
@@ -38,6 +38,8 @@ pub struct Stage {
     pub dir: tempfile::TempDir,
     /// The RPC URLs that the binary is given: of the node, or of proxies before it.
     pub rpc: Vec<String>,
+    /// The environment of every anchoring verb.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Stage {
@@ -62,7 +64,7 @@ impl Stage {
         fs::write(dir.path().join("second-key"), SECOND_KEY).unwrap();
         fs::create_dir(dir.path().join("offers")).unwrap();
         let rpc = vec![node.url().to_owned()];
-        let stage = Self { node, registry, account, dir, rpc };
+        let stage = Self { node, registry, account, dir, rpc, environment: Vec::new() };
         stage.offers(&[crate::support::resource::offer("llm/chat").0]);
         // The blocks that deployed the registry become final.
         stage.node.mine(3).await;
@@ -117,7 +119,9 @@ impl Stage {
     pub fn anchor(&self, verb: &[&str], more: &[&str]) -> Printed {
         let settings = replaced(self.settings(), more);
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-        let printed = registrar(&[&["anchor"], verb, &settings].concat());
+        let mut command = command(&[&["anchor"], verb, &settings].concat());
+        command.envs(self.environment.iter().cloned());
+        let printed = finish(command);
         tells_nothing(&printed.stdout);
         tells_nothing(&printed.stderr);
         tells_nothing(&fs::read_to_string(self.path("journal")).unwrap_or_default());

@@ -32,22 +32,29 @@ const BOTH: [Protocol; 2] = [Protocol::Stack, Protocol::Web3Signer];
 const TOKEN: &str = "CANARYTOKEN";
 
 /// What a stand-in was asked.
-struct Request {
-    path: String,
-    authorization: String,
-    body: Value,
+pub(in super::super) struct Request {
+    pub(in super::super) path: String,
+    pub(in super::super) headers: HeaderMap,
+    pub(in super::super) body: Value,
+}
+
+impl Request {
+    pub(in super::super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
 }
 
 /// Answers every request by a function until the test ends.
-async fn stand_in(answer: impl Fn(Request) -> Response + Send + Sync + 'static) -> Url {
+pub(in super::super) async fn stand_in(
+    answer: impl Fn(Request) -> Response + Send + Sync + 'static,
+) -> Url {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = Arc::new(answer);
     let router = Router::new().fallback(move |uri: Uri, headers: HeaderMap, body: String| {
-        let authorization = headers.get("authorization").map(|value| value.to_str().unwrap());
         let request = Request {
             path: uri.path().to_owned(),
-            authorization: authorization.unwrap_or_default().to_owned(),
+            headers,
             body: serde_json::from_str(&body).unwrap_or_default(),
         };
         let answer = Arc::clone(&answer);
@@ -110,7 +117,7 @@ async fn each_protocol_is_spoken_as_its_signers_expect() {
                 }
             };
             assert_eq!(request.body, expected);
-            assert_eq!(request.authorization, format!("Bearer {TOKEN}"));
+            assert_eq!(request.header("authorization"), format!("Bearer {TOKEN}"));
             answer(protocol, &raw).to_string().into_response()
         })
         .await;
@@ -191,7 +198,7 @@ async fn a_signer_that_is_down_or_busy_is_tried_again_and_one_that_refuses_needs
     ] {
         let url = stand_in(move |request| {
             let status = StatusCode::from_u16(status).unwrap();
-            let echo = format!("no\n{} {}", request.authorization, "x".repeat(1_000));
+            let echo = format!("no\n{} {}", request.header("authorization"), "x".repeat(1_000));
             (status, [("location", "/elsewhere")], echo).into_response()
         })
         .await;
