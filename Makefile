@@ -28,6 +28,7 @@ check: lint-tools ## Formatting and lints; licences, bans and sources of depende
 	scripts/lint-dockerfile
 	scripts/lint-dependencies licenses bans sources
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --no-default-features -- -D warnings
 
 advisories: lint-tools ## Security advisories of dependencies; fetches their database from GitHub
 	scripts/lint-dependencies advisories

@@ -13,7 +13,6 @@ use alloy::{
     signers::k256::ecdsa,
 };
 use futures::future::{BoxFuture, FutureExt};
-use url::Url;
 
 pub(crate) use self::gcp::{GcpKms, GcpToken, KeyVersion};
 use super::{SignerError, SigningBackend};
@@ -27,7 +26,7 @@ pub(crate) enum Cloud {
     Aws {
         key: String,
         /// Instead of the service's own address.
-        endpoint: Option<Url>,
+        endpoint: Option<url::Url>,
     },
     Gcp(GcpKms),
 }
