@@ -4,5 +4,6 @@ mod alerts;
 mod board;
 mod chart;
 mod chart_installed;
+mod chart_plain;
 mod service;
 mod tools;
