@@ -1,6 +1,6 @@
 //! The binary as operators meet it: settings, output, signals, exit codes.
 
-mod anchor_settings;
+pub mod anchor_settings;
 mod binary;
 mod check;
 mod lint;

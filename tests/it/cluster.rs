@@ -13,7 +13,7 @@ mod failover;
 mod faults;
 mod history;
 mod identity_status;
-mod journal;
+pub mod journal;
 mod leader;
 mod lifecycle;
 mod load;

@@ -3,7 +3,9 @@
 mod alerts;
 mod board;
 mod chart;
+mod chart_anchoring;
 mod chart_installed;
 mod chart_plain;
+mod release;
 mod service;
 mod tools;

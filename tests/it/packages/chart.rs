@@ -239,6 +239,15 @@ fn values_that_mean_nothing_are_refused() {
         ("a URL with a path", json!({ "publicUrl": "https://agents.example/a" })),
         ("a route without hosts", json!({ "httpRoute": { "enabled": true } })),
         ("an unknown monitor", json!({ "monitor": { "kind": "Monitor" } })),
+        ("anchoring without a chain", json!({ "anchoring": { "enabled": true } })),
+        ("anchoring without a URL of its own", {
+            let mut values = anchoring(false);
+            values["publicUrl"] = "".into();
+            values
+        }),
+        ("ids that nothing learns", json!({ "writeIdentity": true })),
+        ("a keystore at a URL", json!({ "anchoring": { "signer": { "url": "http://signer" } } })),
+        ("a signer nowhere", json!({ "anchoring": { "signer": { "kind": "remote" } } })),
         ("a namespace that no cluster has", json!({ "namespaces": ["A_B"] })),
     ];
     for_each_row(cases, |(case, values)| {
