@@ -8,6 +8,7 @@ mod leadership;
 mod lint;
 mod pipeline;
 mod plan;
+mod progress;
 mod render;
 mod serve;
 mod signals;

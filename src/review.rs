@@ -46,6 +46,16 @@ pub(crate) struct ExplainedOffer {
     pub(crate) explanation: Explanation,
     /// At most 16, the worst first; empty if the offer is not published.
     pub(crate) findings: Arc<[Finding]>,
+    /// What lint finds in the documents of the agents that sell it, where it was asked for by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) agents: Vec<ReviewedAgent>,
+}
+
+/// What lint finds in an agent's document.
+#[derive(Debug, Serialize)]
+pub(crate) struct ReviewedAgent {
+    pub(crate) agent: AgentName,
+    pub(crate) findings: Arc<[Finding]>,
 }
 
 /// What lint finds in one document, the worst first.

@@ -1,6 +1,10 @@
 //! `registrar explain`: why each offer is published or not.
 
-use std::{collections::BTreeMap, fmt::Write, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    process::ExitCode,
+};
 
 use anstyle::Style;
 use anyhow::bail;
@@ -12,26 +16,38 @@ use super::{
 use crate::{
     cli::ExplainArgs,
     clock::Clock,
-    lint::Finding,
-    offer::print_seconds,
-    registration::{DroppedService, Explanation, OfferState, Projection, X402Problem},
-    review::{ExplainedOffer, findings},
+    lint::{Finding, Severity},
+    offer::{OfferId, print_seconds},
+    registration::{
+        AgentName, DroppedService, Explanation, OfferState, Projection, Reason, X402Problem,
+    },
+    review::{ExplainedOffer, ReviewedAgent, findings},
 };
 
 pub(super) async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (config, only, at, json) = args.resolve();
     let source = read_once(&config, ReadIds::No).await?;
     let at = at.unwrap_or_else(|| Clock::system().now());
-    let mut explanations = explained(project_at(&source.world, &config, at));
-    if let Some(id) = only {
-        explanations.retain(|explained| explained.explanation.id == id);
-        if explanations.is_empty() {
-            let absence = source.absence_of(&id, &config.scope).await;
+    let mut projection = project_at(&source.world, &config, at);
+    if let Some(id) = &only {
+        projection.explanations.retain(|explanation| explanation.id == *id);
+        projection.published.retain(|offer| offer.id == *id);
+        if projection.explanations.is_empty() {
+            let absence = source.absence_of(id, &config.scope).await;
             bail!("{absence}; run explain without a name to list all offers");
         }
     }
-    let printed =
-        if json { print_json(&explanations)? } else { print_painted(&describe(&explanations))? };
+    let agents = reviewed(&projection, only.as_ref());
+    let mut explanations = explained(projection);
+    let printed = match (&mut explanations[..], only) {
+        // The documents of its agents belong to it alone.
+        ([one], Some(_)) => {
+            one.agents = agents;
+            if json { print_json(&explanations)? } else { print_painted(&detail(one))? }
+        }
+        (_, _) if json => print_json(&explanations)?,
+        (several, _) => print_painted(&describe(several, &agents))?,
+    };
     Ok(if source.has_refused() { ExitCode::FAILURE } else { printed })
 }
 
@@ -43,23 +59,63 @@ fn explained(projection: Projection) -> Vec<ExplainedOffer> {
     let explained = projection.explanations.into_iter().map(|explanation| ExplainedOffer {
         findings: findings.get(&explanation.id).cloned().unwrap_or_default().into(),
         explanation,
+        agents: Vec::new(),
     });
     explained.collect()
 }
 
-/// One offer in detail, or a table of several.
-fn describe(explanations: &[ExplainedOffer]) -> String {
-    match explanations {
+/// What lint finds in the documents of agents: of all, or of those that sell one offer. Agents in whose
+/// documents it finds nothing are left out.
+fn reviewed(projection: &Projection, only: Option<&OfferId>) -> Vec<ReviewedAgent> {
+    let sells = |reason| !matches!(reason, Reason::DocumentFull | Reason::OfferTooLarge);
+    let is_listed = projection.published.iter().any(|offer| sells(offer.reason));
+    let default =
+        (only.is_none() || is_listed).then_some((AgentName::Default, &projection.default));
+    let hosts =
+        projection.hosts.iter().filter(|(_, of)| only.is_none() || of.holder.as_ref() == only);
+    let hosts = hosts.map(|(host, of)| (AgentName::Host(host.clone()), &of.document));
+    let reviewed = default.into_iter().chain(hosts).map(|(agent, document)| ReviewedAgent {
+        agent,
+        findings: findings(&document.render()).into(),
+    });
+    reviewed.filter(|reviewed| !reviewed.findings.is_empty()).collect()
+}
+
+/// A table of several offers, or one in detail, and what agents' documents have that need attention.
+fn describe(explanations: &[ExplainedOffer], agents: &[ReviewedAgent]) -> String {
+    let offers = match explanations {
         [] => String::new(),
         [one] => detail(one),
         several => overview(several),
-    }
+    };
+    let worth = agents.iter().filter(|reviewed| grave(&reviewed.findings) > 0);
+    let lines = worth.map(|ReviewedAgent { agent, findings }| {
+        let codes: BTreeSet<_> = findings
+            .iter()
+            .filter(|finding| is_grave(finding))
+            .map(|finding| finding.code.as_str())
+            .collect();
+        format!(
+            "in the document of {agent}: {}\n",
+            codes.into_iter().collect::<Vec<_>>().join(", ")
+        )
+    });
+    offers + &lines.collect::<String>()
+}
+
+/// How many findings are errors or warnings.
+fn grave(findings: &[Finding]) -> usize {
+    findings.iter().filter(|finding| is_grave(finding)).count()
+}
+
+fn is_grave(finding: &Finding) -> bool {
+    finding.code.severity() != Severity::Info
 }
 
 fn overview(explanations: &[ExplainedOffer]) -> String {
     let heading = ["OFFER", "STATE", "REASON", "DRAIN ENDS", "LEFT OUT", "FINDINGS", "MESSAGE"];
     let row = |explained: &ExplainedOffer| {
-        let ExplainedOffer { explanation, findings } = explained;
+        let ExplainedOffer { explanation, findings, .. } = explained;
         let count = |count: usize| if count == 0 { "-".to_owned() } else { count.to_string() };
         [
             explanation.id.to_string(),
@@ -67,7 +123,7 @@ fn overview(explanations: &[ExplainedOffer]) -> String {
             explanation.reason.to_string(),
             explanation.drain_ends_at.map_or_else(|| "-".to_owned(), print_seconds),
             count(explanation.dropped_services.len()),
-            count(findings.len()),
+            count(grave(findings)),
             explanation.message.clone(),
         ]
     };
@@ -91,7 +147,7 @@ fn colour(state: OfferState) -> Style {
 }
 
 fn detail(explained: &ExplainedOffer) -> String {
-    let ExplainedOffer { explanation, findings } = explained;
+    let ExplainedOffer { explanation, findings, agents } = explained;
     let Explanation { id, state, reason, message, fix, x402, .. } = explanation;
     let state = paint(colour(*state), state.as_str());
     let mut text = format!("{id}  {state}  {reason}\n  {message}\n");
@@ -115,10 +171,20 @@ fn detail(explained: &ExplainedOffer) -> String {
             .expect("writing to a String cannot fail");
     }
     for finding in &findings[..] {
-        let Finding { code, message, .. } = finding;
-        let severity = code.severity().as_str();
-        writeln!(text, "  {severity}: {code}: {message} {}", code.fix())
-            .expect("writing to a String cannot fail");
+        text += &describe_finding(finding, "");
+    }
+    // What an agent's document has in common with the offer's own is told once, and notes on the entries
+    // of others not at all.
+    for ReviewedAgent { agent, findings: of_agent } in agents {
+        let own: BTreeSet<_> = findings.iter().map(|finding| finding.code).collect();
+        for finding in of_agent.iter().filter(|f| is_grave(f) && !own.contains(&f.code)) {
+            text += &describe_finding(finding, &format!(" in the document of {agent}"));
+        }
     }
     text
+}
+
+fn describe_finding(finding: &Finding, place: &str) -> String {
+    let Finding { code, message, .. } = finding;
+    format!("  {}{place}: {code}: {message} {}\n", code.severity().as_str(), code.fix())
 }

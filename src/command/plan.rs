@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::{
     ReadIds,
     check::public::Asker,
-    print_json, project_at, read_once,
+    print_json,
+    progress::{Progress, number},
+    project_at, read_once,
     terminal::{ATTENTION, BAD, GOOD, HEADING, paint, print_painted},
 };
 use crate::{
@@ -55,9 +57,12 @@ pub(super) async fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|(host, agent)| (AgentName::Host(host.clone()), host.origin(), &agent.document));
     let mut rows = Vec::new();
+    let (progress, count) = (Progress::of("comparing documents"), projection.hosts.len() + 1);
     for (agent, origin, document) in [default].into_iter().chain(hosts) {
+        progress.at(number(rows.len()), number(count), &format!("at {agent}"));
         rows.push(row(&asker, agent, &origin, &document.render()).await);
     }
+    drop(progress);
     let is_complete = rows.iter().all(|row| row.outcome != Outcome::Unreadable);
     let printed = if json {
         print_json(&rows)?

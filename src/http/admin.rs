@@ -27,10 +27,9 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
-    lint::Finding,
     offer::{OfferId, print_seconds},
     registration::{AgentName, Explanation, OfferState, Reason, encode},
-    review::ExplainedOffer,
+    review::{ExplainedOffer, ReviewedAgent},
     source::{self, BrakeRelease},
     telemetry::{Exposition, ScrapeValues},
 };
@@ -306,13 +305,6 @@ struct DebugReport {
     problems: Vec<source::SourceProblem>,
 }
 
-/// What lint finds in an agent's document.
-#[derive(Serialize)]
-struct ReviewedAgent {
-    agent: AgentName,
-    findings: Arc<[Finding]>,
-}
-
 /// A page of the offers with their explanations, and the problems that do not belong to one offer.
 async fn debug_offers(
     State(admin): State<Admin>,
@@ -326,6 +318,8 @@ async fn debug_offers(
     let explained = |explanation: Explanation| ExplainedOffer {
         findings: review.of_offer(&explanation.id),
         explanation,
+        // They are listed once for all offers.
+        agents: Vec::new(),
     };
     let agents = review.agents().take(REVIEWED_AGENTS).map(|(agent, findings)| ReviewedAgent {
         agent: agent.clone(),

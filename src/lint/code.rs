@@ -225,8 +225,8 @@ closed_list! {
         "Remove type and value.",
         "warning", "agent0-ts";
     NamesUnknownToAgent0Py = "NamesUnknownToAgent0Py": "agent0-py 1.7.1 refuses the whole document, because it knows only the service names MCP, A2A, ENS, DID, wallet, OASF and agentWallet.",
-        "Nothing, unless users of agent0-py must read the document. web and email are names of ERC-8004.",
-        "warning", "agent0-py";
+        "Nothing, unless users of agent0-py must read the document: then publish only names that it knows (--service-names). web and email are names of ERC-8004.",
+        "info", "agent0-py";
     CustomServiceName = "CustomServiceName": "ERC-8004 does not define the name of the service. It is allowed.",
         "Nothing. Readers that look services up by protocol do not find it.",
         "info", "";

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use alloy::primitives::Address;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{
@@ -20,6 +19,7 @@ use crate::{
     },
     cli::AnchorReportArgs,
     clock::Clock,
+    command::progress::Progress,
     registration::{AgentName, Projection},
 };
 
@@ -97,26 +97,18 @@ pub(super) async fn prepare(
     let (registry, account) = (target.client.registry, intent.accounts.current);
     let key = AccountKey { registry, account };
     let reading = journal.readings.get(&key).cloned().unwrap_or_default();
-    target.resume(&reading, progress_bar(registry.chain_id));
+    target.resume(&reading, observer(registry.chain_id));
     target.prepare(journal.recall(&key), intent).await
 }
 
-/// Shows on a terminal how far the event history has been read; that may take long.
-fn progress_bar(chain_id: u64) -> ScanObserver {
-    let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent} % {msg}, {eta} left");
-    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-    // It draws nothing unless stderr is a terminal.
-    let bar = ProgressBar::new(0).with_style(style);
-    bar.set_prefix(format!("eip155:{chain_id}: reading the event history"));
-    ScanObserver::new(move |progress| {
-        let ScanProgress { endpoint, scan } = &progress;
-        if scan.is_done() {
-            bar.finish_and_clear();
-        } else {
-            bar.set_length(scan.target.saturating_sub(scan.first));
-            bar.set_position(scan.last.number.saturating_sub(scan.first));
-            bar.set_message(format!("at {endpoint}"));
-        }
+/// Shows how far the event history has been read; that may take long.
+fn observer(chain_id: u64) -> ScanObserver {
+    let progress = Progress::of(format!("eip155:{chain_id}: reading the event history"));
+    ScanObserver::new(move |scanned| {
+        let ScanProgress { endpoint, scan } = &scanned;
+        let (read, all) = (scan.last.number, scan.target);
+        let (read, all) = (read.saturating_sub(scan.first), all.saturating_sub(scan.first));
+        progress.at(read, all, &format!("at {endpoint}"));
         Box::pin(std::future::ready(()))
     })
 }

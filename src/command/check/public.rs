@@ -13,6 +13,7 @@ use crate::{
         server::Readiness,
     },
     clock::Clock,
+    command::progress::{Progress, number},
     error_chain::with_causes,
     offer::{Origin, Timestamp},
     registration::{Projection, WELL_KNOWN_PATH},
@@ -48,8 +49,11 @@ pub(super) async fn facts(
         Some(etag) => Some(asker.ask(Method::GET, &url, Some(etag)).await.map(|a| a.status)),
     };
     let mut hosts = Vec::new();
+    let progress = Progress::of("asking the hosts of offers");
+    let count = projection.map_or(0, |projection| projection.hosts.len());
     for (host, agent) in projection.iter().flat_map(|projection| &projection.hosts) {
         let url = format!("{}{WELL_KNOWN_PATH}", host.origin());
+        progress.at(number(hosts.len()), number(count), &format!("at {host}"));
         hosts.push(HostFacts {
             host: host.as_str().to_owned(),
             get: asker.ask(Method::GET, &url, None).await,

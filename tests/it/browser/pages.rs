@@ -9,7 +9,7 @@ use super::chromium::{Chromium, is_sound, opened};
 use crate::{
     docs::examples::example_server,
     support::{
-        process::{Server, eventually},
+        process::{Server, eventually, http},
         resource::{Resource, offer},
     },
 };
@@ -69,8 +69,17 @@ fn many(count: usize) -> Vec<Resource> {
     (0..count).map(resource).collect()
 }
 
+/// A server whose source cannot be read any more, so that its page says after a while that it may be out
+/// of date.
+async fn stale() -> (TempDir, Server) {
+    let (dir, server) = serve(&many(3)).await;
+    fs::write(dir.path().join("offers.json"), "{").unwrap();
+    (dir, server)
+}
+
 #[tokio::test]
 async fn the_page_is_sound_in_every_view_whatever_is_published() {
+    let (_stale, stale) = stale().await;
     let examples = example_server().await;
     let (_none, empty) = serve(&[]).await;
     let (_many, full) = serve(&many(500)).await;
@@ -83,6 +92,20 @@ async fn the_page_is_sound_in_every_view_whatever_is_published() {
     assert!(text(0).contains("#2087 on base") || text(0).contains("North Harbour"), "{}", text(0));
     assert!(text(4).contains("Nothing is for sale at the moment."), "{}", text(4));
     assert!(text(8).contains("Next page"), "{}", text(8));
+    let is_stale = async || {
+        let page = http().get(&stale.public).header("accept", "text/html").send().await.unwrap();
+        page.text().await.unwrap().contains("This may be out of date.")
+    };
+    eventually("the page says that it may be out of date", is_stale).await;
+    let found = opened(&views(&stale.public, "stale")).await;
+    for page in &found {
+        let text = page["text"].as_str().unwrap();
+        assert!(
+            text.contains("The source was last confirmed") && text.contains("model 0"),
+            "{text}"
+        );
+        assert!(text.contains("Drains still end on time."), "{text}");
+    }
 }
 
 #[tokio::test]
