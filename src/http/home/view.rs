@@ -1,5 +1,6 @@
 //! The page as HTML.
 
+use chrono::TimeDelta;
 use form_urlencoded::Serializer;
 use url::form_urlencoded;
 
@@ -82,7 +83,9 @@ impl View<'_> {
              <meta http-equiv=\"refresh\" content=\"60\"></noscript></head><body><header><div><h1>",
         );
         html.text(place)
-            .raw("</h1><p>Agents and services of this operator, as published now.</p></div>");
+            .raw("</h1><p>Agents and services of this operator, ")
+            .raw(if self.stale_seconds.is_none() { "as published now" } else { "as last known" })
+            .raw(".</p></div>");
         self.search(&mut html);
         html.raw("</header><main id=\"live\" data-now=\"")
             .text(&print_seconds(self.now))
@@ -130,7 +133,13 @@ impl View<'_> {
                 "<p class=\"notice\" role=\"alert\"><strong>This may be out of date.</strong> \
                       The source was last confirmed ",
             );
-            html.text(&duration(seconds)).raw(" ago. Drains still end on time.</p>");
+            let age = i64::try_from(seconds).ok().and_then(TimeDelta::try_seconds);
+            if let Some(confirmed) = age.and_then(|age| self.now.checked_sub_signed(age)) {
+                html.raw("at ");
+                time(html, confirmed);
+                html.raw(", ");
+            }
+            html.text(&duration(seconds)).raw(" before this page. Drains still end on time.</p>");
         }
     }
 

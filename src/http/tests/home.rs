@@ -234,7 +234,10 @@ async fn a_page_says_that_its_facts_are_old() {
     site.admin.reader.health.complete_at(tokio::time::Instant::now());
     tokio::time::advance(Duration::from_secs(180)).await;
     let page = page(&site, "/").await;
-    assert!(page.contains("The source was last confirmed 3 min ago."), "{page}");
+    let confirmed = "<time datetime=\"2026-05-24T12:00:00Z\">2026-05-24 12:00:00 UTC</time>";
+    let notice = format!("The source was last confirmed at {confirmed}, 3 min before this page.");
+    assert!(page.contains(&notice), "{page}");
+    assert!(page.contains("as last known") && !page.contains("as published now"), "{page}");
 }
 
 #[tokio::test(start_paused = true)]
