@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use kube::{
-    Api, Client,
+    Client,
     api::{Patch, PatchParams},
 };
 use tokio::{
@@ -25,7 +25,7 @@ use crate::{
     offer::{OfferId, Offers, ParsedOffer, Timestamp},
     source::{
         Observation,
-        cluster::{Access, AccessError, RawObject, connect, offers_api},
+        cluster::{Access, AccessError, connect, offers_api, read_offer},
     },
     telemetry::Metrics,
 };
@@ -195,13 +195,13 @@ async fn enforce(
     clock: Clock,
 ) -> Result<Done, EnforceError> {
     let client = client.get_or_try_init(|| connect(access)).await?;
-    let api: Api<RawObject> = offers_api(client.clone(), Some(&id.namespace));
-    let object = api.get_opt(&id.name).await?;
-    let ended = object.and_then(|object| EndedOffer::of(id, object.value(), clock.now()));
+    let object = read_offer(client, id).await?;
+    let ended = object.and_then(|object| EndedOffer::of(id, &object, clock.now()));
     let mut done = Done::default();
     if let Some(ended) = ended {
         done.deleted = children::delete(client, &ended).await?;
         if let Some(status) = ended.status(clock.now()) {
+            let api = offers_api(client.clone(), Some(&id.namespace));
             let params = PatchParams::apply(FIELD_MANAGER).force();
             api.patch_status(&id.name, &params, &Patch::Apply(&status)).await?;
             done.status = true;

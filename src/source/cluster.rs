@@ -37,7 +37,7 @@ pub(crate) use self::{
     absence::{look_around, nothing_found},
     access::{
         Access, AccessError, RawObject, connect, identities_api, offers_api, read_identity,
-        read_offers, read_tunnel, whoami,
+        read_offer, read_offers, read_tunnel, whoami,
     },
 };
 use super::{

@@ -5,10 +5,10 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 use futures::TryFutureExt;
 use kube::{
     Api, Client, Config, Resource,
-    api::ListParams,
+    api::{GetParams, ListParams},
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
-    core::{DynamicResourceScope, ObjectMeta, Selector},
+    core::{DynamicResourceScope, ObjectMeta, Request, Selector},
 };
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -21,9 +21,9 @@ use super::{
 };
 use crate::{
     error_chain::with_causes,
-    offer::{Offers, Origin, ParsedOffer},
+    offer::{OfferId, Offers, Origin, ParsedOffer},
     registration::Identity,
-    source::lossless_json::LosslessJson,
+    source::lossless_json::{ListedObject, LosslessJson},
 };
 
 /// A server that does not accept a connection in this time counts as unreachable.
@@ -52,7 +52,8 @@ pub(crate) enum AccessError {
     Request { about: String, why: String },
 }
 
-/// An untyped object. Decoding it never fails, so one malformed object cannot end a watch.
+/// An untyped object, without its `managedFields`. Decoding it never fails, so one malformed object
+/// cannot end a watch.
 #[derive(Clone, Debug)]
 pub(crate) struct RawObject {
     metadata: ObjectMeta,
@@ -82,7 +83,7 @@ impl RawObject {
 
 impl<'de> Deserialize<'de> for RawObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let LosslessJson(value) = LosslessJson::deserialize(deserializer)?;
+        let ListedObject(value) = ListedObject::deserialize(deserializer)?;
         let text = |key: &str| Some(value.get("metadata")?.get(key)?.as_str()?.to_owned());
         let metadata = ObjectMeta {
             name: text("name"),
@@ -185,6 +186,20 @@ pub(crate) async fn whoami(access: &Access) -> Result<String, AccessError> {
 /// The ServiceOffers of one namespace, or of all if `None`.
 pub(crate) fn offers_api(client: Client, namespace: Option<&str>) -> Api<RawObject> {
     api(client, Kind::ServiceOffer, namespace)
+}
+
+/// A ServiceOffer with all that it holds, `managedFields` included; `None` if there is none.
+pub(crate) async fn read_offer(
+    client: &Client,
+    id: &OfferId,
+) -> Result<Option<Value>, kube::Error> {
+    let path = RawObject::url_path(&Kind::ServiceOffer, Some(&id.namespace));
+    let request = Request::new(path).get(&id.name, &GetParams::default());
+    match client.request(request.map_err(kube::Error::BuildRequest)?).await {
+        Ok(LosslessJson(object)) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The AgentIdentities of one namespace.

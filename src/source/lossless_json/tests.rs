@@ -1,7 +1,9 @@
 //! Objects of any depth in the lists and watch events of a cluster.
 
 use kube::core::{ObjectList, WatchEvent};
+use serde_json::Value;
 
+use super::{ListedObject, LosslessJson};
 use crate::{
     offer::{OfferId, ParsedOffer, Rejection},
     source::cluster::RawObject,
@@ -43,4 +45,19 @@ fn an_object_of_any_depth_costs_only_itself_in_lists_and_events() {
         let WatchEvent::Modified(object) = event else { panic!("another event") };
         assert!(parsed(&object).verdict.is_err() && parsed(&object).enabled);
     });
+}
+
+#[test]
+fn a_listed_object_is_read_without_its_managed_fields_only() {
+    let object = r#"{
+        "managedFields": 1,
+        "metadata": { "name": "a", "managedFields": [{ "manager": "x" }], "labels": { "managedFields": "2" } },
+        "spec": { "managedFields": 3, "metadata": { "managedFields": 4 } }
+    }"#;
+    let mut whole: Value = serde_json::from_str(object).unwrap();
+    let LosslessJson(all) = serde_json::from_str(object).unwrap();
+    assert_eq!(all, whole, "who asks for one object gets all of it");
+    whole["metadata"].as_object_mut().unwrap().remove("managedFields");
+    let ListedObject(listed) = serde_json::from_str(object).unwrap();
+    assert_eq!(listed, whole);
 }
