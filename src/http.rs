@@ -14,6 +14,7 @@ mod html;
 mod listings;
 mod problem;
 mod query;
+mod slow;
 mod status;
 mod target;
 #[cfg(test)]
@@ -160,15 +161,13 @@ impl Current {
 
 /// Everything that the public listener answers.
 pub(crate) fn public(reader: CatalogReader) -> Front {
-    let metrics = reader.metrics.clone();
-    let router = assemble(routes(reader.x402_discovery), &metrics)
+    let router = assemble(routes(reader.x402_discovery))
         .fallback(problem::not_found)
         .layer(common_layers())
         .layer(map_response(async |mut response: Response| {
             with_cors(response.headers_mut());
             response
         }))
-        .layer(from_fn_with_state(metrics, count_unrouted))
         .with_state(reader.clone());
     Front::public(router, reader)
 }
@@ -211,14 +210,10 @@ fn routes(x402_discovery: bool) -> Vec<Route<CatalogReader>> {
     routes.into_iter().map(|(path, methods)| (path, complete(methods, path))).collect()
 }
 
-/// Builds a router in which each route counts its responses under its own path.
-fn assemble<S: Clone + Send + Sync + 'static>(
-    routes: Vec<Route<S>>,
-    metrics: &Metrics,
-) -> Router<S> {
+/// Builds a router in which each route marks its responses with its own path.
+fn assemble<S: Clone + Send + Sync + 'static>(routes: Vec<Route<S>>) -> Router<S> {
     routes.into_iter().fold(Router::new(), |router, (path, methods)| {
-        let counted = methods.layer(from_fn_with_state((metrics.clone(), path), count));
-        router.route(path, counted)
+        router.route(path, methods.layer(from_fn_with_state(Routed(path), mark)))
     })
 }
 
@@ -266,26 +261,13 @@ fn with_cors(headers: &mut HeaderMap) {
     headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
 }
 
-/// Marks a response that its route has counted.
-#[derive(Clone)]
-struct Counted;
+/// The route that made a response, in the notation of openapi.yaml. Responses to unknown paths and
+/// errors from layers have none.
+#[derive(Clone, Copy)]
+struct Routed(&'static str);
 
-async fn count(
-    State((metrics, route)): State<(Metrics, &'static str)>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn mark(State(route): State<Routed>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    metrics.answered(route, response.status().as_u16());
-    response.extensions_mut().insert(Counted);
-    response
-}
-
-/// Counts responses that no route has counted: unknown paths and errors from layers.
-async fn count_unrouted(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    if response.extensions().get::<Counted>().is_none() {
-        metrics.answered("none", response.status().as_u16());
-    }
+    response.extensions_mut().insert(route);
     response
 }

@@ -182,14 +182,14 @@ pub(crate) struct Settings {
 }
 
 impl Listener {
-    /// Starts one thread for each socket.
+    /// Starts one thread for each socket, each with a service of its own.
     ///
     /// # Errors
     ///
     /// The system refuses a thread or a runtime.
     pub(crate) fn start<S: Answers>(
         sockets: Sockets,
-        service: S,
+        service: impl Fn() -> S,
         settings: &Settings,
         metrics: &Metrics,
     ) -> io::Result<Self> {
@@ -208,7 +208,7 @@ impl Listener {
                 open: Arc::clone(&open),
                 stages: stages.clone(),
             };
-            let service = service.clone();
+            let service = service();
             std::thread::Builder::new().name(format!("{}-{number}", settings.name)).spawn(
                 move || {
                     let _ = end.send(acceptor.run(socket, service));

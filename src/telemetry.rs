@@ -2,14 +2,14 @@
 
 mod connections;
 mod exposition;
-mod latency;
 mod logs;
 mod metrics;
+mod requests;
 
 pub(crate) use self::{
     connections::ListenerMetrics,
     exposition::Exposition,
-    latency::Latency,
     logs::{LogFormat, log_to_stderr},
     metrics::{ChainStats, Metrics, ScrapeValues},
+    requests::AnswerCounter,
 };

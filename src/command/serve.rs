@@ -109,8 +109,9 @@ pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let admin_limits = Limits { connections: ADMIN_CONNECTIONS, ..Limits::default() };
     let public_settings = Settings { name: "public", limits: public_limits, tls };
     let admin_settings = Settings { name: "admin", limits: admin_limits, tls: None };
-    let public = Listener::start(public, http::public(reader), &public_settings, &metrics)?;
-    let admin = Listener::start(admin, admin_front, &admin_settings, &metrics)?;
+    let front = http::public(reader);
+    let public = Listener::start(public, || front.for_thread(), &public_settings, &metrics)?;
+    let admin = Listener::start(admin, || admin_front.for_thread(), &admin_settings, &metrics)?;
     let mut listeners = Listeners::supervise(public, admin);
 
     let signal = tokio::select! {

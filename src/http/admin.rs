@@ -22,7 +22,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
 use super::{
-    CatalogReader, Front, Route, assemble, common_layers, count_unrouted, listings::Slice, problem,
+    CatalogReader, Front, Route, assemble, common_layers, listings::Slice, problem,
     problem::ProblemDetails, status,
 };
 use crate::{
@@ -94,13 +94,12 @@ impl Admin {
 /// Everything that the admin listener answers.
 pub(crate) fn admin(admin: Admin) -> Front {
     let metrics = admin.reader.metrics.clone();
-    let router: Router = assemble(routes(), &metrics)
+    let router: Router = assemble(routes())
         .fallback(problem::not_found)
         .method_not_allowed_fallback(problem::admin_method_not_allowed)
         .layer(from_fn_with_state(admin.hosts.clone(), check_host))
         .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, NO_STORE))
         .layer(common_layers())
-        .layer(from_fn_with_state(metrics.clone(), count_unrouted))
         .with_state(admin);
     Front::admin(router, metrics)
 }

@@ -19,15 +19,16 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::{
-    CatalogReader, Current,
+    CatalogReader, Current, Routed,
     body::{Answering, Body, Response},
     documents::{self, Wanted},
     problem::{METHODS, ProblemDetails},
+    slow::SlowLog,
     target, with_cors,
 };
 use crate::{
     page::Content,
-    telemetry::{Latency, Metrics},
+    telemetry::{AnswerCounter, Metrics},
 };
 
 /// Everything that one listener answers.
@@ -38,19 +39,34 @@ pub(crate) struct Front {
     /// headers.
     documents: Option<CatalogReader>,
     metrics: Metrics,
-    latency: Latency,
+    listener: &'static str,
+    answers: AnswerCounter,
+    slow: SlowLog,
 }
 
 impl Front {
     pub(super) fn public(router: Router, reader: CatalogReader) -> Self {
         let metrics = reader.metrics.clone();
-        let latency = metrics.latency("public");
-        Self { router, documents: Some(reader), metrics, latency }
+        Self::new(router, Some(reader), metrics, "public")
     }
 
     pub(super) fn admin(router: Router, metrics: Metrics) -> Self {
-        let latency = metrics.latency("admin");
-        Self { router, documents: None, metrics, latency }
+        Self::new(router, None, metrics, "admin")
+    }
+
+    fn new(
+        router: Router,
+        documents: Option<CatalogReader>,
+        metrics: Metrics,
+        listener: &'static str,
+    ) -> Self {
+        let answers = metrics.answers(listener);
+        Self { router, documents, metrics, listener, answers, slow: SlowLog::default() }
+    }
+
+    /// The same for one more thread, which counts its answers apart.
+    pub(crate) fn for_thread(&self) -> Self {
+        Self { answers: self.metrics.answers(self.listener), ..self.clone() }
     }
 
     /// Answers a request. A panic becomes a 500 and is counted.
@@ -59,17 +75,19 @@ impl Front {
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
         let began = Instant::now();
-        let answered = catch_unwind(AssertUnwindSafe(|| self.begin(request)));
-        match answered.unwrap_or_else(|panic| Answering::ready(self.panicked(&*panic))) {
+        let begun = catch_unwind(AssertUnwindSafe(|| self.begin(request)));
+        let (route, answering) =
+            begun.unwrap_or_else(|panic| (None, Answering::ready(self.panicked(&*panic))));
+        match answering {
             Answering::Ready(response) => {
-                self.latency.observe(began.elapsed());
+                response.iter().for_each(|response| self.count(route, response, began));
                 Answering::Ready(response)
             }
             Answering::Waiting(future) => {
                 let front = self.clone();
                 let future = AssertUnwindSafe(future).catch_unwind().map(move |answer| {
                     let answer = answer.unwrap_or_else(|panic| front.panicked(&*panic));
-                    front.latency.observe(began.elapsed());
+                    front.count(route, &answer, began);
                     answer
                 });
                 Answering::Waiting(Box::pin(future))
@@ -77,7 +95,27 @@ impl Front {
         }
     }
 
-    fn begin<B>(&self, request: Request<B>) -> Answering
+    /// Counts an answer whose head is complete. The router tells the route of what it answers.
+    fn count(&self, route: Option<&'static str>, response: &Response, began: Instant) {
+        let now = Instant::now();
+        let took = now.duration_since(began);
+        let routed = || response.extensions().get::<Routed>().map(|routed| routed.0);
+        let route = route.or_else(routed).unwrap_or("none");
+        let status = response.status().as_u16();
+        self.answers.answered(route, status, took, response.body().size_hint().exact());
+        if self.slow.admits(took, now) {
+            tracing::warn!(
+                http.route = route,
+                http.status = status,
+                took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                "A request on the {} listener was answered late",
+                self.listener,
+            );
+        }
+    }
+
+    /// The answer to a request, and its route if it is for a document.
+    fn begin<B>(&self, request: Request<B>) -> (Option<&'static str>, Answering)
     where
         B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
     {
@@ -99,31 +137,29 @@ impl Front {
             false => Ok(()),
         });
         if let Err(problem) = checked {
-            return Answering::ready(self.refuse(problem, &parts.method, closes));
+            return (None, Answering::ready(self.refuse(problem, &parts.method, closes)));
         }
         if parts.method == Method::OPTIONS && parts.uri.path() == "*" {
-            return Answering::ready(self.options());
+            return (None, Answering::ready(self.options()));
         }
         if let Some(reader) = self.documents.as_ref().filter(|_| is_fetch(&parts))
             && let Some(wanted) = Wanted::at(&parts.uri, &parts.headers)
         {
-            let reader = reader.clone();
-            return match reader.current_now() {
-                Some(current) => {
-                    Answering::ready(self.document(&reader, &Ok(current), &wanted, parts))
-                }
-                None => {
-                    let front = self.clone();
-                    Answering::Waiting(Box::pin(async move {
-                        let current = reader.current().await;
-                        front.document(&reader, &current, &wanted, parts)
-                    }))
-                }
+            let route = Some(wanted.route());
+            if let Some(current) = reader.current_now() {
+                let response = self.document(reader, &Ok(current), &wanted, parts);
+                return (route, Answering::ready(response));
+            }
+            let (front, reader) = (self.clone(), reader.clone());
+            let answer = async move {
+                let current = reader.current().await;
+                front.document(&reader, &current, &wanted, parts)
             };
+            return (route, Answering::Waiting(Box::pin(answer)));
         }
         let request = Request::from_parts(parts, AxumBody::new(body));
         let answer = self.router.clone().oneshot(request);
-        Answering::Waiting(Box::pin(answer.map(move |answer| {
+        let answer = answer.map(move |answer| {
             let Ok(answer) = answer;
             let mut response = answer.map(Body::Routed);
             if matches!(response.status(), StatusCode::NOT_MODIFIED | StatusCode::NO_CONTENT) {
@@ -133,7 +169,8 @@ impl Front {
             }
             close_if(closes, response.headers_mut());
             response
-        })))
+        });
+        (None, Answering::Waiting(Box::pin(answer)))
     }
 
     fn document(
@@ -150,7 +187,6 @@ impl Front {
         };
         with_cors(response.headers_mut());
         drop_body(&method, &mut response);
-        self.metrics.answered(wanted.route(), response.status().as_u16());
         response.map(Body::from)
     }
 
@@ -159,7 +195,7 @@ impl Front {
         let mut response = Response::new(Body::Finished(Bytes::new()));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(header::ALLOW, METHODS);
-        self.count_and_mark(&mut response);
+        self.mark_public(&mut response);
         response
     }
 
@@ -167,7 +203,7 @@ impl Front {
         let mut response = problem.response().map(Content::Whole);
         drop_body(method, &mut response);
         let mut response = response.map(Body::from);
-        self.count_and_mark(&mut response);
+        self.mark_public(&mut response);
         close_if(closes, response.headers_mut());
         response
     }
@@ -180,8 +216,7 @@ impl Front {
         self.refuse(ProblemDetails::internal(), &Method::GET, false)
     }
 
-    fn count_and_mark(&self, response: &mut Response) {
-        self.metrics.answered("none", response.status().as_u16());
+    fn mark_public(&self, response: &mut Response) {
         if self.documents.is_some() {
             with_cors(response.headers_mut());
         }

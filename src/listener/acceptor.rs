@@ -52,6 +52,8 @@ pub(super) struct Thread {
     pub(super) is_stopping: Cell<bool>,
     pub(super) protocols: Protocols,
     pub(super) metrics: ListenerMetrics,
+    /// Where small answers are put together.
+    pub(super) piece: RefCell<Vec<u8>>,
     connections: RefCell<BTreeMap<u64, Rc<Activity>>>,
     /// Connections to be closed when there are too many, the next one last.
     evictable: RefCell<Vec<u64>>,
@@ -85,6 +87,7 @@ impl Acceptor {
             is_stopping: Cell::new(false),
             protocols: Protocols::new(),
             metrics: self.metrics.clone(),
+            piece: RefCell::default(),
             connections: RefCell::default(),
             evictable: RefCell::default(),
             open: Arc::clone(&self.open),

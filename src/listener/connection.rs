@@ -205,8 +205,7 @@ async fn serve_http_1<T: Socket, S: Answers>(
             }
         })
         .await;
-        let parts = Pin::into_inner(connection).into_parts();
-        let mut stream = parts.io.into_inner();
+        let (mut stream, ahead, service) = apart(connection);
         match ended {
             End::Aborted => return,
             End::Complete(is_ok) => {
@@ -217,20 +216,30 @@ async fn serve_http_1<T: Socket, S: Answers>(
                 }
                 return;
             }
-            End::Finished if parts.read_buf.is_empty() && !has_arrived(stream.io().socket()) => {
+            End::Finished if ahead.is_empty() && !has_arrived(stream.io().socket()) => {
                 let _ = stream.shutdown().await;
                 return;
             }
             End::Finished | End::Parked => {
-                let is_empty = parts.read_buf.is_empty();
-                stream.put_back(parts.read_buf);
-                if is_empty && !wait_parked(stream.io().socket(), activity).await {
+                let is_quiet = ahead.is_empty();
+                stream.put_back(&ahead);
+                drop(ahead);
+                if is_quiet && !wait_parked(stream.io().socket(), activity).await {
                     return;
                 }
-                connection = connect(stream, parts.service);
+                connection = connect(stream, service);
             }
         }
     }
+}
+
+/// What remains of a connection without hyper and its buffers: the stream, what was read ahead, and
+/// the service. Not inline, because a task has room for all that it ever holds while it waits.
+fn apart<T: Socket, S: Answers>(
+    connection: Pin<Box<Http1<T, S>>>,
+) -> (Stream<T>, Bytes, Tracked<S>) {
+    let parts = Pin::into_inner(connection).into_parts();
+    (parts.io.into_inner(), parts.read_buf, parts.service)
 }
 
 /// How a connection left hyper.

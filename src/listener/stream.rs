@@ -17,6 +17,10 @@ use super::{
     frames::{FrameMeter, GO_AWAY, PREFACE},
 };
 
+/// An answer of this size or less is written in one piece: copying it costs less than what the system
+/// does for each list of pieces.
+const ONE_PIECE: usize = 4 * 1_024;
+
 /// A stream that tells its connection's [`Activity`] what passes.
 pub(super) struct Stream<T> {
     io: T,
@@ -42,9 +46,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         &mut self.io
     }
 
-    /// Puts bytes back that were read, so that they are read again.
-    pub(super) fn put_back(&mut self, ahead: Bytes) {
-        self.ahead = ahead;
+    /// Puts bytes back that were read, so that they are read again. They are copied: what they are
+    /// cut from is a whole buffer, which a connection that waits must not keep.
+    pub(super) fn put_back(&mut self, ahead: &[u8]) {
+        self.ahead = Bytes::copy_from_slice(ahead);
     }
 
     /// Reads until the bytes can be told from the preface of HTTP/2, and puts them back. Returns
@@ -155,7 +160,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let stream = self.get_mut();
-        let written = Pin::new(&mut stream.io).poll_write_vectored(context, slices);
+        let size: usize = slices.iter().map(|slice| slice.len()).sum();
+        let written = if slices.len() > 1 && size <= ONE_PIECE {
+            let mut piece = stream.thread.piece.borrow_mut();
+            piece.clear();
+            slices.iter().for_each(|slice| piece.extend_from_slice(slice));
+            Pin::new(&mut stream.io).poll_write(context, &piece)
+        } else {
+            Pin::new(&mut stream.io).poll_write_vectored(context, slices)
+        };
         stream.wrote(&written);
         written
     }

@@ -56,7 +56,7 @@ fn start(limits: Limits) -> Running {
     let sockets = Sockets::bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
     let address = sockets.address;
     let settings = Settings { name: "public", limits, tls: None };
-    let running = Listener::start(sockets, Service, &settings, &metrics).unwrap();
+    let running = Listener::start(sockets, || Service, &settings, &metrics).unwrap();
     let (stage, stages) = watch::channel(Stage::Serving);
     let mut listener = JoinSet::new();
     listener.spawn(running.run(stages));

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::{
     Exposition,
-    connections::{ConnectionMetrics, ListenerLabel, ListenerMetrics},
-    latency::Latency,
+    connections::{ConnectionMetrics, ListenerMetrics},
+    requests::{AnswerCounter, Answers},
 };
 
 /// Every metric of the process. Clones share the same values.
@@ -36,8 +36,7 @@ struct Inner {
     clock_steps: Counter,
     document_age: Seconds,
     next_change: Seconds,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<ListenerLabel, Latency>,
+    answers: Answers,
     panics: Counter,
     leader: Gauge,
     drains_enforced: Family<ResultLabel, Counter>,
@@ -88,12 +87,6 @@ const DRAIN_RESULTS: [&str; 2] = ["enforced", "failed"];
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct ResultLabel {
     result: &'static str,
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct RequestLabels {
-    route: &'static str,
-    status: u16,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -170,6 +163,8 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("registrar");
         register_build_info(&mut registry);
+        let answers = Answers::default();
+        registry.register_collector(Box::new(answers.clone()));
         let to = &mut registry;
         let metrics = Self(Arc::new(Inner {
             ready: register(
@@ -228,12 +223,7 @@ impl Metrics {
                 "document_next_change_seconds",
                 "Seconds until the clock alone changes a document; NaN when nothing drains",
             ),
-            requests: register(to, "http_requests", "HTTP responses on both listeners"),
-            durations: register(
-                to,
-                "http_request_duration_seconds",
-                "Time from a request's head to the head of its answer, by listener",
-            ),
+            answers,
             panics: register(
                 to,
                 "http_panics",
@@ -257,14 +247,9 @@ impl Metrics {
         metrics
     }
 
-    /// Counts one HTTP response.
-    pub(crate) fn answered(&self, route: &'static str, status: u16) {
-        self.0.requests.get_or_create(&RequestLabels { route, status }).inc();
-    }
-
-    /// How long one listener takes to answer.
-    pub(crate) fn latency(&self, listener: &'static str) -> Latency {
-        self.0.durations.get_or_create_owned(&ListenerLabel { listener })
+    /// Counts the answers of one more thread of a listener.
+    pub(crate) fn answers(&self, listener: &'static str) -> AnswerCounter {
+        self.0.answers.counter(listener)
     }
 
     /// The metrics of one listener's connections, for every reason to close one.

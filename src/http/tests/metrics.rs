@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{
     anchor::AnchorReason,
-    http::admin,
     http::tests::{
         scraped::{Metric, anchored, full_scrape, sample, scrape, scraped, troubled},
         site::{Site, WELL_KNOWN, ask, document_of, request},
     },
+    http::{self, admin},
     registration::{OfferState, Reason},
     source::{SourceProblem, SourceProblemCode},
     testing::{NOON, offer},
@@ -132,6 +132,28 @@ async fn every_answer_is_timed_and_one_that_waits_for_the_catalog_is_slow() {
     assert!((0.1..0.11).contains(&sum), "{sum}");
     let count = "registrar_http_request_duration_seconds_count{listener=\"public\"}";
     assert_eq!(value(&text, count), Some("4"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_of_every_thread_are_added_up_with_their_sizes() {
+    let site = troubled();
+    let front = http::public(site.admin.reader.clone());
+    let mut sent = 0;
+    for thread in [front.for_thread(), front.for_thread(), front.clone(), front] {
+        for (method, headers) in
+            [("GET", &[][..]), ("GET", &[("accept-encoding", "gzip")]), ("HEAD", &[])]
+        {
+            sent += ask(thread.clone(), request(method, WELL_KNOWN, headers)).await.body.len();
+        }
+    }
+    let text = scrape(&site).await;
+    let route = format!("registrar_http_requests_total{{route=\"{WELL_KNOWN}\",status=\"200\"}}");
+    assert_eq!(value(&text, &route), Some("12"), "{text}");
+    let size = "registrar_http_response_size_bytes";
+    let sum = value(&text, &format!("{size}_sum{{listener=\"public\"}}"));
+    assert_eq!(sum.and_then(|sum| sum.parse().ok()), Some(sent as f64), "{text}");
+    let empty = value(&text, &format!("{size}_bucket{{le=\"256.0\",listener=\"public\"}}"));
+    assert_eq!(empty, Some("8"), "the empty and the compressed ones: {text}");
 }
 
 #[tokio::test(start_paused = true)]
