@@ -6,6 +6,7 @@ mod events;
 mod floods;
 mod ground;
 mod limits;
+mod proxies;
 mod shutdown;
 mod slow_clients;
 mod smuggling;

@@ -76,10 +76,8 @@ fn bodies() -> [String; 6] {
     ]
 }
 
-#[tokio::test]
-async fn no_request_hides_in_the_body_of_another() {
-    let dir = offers(1);
-    let server = serve(&dir, &[]).await;
+/// Requests that are followed by [`HIDDEN`], which no reader may take for a request.
+pub fn vectors() -> Vec<String> {
     let mut vectors = Vec::new();
     for (number, framing) in framings().into_iter().enumerate() {
         let bodies = bodies();
@@ -103,7 +101,14 @@ async fn no_request_hides_in_the_body_of_another() {
     ];
     vectors.extend(lines.map(|vector| format!("{vector}{HIDDEN}")));
     assert!(vectors.len() > 400, "{}", vectors.len());
-    for chunk in vectors.chunks(16) {
+    vectors
+}
+
+#[tokio::test]
+async fn no_request_hides_in_the_body_of_another() {
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    for chunk in vectors().chunks(16) {
         let answers = chunk.iter().map(async |vector| {
             let mut wire = Wire::to(&server.public).await;
             wire.send(vector).await;
