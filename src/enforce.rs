@@ -18,6 +18,7 @@ use tokio::{
     time::Instant,
 };
 
+pub(crate) use self::children::GRANTS_NAMESPACE;
 use self::teardown::{EndedOffer, drain_end};
 use crate::{
     clock::Clock,

@@ -26,6 +26,8 @@ use crate::{
     telemetry::Metrics,
 };
 
+/// How much longer an attempt may take that was under way when the process was told to stop.
+const LAST_ATTEMPT_LIMIT: Duration = Duration::from_secs(1);
 /// How long the release of a Lease at the end of the process may take.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -54,6 +56,13 @@ pub(crate) struct Candidate {
     api: Option<Api<DynamicObject>>,
     /// The failure that was logged last, so that one that lasts is logged once.
     logged: Option<String>,
+    /// How many attempts have failed since the last one that did not.
+    failures: u32,
+    /// Whether the Lease may name this process, led or not: a write may have arrived whose answer did
+    /// not.
+    may_hold: bool,
+    /// Who else was seen to hold the Lease.
+    follows: Option<String>,
 }
 
 /// Why an attempt failed.
@@ -101,6 +110,9 @@ impl Candidate {
             leads,
             api: None,
             logged: None,
+            failures: 0,
+            may_hold: false,
+            follows: None,
         };
         (candidate, leading)
     }
@@ -108,19 +120,30 @@ impl Candidate {
     /// Takes and renews the Lease until `stop` is true, then releases it. Whoever waits on
     /// [`while_leading`] stops first: this returns only after the release.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        loop {
+        while !*stop.borrow() {
+            // A write under way is not abandoned at once: it could arrive after the release.
+            let mut stopped = stop.clone();
+            let overdue = async {
+                let _ = stopped.wait_for(|stop| *stop).await;
+                tokio::time::sleep(LAST_ATTEMPT_LIMIT).await;
+            };
+            let next = tokio::select! {
+                biased;
+                next = self.attempt_in_time() => next,
+                () = overdue => break,
+            };
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                () = self.attempt_and_rest() => {}
+                () = self.rest_until(next) => {}
             }
         }
-        let held = self.election.leads(self.now());
         self.leads.send_replace(false);
         self.metrics.leads(false);
-        if held {
+        if self.may_hold {
             match tokio::time::timeout(RELEASE_LIMIT, self.release()).await {
-                Ok(Ok(())) => tracing::info!("Released the Lease"),
+                Ok(Ok(true)) => tracing::info!("Released the Lease"),
+                Ok(Ok(false)) => {}
                 Ok(Err(error)) => {
                     tracing::warn!("The Lease was not released: {}", with_causes(&error));
                 }
@@ -129,12 +152,11 @@ impl Candidate {
         }
     }
 
-    /// One attempt, then the time until the next one. What this process may still do ends on time
+    /// One attempt. Returns when the next one is due. What this process may still do ends on time
     /// even if the attempt does not.
-    async fn attempt_and_rest(&mut self) {
+    async fn attempt_in_time(&mut self) -> Instant {
         let began = Instant::now();
-        // One attempt must leave time for a second one before the deadline.
-        let limit = began + self.election.timing().deadline / 2;
+        let limit = began + self.election.patience(self.now(), self.failures);
         let until = self.election.leads_until(self.now()).map(|until| self.started + until);
         let limit = until.map_or(limit, |until| until.min(limit));
         let attempted = match tokio::time::timeout_at(limit, self.attempt()).await {
@@ -143,7 +165,10 @@ impl Candidate {
         };
         self.report(attempted);
         self.tell();
-        let next = began + self.election.rest(self.now());
+        began + self.election.rest(self.now())
+    }
+
+    async fn rest_until(&mut self, next: Instant) {
         // The deadline may pass while we rest.
         let until = self.election.leads_until(self.now()).map(|until| self.started + until);
         if let Some(until) = until.filter(|until| *until < next) {
@@ -159,12 +184,17 @@ impl Candidate {
         let record = object.as_ref().map(record);
         let before = self.now();
         let (version, transitions) = match self.election.step(record.as_ref(), before) {
-            Step::Wait => return Ok(()),
+            Step::Wait => {
+                self.may_hold = false;
+                self.follow(record.and_then(|record| record.holder));
+                return Ok(());
+            }
             Step::Create => (None, 0),
             Step::Take { version, transitions } => (Some(version), transitions.saturating_add(1)),
             Step::Renew { version, transitions } => (Some(version), transitions),
         };
         let is_new = version.is_none();
+        self.may_hold = true;
         let lease = self.lease(object, version, transitions);
         let written = match is_new {
             true => api.create(&PostParams::default(), &lease).await,
@@ -181,18 +211,33 @@ impl Candidate {
         }
     }
 
-    /// Gives the Lease back, if it is still ours.
-    async fn release(&mut self) -> Result<(), LeaseError> {
+    /// Gives the Lease back, if it is still ours. Returns whether it was.
+    async fn release(&mut self) -> Result<bool, LeaseError> {
         let api = self.api().await?;
-        let Some(object) = api.get_opt(&self.settings.name).await? else { return Ok(()) };
-        let record = record(&object);
-        if record.holder.as_deref() != Some(self.election.identity()) {
-            return Ok(());
+        loop {
+            let Some(object) = api.get_opt(&self.settings.name).await? else { return Ok(false) };
+            let record = record(&object);
+            if record.holder.as_deref() != Some(self.election.identity()) {
+                return Ok(false);
+            }
+            let mut lease = self.lease(Some(object), Some(record.version), record.transitions);
+            lease.data["spec"]["holderIdentity"] = Value::Null;
+            match api.replace(&self.settings.name, &PostParams::default(), &lease).await {
+                Ok(_) => return Ok(true),
+                // A last renewal of ours arrived between the two.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let mut lease = self.lease(Some(object), Some(record.version), record.transitions);
-        lease.data["spec"]["holderIdentity"] = Value::Null;
-        api.replace(&self.settings.name, &PostParams::default(), &lease).await?;
-        Ok(())
+    }
+
+    /// Says once who leads, if it is not this process.
+    fn follow(&mut self, holder: Option<String>) {
+        if self.follows != holder {
+            let holder = holder.as_deref().unwrap_or_default();
+            tracing::info!(lease.name = %self.settings.name, lease.holder = %holder, "Another process leads");
+        }
+        self.follows = holder;
     }
 
     /// The Lease with us as its holder. An existing one keeps its labels, its owner, and the time at
@@ -235,8 +280,12 @@ impl Candidate {
     }
 
     fn report(&mut self, attempted: Result<(), LeaseError>) {
-        if attempted.is_err() {
-            self.api = None;
+        match &attempted {
+            Ok(()) => self.failures = 0,
+            Err(_) => {
+                self.api = None;
+                self.failures = self.failures.saturating_add(1);
+            }
         }
         let failure = attempted.err().map(|error| with_causes(&error));
         if let Some(failure) = &failure
@@ -248,7 +297,7 @@ impl Candidate {
     }
 
     /// Tells whoever works under the Lease whether to work.
-    fn tell(&self) {
+    fn tell(&mut self) {
         let leads = self.election.leads(self.now());
         self.metrics.leads(leads);
         let changed = self.leads.send_if_modified(|told| std::mem::replace(told, leads) != leads);
@@ -256,6 +305,7 @@ impl Candidate {
             let identity = self.election.identity();
             match leads {
                 true => {
+                    self.follows = None;
                     tracing::info!(lease.name = %self.settings.name, lease.identity = %identity, "This process leads")
                 }
                 false => {

@@ -1,5 +1,7 @@
 //! The API server, our rights, and the kinds that are installed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{CheckId, Report, Status, compare_clocks};
 use crate::offer::Timestamp;
 
@@ -21,15 +23,15 @@ pub(crate) struct ClusterFacts {
     pub(crate) rights: Vec<Right>,
     /// Whether the AgentIdentity is read.
     pub(crate) reads_identity: bool,
-    /// Whether the tunnel's ConfigMap is read.
-    pub(crate) reads_tunnel: bool,
     pub(crate) kinds: Kinds,
 }
 
 /// A right that was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Right {
-    /// The plural of the kind, such as `serviceoffers`.
+    /// The check that it is part of.
+    pub(crate) id: CheckId,
+    /// The plural of the kind, such as `serviceoffers`, or `serviceoffers/status`.
     pub(crate) resource: &'static str,
     pub(crate) verb: &'static str,
     /// All namespaces if `None`.
@@ -78,12 +80,11 @@ fn minor(version: &str) -> Option<u32> {
 }
 
 fn judge_rights(facts: &ClusterFacts, report: &mut Report) {
-    let mut judge = |id, resource: &str, unused: Option<&str>, otherwise| {
-        if let Some(unused) = unused {
+    let mut judge = |id, unused: &str, otherwise| {
+        let asked: Vec<&Right> = facts.rights.iter().filter(|right| right.id == id).collect();
+        if asked.is_empty() {
             return report.skip(id, unused);
         }
-        let asked: Vec<&Right> =
-            facts.rights.iter().filter(|right| right.resource == resource).collect();
         if let Some(why) = asked.iter().find_map(|right| right.granted.as_ref().err()) {
             return report.skip(id, format!("The API server did not say: {why}."));
         }
@@ -92,19 +93,34 @@ fn judge_rights(facts: &ClusterFacts, report: &mut Report) {
             .filter(|right| right.granted == Ok(false))
             .map(|right| {
                 let place = right.namespace.as_deref().unwrap_or("all namespaces");
-                format!("{} {resource} in {place} is not allowed.", right.verb)
+                format!("{} {} in {place} is not allowed.", right.verb, right.resource)
             })
             .collect();
-        let verbs: Vec<&str> = asked.iter().map(|right| right.verb).collect();
-        let fine = format!("{} {resource} is allowed.", verbs.join(", "));
+        let mut allowed: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for right in asked {
+            allowed.entry(right.resource).or_default().insert(right.verb);
+        }
+        let allowed = allowed.into_iter().map(|(resource, verbs)| {
+            let verbs: Vec<&str> = verbs.into_iter().collect();
+            format!("{} {resource}", verbs.join(", "))
+        });
+        let fine = format!("{} is allowed.", allowed.collect::<Vec<_>>().join("; "));
         report.none_of(id, &lacking, otherwise, &fine);
     };
-    judge(CheckId::RightsOffers, "serviceoffers", None, Status::Fail);
-    let identity = (!facts.reads_identity).then_some("--identity none: no AgentIdentity is read.");
-    judge(CheckId::RightsIdentity, "agentidentities", identity, Status::Fail);
-    let tunnel = (!facts.reads_tunnel).then_some("--public-url is set: no tunnel is read.");
-    judge(CheckId::RightsTunnel, "configmaps", tunnel, Status::Fail);
-    judge(CheckId::RightsRoutes, "httproutes", None, Status::Warn);
+    let needed = [
+        (CheckId::RightsOffers, "No offers are read."),
+        (CheckId::RightsIdentity, "--identity none: no AgentIdentity is read."),
+        (CheckId::RightsTunnel, "--public-url is set: no tunnel is read."),
+        (CheckId::RightsLease, "No --lease is set."),
+        (CheckId::RightsJournal, "No --journal in a ConfigMap is set."),
+        (CheckId::RightsEnforcement, "--enforce-drains is not set."),
+        (CheckId::RightsIdentityStatus, "--write-identity is not set."),
+        (CheckId::RightsEvents, "--events is not set."),
+    ];
+    for (id, unused) in needed {
+        judge(id, unused, Status::Fail);
+    }
+    judge(CheckId::RightsRoutes, "No routes are read.", Status::Warn);
 }
 
 fn judge_kinds(facts: &ClusterFacts, report: &mut Report) {

@@ -25,6 +25,17 @@ closed_list! {
     RightsRoutes = "rights-routes": "HTTPRoutes may be listed, which only this command needs.", "cluster",
         "Run the command as a user who may list httproutes.gateway.networking.k8s.io.", "docs/kubernetes.md#cut-over-from-the-original-system";
 
+    RightsLease = "rights-lease": "With --lease: the Lease may be read and updated.", "cluster",
+        "Apply deploy/anchoring/rbac.yaml or deploy/rbac-enforcement.yaml, whose Lease is named registrar.", "docs/kubernetes.md#several-replicas";
+    RightsJournal = "rights-journal": "With --journal configmap:…: the ConfigMap may be read and watched, and updated where this process anchors.", "cluster",
+        "Apply deploy/anchoring/rbac.yaml, whose ConfigMap is named registrar-journal.", "docs/anchoring.md#in-a-cluster";
+    RightsEnforcement = "rights-enforcement": "With --enforce-drains: the routes of offers may be listed and deleted, and their conditions patched.", "cluster",
+        "Apply deploy/rbac-enforcement.yaml, and bind its roles to the account that runs the registrar.", "docs/drains.md#end-a-drain-in-the-cluster";
+    RightsIdentityStatus = "rights-identity-status": "With --write-identity: the status of the AgentIdentity may be patched.", "cluster",
+        "Apply deploy/rbac-identity.yaml, whose AgentIdentity is x402/default.", "docs/anchoring.md";
+    RightsEvents = "rights-events": "With --events: Events may be created where the offers are.", "cluster",
+        "Apply deploy/rbac-events.yaml, and bind its role to the account that runs the registrar.", "docs/kubernetes.md";
+
     // The kinds.
     CrdOffers = "crd-offers": "The kind ServiceOffer is installed.", "crds",
         "Install it: registrar crds | kubectl apply -f -", "docs/kubernetes.md#on-a-bare-cluster";
@@ -145,7 +156,7 @@ closed_list! {
     AccountSigner = "account-signer": "The signing key can be opened and belongs to --account.", "anchoring",
         "Check --signer, its password file and --account.", "docs/anchoring.md";
     LeaseHeld = "lease-held": "With --lease: a replica holds the Lease and has renewed it in time.", "anchoring",
-        "Check that a replica runs with --lease, and its rights on leases (deploy/rbac.yaml).", "docs/kubernetes.md#deploy";
+        "Check that a replica runs with --lease, and its rights on leases (rights-lease).", "docs/kubernetes.md#several-replicas";
     JournalUsable = "journal-usable": "The journal can be read and belongs to this owner id and account.", "anchoring",
         "The message names what to do. Never delete a journal without reading its runbook.", "docs/runbooks/lost-journal.md";
     JournalBlocked = "journal-blocked": "No agent in the journal waits for a person.", "anchoring",

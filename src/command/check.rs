@@ -3,6 +3,7 @@
 mod anchoring;
 mod cluster;
 pub(super) mod public;
+mod rights;
 
 use std::{collections::BTreeMap, process::ExitCode};
 
@@ -43,7 +44,7 @@ async fn check(config: &CheckConfig) -> Report {
         }
         OfferSource::Cluster { access, .. } => match cluster::connect(access).await {
             Ok((name, client)) => {
-                let facts = cluster::facts(&client, name, &config.offers).await;
+                let facts = cluster::facts(&client, name, config).await;
                 check::cluster::judge(&facts, &mut report);
                 facts.version.is_ok().then_some(client)
             }

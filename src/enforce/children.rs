@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Where the original makes its ReferenceGrants.
-const GRANTS_NAMESPACE: &str = "x402";
+pub(crate) const GRANTS_NAMESPACE: &str = "x402";
 
 /// A longer name cannot be the value of a label, so such an offer has no ReferenceGrant.
 const MAX_LABEL_VALUE: usize = 63;

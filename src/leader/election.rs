@@ -120,6 +120,19 @@ impl Election {
         if self.leads(now) { self.timing.renew } else { self.timing.poll }
     }
 
+    /// How long an attempt at `now` may take after so many failures in a row.
+    ///
+    /// The leader's must leave time for a second one before its deadline. The others' is short at
+    /// first: what they wait for on a dead connection, they do not see.
+    pub(crate) fn patience(&self, now: Duration, failures: u32) -> Duration {
+        let longest = self.timing.deadline / 2;
+        let first = self.timing.poll * 2;
+        if self.leads(now) {
+            return longest;
+        }
+        first.saturating_mul(1_u32.checked_shl(failures).unwrap_or(u32::MAX)).min(longest)
+    }
+
     pub(crate) fn identity(&self) -> &str {
         &self.identity
     }

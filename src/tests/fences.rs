@@ -147,6 +147,8 @@ fn only_the_decision_makes_a_reservation_and_only_a_reservation_is_signed() {
     let expected = [
         "anchor/reconcile/execute.rs: signer.sign",
         "anchor/signer.rs: backend.sign",
+        "anchor/signer/kms.rs: kms.sign",
+        "anchor/signer/kms/aws.rs: key.sign_digest",
         "anchor/signer/local.rs: key.sign_hash_sync",
     ];
     assert_eq!(signing, expected);

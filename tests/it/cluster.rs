@@ -22,6 +22,7 @@ mod nothing;
 mod offer_events;
 mod replicas;
 mod restore;
+mod retire;
 mod scope;
 mod tenancy;
 mod watching;

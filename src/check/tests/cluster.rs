@@ -1,23 +1,34 @@
 use super::*;
 use crate::check::cluster::{ClusterFacts, Kinds, Right, judge};
 
-fn right(resource: &'static str, verb: &'static str) -> Right {
-    Right { resource, verb, namespace: None, granted: Ok(true) }
+fn right(id: CheckId, resource: &'static str, verb: &'static str) -> Right {
+    Right { id, resource, verb, namespace: None, granted: Ok(true) }
 }
 
 fn sound() -> ClusterFacts {
-    let resources = ["serviceoffers", "agentidentities", "configmaps"];
-    let rights = resources
+    let read = ["get", "list", "watch"];
+    let rights = [
+        (CheckId::RightsOffers, "serviceoffers", &read[..]),
+        (CheckId::RightsIdentity, "agentidentities", &read),
+        (CheckId::RightsTunnel, "configmaps", &read),
+        (CheckId::RightsRoutes, "httproutes", &["list"]),
+        (CheckId::RightsLease, "leases", &["get", "update"]),
+        (CheckId::RightsJournal, "configmaps", &["get", "list", "watch", "update"]),
+        (CheckId::RightsEnforcement, "serviceoffers/status", &["patch"]),
+        (CheckId::RightsEnforcement, "httproutes", &["list", "delete"]),
+        (CheckId::RightsIdentityStatus, "agentidentities/status", &["patch"]),
+        (CheckId::RightsEvents, "events", &["create"]),
+    ];
+    let rights = rights
         .into_iter()
-        .flat_map(|resource| ["get", "list", "watch"].map(|verb| right(resource, verb)));
+        .flat_map(|(id, resource, verbs)| verbs.iter().map(move |verb| right(id, resource, verb)));
     ClusterFacts {
         name: "prod at https://10.0.0.1:6443".to_owned(),
         version: Ok("v1.33.1".to_owned()),
         asked_at: now(),
         server_time: Some(now()),
-        rights: rights.chain([right("httproutes", "list")]).collect(),
+        rights: rights.collect(),
         reads_identity: true,
-        reads_tunnel: true,
         kinds: Kinds {
             versions: Ok(vec!["v1alpha1".to_owned()]),
             plurals: vec!["serviceoffers".to_owned(), "agentidentities".to_owned()],
@@ -32,12 +43,23 @@ fn with(change: impl FnOnce(&mut ClusterFacts)) -> Report {
     judged(|report| judge(&facts, report))
 }
 
-fn without_right(resource: &str, verb: &str) -> Report {
-    with(|facts| {
-        let rights = facts.rights.iter_mut();
-        let lost = rights.filter(|right| right.resource == resource && right.verb == verb);
-        lost.for_each(|right| right.granted = Ok(false));
-    })
+/// A check without one of its rights, and the others with theirs.
+fn without(id: CheckId, resource: &str, verb: &str) -> Row {
+    let status = if id == CheckId::RightsRoutes { Status::Warn } else { Status::Fail };
+    let report = with(|facts| {
+        let mut rights = facts.rights.iter_mut();
+        let lost = rights
+            .find(|right| (right.id, right.resource, right.verb) == (id, resource, verb))
+            .unwrap();
+        lost.granted = Ok(false);
+    });
+    assert_eq!(troubles(report.clone(), "cluster").len(), 1, "{id}");
+    (id, status, report)
+}
+
+/// A check whose rights are not needed.
+fn unused(id: CheckId) -> Row {
+    (id, Status::Skip, with(|facts| facts.rights.retain(|right| right.id != id)))
 }
 
 pub(super) fn rows() -> Vec<Row> {
@@ -76,13 +98,24 @@ pub(super) fn rows() -> Vec<Row> {
         (CheckId::ClusterClock, Status::Fail, skew(-60)),
         (CheckId::ClusterClock, Status::Pass, skew(4)),
         (CheckId::ClusterClock, Status::Skip, with(|facts| facts.server_time = None)),
-        (CheckId::RightsOffers, Status::Fail, without_right("serviceoffers", "watch")),
+        without(CheckId::RightsOffers, "serviceoffers", "watch"),
         (CheckId::RightsOffers, Status::Skip, with(unasked)),
-        (CheckId::RightsIdentity, Status::Fail, without_right("agentidentities", "get")),
-        (CheckId::RightsIdentity, Status::Skip, with(|facts| facts.reads_identity = false)),
-        (CheckId::RightsTunnel, Status::Fail, without_right("configmaps", "list")),
-        (CheckId::RightsTunnel, Status::Skip, with(|facts| facts.reads_tunnel = false)),
-        (CheckId::RightsRoutes, Status::Warn, without_right("httproutes", "list")),
+        without(CheckId::RightsIdentity, "agentidentities", "get"),
+        unused(CheckId::RightsIdentity),
+        without(CheckId::RightsTunnel, "configmaps", "list"),
+        unused(CheckId::RightsTunnel),
+        without(CheckId::RightsRoutes, "httproutes", "list"),
+        without(CheckId::RightsLease, "leases", "update"),
+        unused(CheckId::RightsLease),
+        without(CheckId::RightsJournal, "configmaps", "update"),
+        unused(CheckId::RightsJournal),
+        without(CheckId::RightsEnforcement, "serviceoffers/status", "patch"),
+        without(CheckId::RightsEnforcement, "httproutes", "delete"),
+        unused(CheckId::RightsEnforcement),
+        without(CheckId::RightsIdentityStatus, "agentidentities/status", "patch"),
+        unused(CheckId::RightsIdentityStatus),
+        without(CheckId::RightsEvents, "events", "create"),
+        unused(CheckId::RightsEvents),
         (CheckId::CrdVersion, Status::Fail, with(|facts| facts.kinds.versions = Ok(vec![]))),
         (
             CheckId::CrdVersion,

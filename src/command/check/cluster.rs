@@ -2,21 +2,22 @@
 
 use http::{Method, Request, header};
 use kube::{Client, client::Body};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::rights::rights;
 use crate::{
     check::{
         anchoring::Lease,
-        cluster::{ClusterFacts, Kinds, Right},
+        cluster::{ClusterFacts, Kinds},
         public::parse_date,
         routes::{RouteFacts, parse},
     },
-    cli::{OfferConfig, OfferSource},
+    cli::CheckConfig,
     clock::Clock,
     error_chain::with_causes,
     leader::LeaseSettings,
     offer::{OfferId, Offers, Timestamp, parse_timestamp},
-    source::cluster::{self, Access, AccessError, TUNNEL},
+    source::cluster::{self, Access, AccessError},
 };
 
 const GATEWAY_API: &str = "/apis/gateway.networking.k8s.io/v1";
@@ -27,7 +28,7 @@ pub(super) async fn connect(access: &Access) -> Result<(String, Client), AccessE
 }
 
 /// Why a request gave no answer.
-enum Failure {
+pub(super) enum Failure {
     /// The API server answered with this status.
     Status(u16, String),
     Other(String),
@@ -41,7 +42,7 @@ impl Failure {
         Self::Other(with_causes(&error))
     }
 
-    fn message(self) -> String {
+    pub(super) fn message(self) -> String {
         match self {
             Self::Status(code, message) => format!("the API server answered {code}: {message}"),
             Self::Other(message) => message,
@@ -49,7 +50,7 @@ impl Failure {
     }
 }
 
-async fn send(
+pub(super) async fn send(
     client: &Client,
     method: Method,
     path: &str,
@@ -68,28 +69,18 @@ async fn get(client: &Client, path: &str) -> Result<Value, Failure> {
     send(client, Method::GET, path, Vec::new()).await
 }
 
-pub(super) async fn facts(client: &Client, name: String, config: &OfferConfig) -> ClusterFacts {
+pub(super) async fn facts(client: &Client, name: String, config: &CheckConfig) -> ClusterFacts {
     let (version, server_time) = match version(client).await {
         Ok((version, time)) => (Ok(version), time),
         Err(why) => (Err(why), None),
     };
-    let reads_identity = config.scope.identity.is_some();
-    let reads_tunnel = matches!(&config.source, OfferSource::Cluster { public_url: None, .. });
+    let reads_identity = config.offers.scope.identity.is_some();
     let asked_at = Clock::system().now();
     let (rights, kinds) = match version.is_ok() {
-        true => (rights(client, config, reads_tunnel).await, kinds(client).await),
+        true => (rights(client, config).await, kinds(client).await),
         false => (Vec::new(), Kinds { versions: Ok(vec![]), plurals: vec![], offer_fields: None }),
     };
-    ClusterFacts {
-        name,
-        version,
-        asked_at,
-        server_time,
-        rights,
-        reads_identity,
-        reads_tunnel,
-        kinds,
-    }
+    ClusterFacts { name, version, asked_at, server_time, rights, reads_identity, kinds }
 }
 
 /// The server's version, and its clock.
@@ -107,52 +98,6 @@ async fn version(client: &Client) -> Result<(String, Option<Timestamp>), String>
     let version =
         version["gitVersion"].as_str().ok_or("the API server did not name its version")?;
     Ok((version.to_owned(), time))
-}
-
-async fn rights(client: &Client, config: &OfferConfig, reads_tunnel: bool) -> Vec<Right> {
-    let namespaces = config.scope.asked_namespaces();
-    let mut rights = Vec::new();
-    for verb in ["get", "list", "watch"] {
-        for namespace in &namespaces {
-            let asked = ("obol.org", "serviceoffers", *namespace, None);
-            rights.push(right(client, verb, asked).await);
-        }
-        if let Some(id) = &config.scope.identity {
-            let asked = ("obol.org", "agentidentities", Some(&*id.namespace), Some(&*id.name));
-            rights.push(right(client, verb, asked).await);
-        }
-        if reads_tunnel {
-            let (namespace, name, _) = TUNNEL;
-            rights.push(right(client, verb, ("", "configmaps", Some(namespace), Some(name))).await);
-        }
-    }
-    let routes = ("gateway.networking.k8s.io", "httproutes", None, None);
-    rights.push(right(client, "list", routes).await);
-    rights
-}
-
-/// Asks for one right: group, plural, namespace and name.
-async fn right(
-    client: &Client,
-    verb: &'static str,
-    (group, resource, namespace, name): (&str, &'static str, Option<&str>, Option<&str>),
-) -> Right {
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": { "resourceAttributes": {
-            "group": group, "resource": resource, "verb": verb, "namespace": namespace, "name": name,
-        } },
-    });
-    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
-    let answer = send(client, Method::POST, path, review.to_string().into_bytes()).await;
-    let granted = answer.map_err(Failure::message);
-    Right {
-        resource,
-        verb,
-        namespace: namespace.map(str::to_owned),
-        granted: granted.map(|review| review["status"]["allowed"] == true),
-    }
 }
 
 async fn kinds(client: &Client) -> Kinds {

@@ -72,6 +72,15 @@ fn leadership_ends_at_the_deadline_or_when_another_is_seen() {
     assert!(!election.leads(at(21)));
 }
 
+#[test]
+fn a_follower_gives_up_a_dead_connection_soon_and_a_slow_server_later() {
+    let mut election = candidate();
+    let milliseconds = |failures| election.patience(at(0), failures).as_millis();
+    assert_eq!([0, 1, 2, 3, 40].map(milliseconds), [1_000, 2_000, 3_500, 3_500, 3_500]);
+    election.holds_since(at(0));
+    assert_eq!(election.patience(at(1), 0).as_millis(), 3_500, "a renewal is worth waiting for");
+}
+
 /// One Lease on a server that compares versions, and candidates whose clocks differ.
 struct Simulation {
     /// The version and the holder.

@@ -1,6 +1,13 @@
 //! S1 to S5, S7 and S8: a journal that is shared, lost, old, edited, or long.
 
-use std::fs;
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -200,4 +207,40 @@ async fn a_journal_that_cannot_be_written_sends_nothing_and_serving_goes_on() {
     .await;
     fs::remove_dir(world.path("journal.next")).unwrap();
     eventually("it is anchored", async || world.mints().await == 1).await;
+}
+
+/// A journal that cannot be read until it is opened by a test: nothing may be served meanwhile.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn no_document_is_served_before_the_journal_has_been_read() {
+    let world = Faulty::new().await;
+    let first = world.serve(&[]).await;
+    stands(&first, &world.node, "Anchored").await;
+    first.signal("-KILL");
+    let journal = fs::read(world.path("journal")).unwrap();
+    let pipe = world.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let is_open = Arc::new(AtomicBool::new(false));
+    let place = format!("file:{}", pipe.display());
+    let offers = world.path("offers");
+    let started = async {
+        let offers = offers.to_str().unwrap();
+        let settings =
+            ["--offers", offers, "--public-url", "https://agents.example", "--journal", &place];
+        let server = Server::start(&settings).await;
+        let served = is_open.load(Ordering::SeqCst);
+        let document = async || server.document().await;
+        eventually("it is served", async || document().await["type"].is_string()).await;
+        (served, document().await, server)
+    };
+    let opened = async {
+        // What serves without it does so long before.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        is_open.store(true, Ordering::SeqCst);
+        // Each reader gets it whole. The thread ends with the test's process.
+        std::thread::spawn(move || while fs::write(&pipe, &journal).is_ok() {});
+    };
+    let ((was_read, document, _server), ()) = tokio::join!(started, opened);
+    assert!(was_read, "it listens before the journal can be read");
+    assert_eq!(document["registrations"][0]["agentId"], 0, "{document}");
 }

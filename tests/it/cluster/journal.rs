@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Cluster, shared, sold};
 use crate::support::{
     chain::topics::REGISTERED,
-    process::{Printed, Server, eventually, registrar},
+    process::{PATIENCE, Printed, Server, eventually, json as json_of, registrar},
     proxy::{Fault, Proxy},
     stage::{Stage, URL, agent, replaced},
 };
@@ -261,4 +261,31 @@ async fn of_two_processes_that_both_act_the_slower_one_records_nothing_and_sends
     let recorded = fast.raw_transactions();
     let sent = slow.raw_transactions();
     assert!(sent.iter().all(|raw| recorded.contains(raw)), "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_document_after_a_kill_has_the_ids_of_the_journal() {
+    let ground = Ground::new("first").await;
+    let mut server = ground.serve(ground.stage.node.url(), &[]).await;
+    ground.stands(&server, "Anchored").await;
+    // A node that answers nothing: the chain cannot be what the id is known from.
+    let nowhere = "http://127.0.0.1:1";
+    let admin = ground.cluster.kubeconfig("admin");
+    let anchoring = ground.anchoring(&admin, nowhere, &[]);
+    for settings in [&anchoring, &ground.reading(&admin), &anchoring] {
+        server.signal("-KILL");
+        server = Server::start(&strs(settings)).await;
+        // As often as the connection allows, so that no document before the right one is missed.
+        let first = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let answer = server.get("/.well-known/agent-registration.json").await;
+                if answer.status() == 200 {
+                    return json_of(answer).await;
+                }
+            }
+        });
+        let first = first.await.unwrap();
+        assert_eq!(first["registrations"][0]["agentId"], 0, "{first}");
+    }
+    assert_eq!(ground.mints().await, 1);
 }

@@ -69,7 +69,8 @@ pub(super) async fn sign(
     account: Address,
     digest: &B256,
 ) -> Result<ecdsa::Signature, SignerError> {
-    open(client, key, account).await?.sign_digest(digest).await.map_err(failed)
+    let key = open(client, key, account).await?;
+    key.sign_digest(digest).await.map_err(failed)
 }
 
 /// The region in an ARN, which is the only one that has the key.

@@ -83,6 +83,9 @@ pub async fn play(history: &History) -> Report {
         for _ in 0..event.blocks * TICKS_PER_BLOCK {
             play.tick().await;
         }
+        if event.mishap == Mishap::Stop {
+            play.until_followed(leader).await;
+        }
         report.push((event.mishap, play.befall(leader, event.mishap).await));
     }
     let began = Instant::now();
@@ -162,6 +165,21 @@ impl Play {
                 (true, true) | (false, false) => self.tick().await,
             }
             assert!(began.elapsed() < PATIENCE, "not one leads:\n{}", self.logs());
+        }
+    }
+
+    /// Until the other replica has read the Lease since it last led, started, or could not: only then
+    /// can it be expected to notice a release at once.
+    async fn until_followed(&mut self, leader: usize) {
+        let began = Instant::now();
+        let follows = |log: &str| {
+            let mut lines = log.lines().rev();
+            let last = lines.find(|line| line.contains("process leads"));
+            last.is_some_and(|line| line.contains("Another process leads"))
+        };
+        while !follows(&self.replicas[1 - leader].server.log()) {
+            assert!(began.elapsed() < PATIENCE, "it does not follow:\n{}", self.logs());
+            self.tick().await;
         }
     }
 
