@@ -7,7 +7,7 @@ use alloy::primitives::U256;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::consumer::resolve;
+use super::consumer::{resolve, resolve_in_python};
 use crate::support::{
     process::text,
     resource::{Resource, offer},
@@ -72,6 +72,13 @@ async fn a_data_uri_follows_the_mint_and_consumers_read_the_agent_from_it() {
     assert_eq!((&found["name"], &found["active"]), (&document["name"], &json!(true)));
     assert_eq!(found["registrations"], document["registrations"]);
     assert_eq!(found["endpoints"][0]["value"], endpoint);
+    let found = resolve_in_python(&stage, 0).await;
+    assert_eq!((text(&found, "agentURI"), text(&found, "agentId")), (&*uri, "31337:0"));
+    for member in ["name", "description", "active"] {
+        assert_eq!(found[member], document[member], "{member}");
+    }
+    assert_eq!(found["endpoints"], json!([{ "type": "A2A", "value": endpoint }]));
+    assert_eq!(found["owners"], json!([stage.account.to_checksum(None)]));
     // Its cost is on a line of its own.
     let status = stage.status();
     let spent = |line: &str| text(&status, line).parse::<u128>().unwrap();
@@ -149,6 +156,8 @@ async fn a_retired_agent_says_so_for_good_and_is_revived_on_request_only() {
     assert_eq!((&document["active"], &document["services"]), (&json!(false), &json!([])));
     assert_eq!((stage.reason("default").as_str(), sent(&stage).await), ("Retired", 2));
     let found = resolve(&stage, 0).await;
+    assert_eq!((&found["active"], text(&found, "agentURI")), (&json!(false), &*uri));
+    let found = resolve_in_python(&stage, 0).await;
     assert_eq!((&found["active"], text(&found, "agentURI")), (&json!(false), &*uri));
     // Whatever is published, configured or lost, nothing more is sent.
     stage.offers(&[with_card("https://chat.example/agent-card.json").0]);

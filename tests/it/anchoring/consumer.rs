@@ -1,4 +1,4 @@
-//! A real consumer, the agent0 SDK, finds an anchored agent by its id alone.
+//! Real consumers, the agent0 SDKs, find an anchored agent by its id alone.
 
 use std::{path::Path, process::Stdio};
 
@@ -7,12 +7,24 @@ use serde_json::{Value, json};
 use crate::support::process::{Server, command, eventually, text};
 use crate::support::stage::{Stage, agent, free_port};
 
-/// Resolves an agent on this node the way a consumer does.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk");
+
+/// Resolves an agent on this node the way a consumer does, with the SDK for JavaScript.
 pub async fn resolve(stage: &Stage, id: u64) -> Value {
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk"));
-    let mut node = tokio::process::Command::new("node");
+    resolve_by(Path::new("node"), "resolve.mjs", stage, id).await
+}
+
+/// The same with the SDK for Python.
+pub async fn resolve_in_python(stage: &Stage, id: u64) -> Value {
+    let python = Path::new(FOLDER).join(".venv/bin/python");
+    assert!(python.exists(), "the SDK for Python is missing; run: make tools");
+    resolve_by(&python, "resolve.py", stage, id).await
+}
+
+async fn resolve_by(program: &Path, script: &str, stage: &Stage, id: u64) -> Value {
+    let mut program = tokio::process::Command::new(program);
     let arguments = [stage.node.url().to_owned(), stage.registry.to_string(), id.to_string()];
-    let output = node.current_dir(folder).arg("resolve.mjs").args(arguments).stdin(Stdio::null());
+    let output = program.current_dir(FOLDER).arg(script).args(arguments).stdin(Stdio::null());
     let output = output.kill_on_drop(true).output().await.unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "the SDK does not find the agent:\n{stderr}");

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -218,7 +219,7 @@ async fn no_document_is_served_before_the_journal_has_been_read() {
     stands(&first, &world.node, "Anchored").await;
     first.signal("-KILL");
     let journal = fs::read(world.path("journal")).unwrap();
-    let pipe = world.path("pipe");
+    let (file, pipe) = (world.path("journal"), world.path("pipe"));
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let is_open = Arc::new(AtomicBool::new(false));
     let place = format!("file:{}", pipe.display());
@@ -237,8 +238,12 @@ async fn no_document_is_served_before_the_journal_has_been_read() {
         // What serves without it does so long before.
         tokio::time::sleep(Duration::from_secs(2)).await;
         is_open.store(true, Ordering::SeqCst);
-        // Each reader gets it whole. The thread ends with the test's process.
-        std::thread::spawn(move || while fs::write(&pipe, &journal).is_ok() {});
+        std::thread::spawn(move || {
+            // It opens when it is opened for reading. Who reads later reads a file.
+            let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+            fs::rename(&file, &pipe).unwrap();
+            writer.write_all(&journal).unwrap();
+        });
     };
     let ((was_read, document, _server), ()) = tokio::join!(started, opened);
     assert!(was_read, "it listens before the journal can be read");
