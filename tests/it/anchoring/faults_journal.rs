@@ -223,6 +223,7 @@ async fn no_document_is_served_before_the_journal_has_been_read() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let is_open = Arc::new(AtomicBool::new(false));
     let place = format!("file:{}", pipe.display());
+    let (listening, listens) = tokio::sync::oneshot::channel();
     let offers = world.path("offers");
     let started = async {
         let offers = offers.to_str().unwrap();
@@ -230,13 +231,14 @@ async fn no_document_is_served_before_the_journal_has_been_read() {
             ["--offers", offers, "--public-url", "https://agents.example", "--journal", &place];
         let server = Server::start(&settings).await;
         let served = is_open.load(Ordering::SeqCst);
+        let _ = listening.send(());
         let document = async || server.document().await;
         eventually("it is served", async || document().await["type"].is_string()).await;
         (served, document().await, server)
     };
     let opened = async {
         // What serves without it does so long before.
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        let _ = tokio::time::timeout(Duration::from_secs(2), listens).await;
         is_open.store(true, Ordering::SeqCst);
         std::thread::spawn(move || {
             // It opens when it is opened for reading. Who reads later reads a file.
