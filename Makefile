@@ -1,5 +1,5 @@
 # CI (.ci/run) runs the same targets as people do. `make help` lists them.
-.PHONY: help run run-anchored unit test check advisories fmt fuzz golden bench contract-test gas-table crash-test failover-test soak image dist tools lint-tools clean
+.PHONY: help run run-anchored unit test test-long check advisories fmt fuzz golden bench contract-test gas-table crash-test failover-test soak image dist tools lint-tools clean
 
 export CARGO_TERM_COLOR ?= auto
 
@@ -20,6 +20,13 @@ unit: ## Unit tests, in seconds: no Go, Node, API server or EVM node
 test: tools ## All tests, against a real API server, EVM node and SDK
 	REGISTRAR_FULL_SEARCH=1 cargo test --locked
 	scripts/check-repository
+
+test-long: tools ## What make test leaves out: hours, with fresh seeds, which are printed
+	REGISTRAR_LONG=1 cargo test --locked --test it packages::chart::no_two -- --nocapture
+	$(MAKE) crash-test HISTORIES=1000 SEED=$(SOAK_SEED)
+	$(MAKE) failover-test HISTORIES=300 SEED=$(SOAK_SEED)
+	$(MAKE) soak STEPS=10000
+	$(MAKE) fuzz FUZZ=600
 
 check: lint-tools ## Formatting and lints; licences, bans and sources of dependencies
 	cargo fmt --check
@@ -80,7 +87,7 @@ contract-test: ## Send what openapi.yaml allows and forbids, with Schemathesis (
 image: ## Build the container image with docker, podman or buildah (PLATFORM=linux/arm64)
 	scripts/build-image
 
-dist: ## Pack a release with completions, manual pages and a checksum, into target/dist
+dist: ## Pack a release with completions, manual pages, its bill of materials and checksums, into target/dist
 	scripts/dist
 
 tools: ## Install and build what the tests need

@@ -170,7 +170,7 @@ fn all_differ(values: &[Value]) {
 fn no_two_objects_share_an_identity_whatever_the_switches() {
     let switches = switches();
     // Roles may meet each other. What the others make has a kind, or a name, of its own, so that a
-    // meeting of two of them would be seen with all of them. `make test-long` tries everything.
+    // meeting of two of them would be seen with all of them.
     let (roles, others) = switches.split_at(8);
     let mut values = combinations(roles);
     let all_others: Vec<Vec<Value>> =
@@ -188,14 +188,14 @@ fn no_two_objects_share_an_identity_whatever_the_switches() {
 
 #[test]
 fn no_two_objects_share_an_identity_in_any_combination() {
-    if std::env::var_os("REGISTRAR_LONG").is_none() {
-        eprintln!("SKIPPED: only make test-long renders every combination of switches");
-        return;
-    }
-    let all = combinations(&switches());
+    let mut all = combinations(&switches());
     assert!(all.len() > 50_000, "{}", all.len());
+    if std::env::var_os("REGISTRAR_LONG").is_none() {
+        eprintln!("one combination of 251 is rendered; make test-long renders all");
+        all = all.into_iter().step_by(251).collect();
+    }
     // A run of helm holds all of what it renders.
-    all.chunks(1_000).for_each(all_differ);
+    all.chunks(500).for_each(all_differ);
 }
 
 #[test]

@@ -1,6 +1,12 @@
 //! Other ways to run it: as a service of systemd, with compose, and from a release archive.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::Command,
+};
 
 use serde_json::Value;
 
@@ -107,6 +113,7 @@ fn two_archives_of_one_commit_are_equal_and_hold_what_a_release_needs() {
     let names = names(&first);
     let needed = [
         "/registrar",
+        "/registrar.cdx.json",
         "/LICENSE",
         "/CHANGELOG.md",
         "/man/registrar.1",
@@ -118,5 +125,56 @@ fn two_archives_of_one_commit_are_equal_and_hold_what_a_release_needs() {
     ];
     for needed in needed {
         assert!(names.iter().any(|name| name.ends_with(needed)), "no {needed} in {names:?}");
+    }
+}
+
+#[test]
+fn the_bill_of_materials_names_the_package_and_what_is_in_it_and_nothing_of_this_machine() {
+    let text = printed(&mut Command::new(file("scripts/sbom")));
+    assert!(text == printed(&mut Command::new(file("scripts/sbom"))), "two differ");
+    let home = std::env::home_dir().unwrap().display().to_string();
+    let own = ["/tmp/", &format!("\"{home}"), &format!("{home}/"), "serialNumber"];
+    assert!(own.iter().all(|own| !text.contains(own)), "it tells of this machine");
+
+    let bill: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&"CycloneDX".into(), &"1.5".into()));
+    let package = &bill["metadata"]["component"];
+    assert_eq!(package["name"], env!("CARGO_PKG_NAME"));
+    assert_eq!(package["version"], env!("CARGO_PKG_VERSION"));
+
+    let known: BTreeMap<&str, &Value> = bill["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|component| (word(&component["bom-ref"]), component))
+        .collect();
+    let edges = bill["dependencies"].as_array().unwrap();
+    let of_the_package = edges.iter().find(|edge| edge["ref"] == package["bom-ref"]).unwrap();
+    let direct: BTreeSet<&str> = of_the_package["dependsOn"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|to| word(&known[word(to)]["name"]))
+        .collect();
+    let manifest = fs::read_to_string(file("Cargo.toml")).unwrap();
+    let (_, rest) = manifest.split_once("[dependencies]\n").unwrap();
+    let (dependencies, _) = rest.split_once("\n[").unwrap();
+    let lines = dependencies.lines().filter(|line| !line.starts_with('#'));
+    let declared: BTreeSet<&str> =
+        lines.filter_map(|line| line.split_once(" = ")).map(|(name, _)| name).collect();
+    assert!(declared.len() > 40, "{declared:?}");
+    assert_eq!(direct, declared);
+    // Features that are off bring nothing.
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]);
+    let tree = printed(tree.current_dir(file("")));
+    let built: BTreeSet<&str> = tree.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    let named: BTreeSet<&str> = known.values().map(|component| word(&component["name"])).collect();
+    let besides: Vec<_> = built.difference(&named).collect();
+    assert_eq!(besides, [&env!("CARGO_PKG_NAME")]);
+    assert!(named.is_subset(&built), "{:?}", named.difference(&built));
+    for (reference, component) in &known {
+        let has = |field: &str| !component[field].is_null();
+        assert!(has("purl") && has("hashes") && has("licenses"), "{reference}: {component}");
     }
 }
