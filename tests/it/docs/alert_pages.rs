@@ -14,7 +14,7 @@ const INCIDENTS: [&str; 5] =
     ["README", "lost-journal", "lost-key", "replaced-key", "retired-agent"];
 
 /// Each page, and what its commands show in the world of [`troubled`].
-const PAGES: [(&str, &[&str]); 21] = [
+const PAGES: [(&str, &[&str]); 22] = [
     ("anchoring-delayed", &["default: agentId 0 Anchored", "reason=\"Anchored\"} 1"]),
     ("anchoring-held", &["default: agentId 0 Anchored"]),
     ("brake-engaged", &["\"heldOffers\":0", "\"releasedOffers\":0", "brake_engaged 0", "\"chat\""]),
@@ -39,6 +39,7 @@ const PAGES: [(&str, &[&str]); 21] = [
     ("panicked", &["registrar_http_panics_total 0", "no 500", "registrar_build_info{", "ok\nok"]),
     ("registrar-down", &["ok\n", "registrar_build_info{", "\"active\":true"]),
     ("registrar-not-ready", &["\"missing\":[]", "fail  offers-read", "some checks failed", "ok"]),
+    ("signer-unreachable", &["default: agentId 0 Anchored", "=\"SignerUnreachable\"} 0"]),
     ("slow-answers", &["duration_seconds_bucket{le=\"0.0001\"", "le=\"+Inf\"", "0.0"]),
     ("source-drift", &["registrar_source_drift_total 0"]),
     ("source-silent", &["\"sourceSilenceSeconds\":", "registrar_source_silence_seconds"]),

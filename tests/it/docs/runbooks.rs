@@ -282,7 +282,8 @@ fn every_command_of_a_runbook_is_run_or_known_to_a_test() {
                 "env -u REGISTRAR_ANCHOR registrar serve\n",
                 "cast send ",
                 "curl -s http://127.0.0.1:8004/.well-known/agent-registration.json\n",
-                // Of the alerts' pages: what the cluster, or an endpoint itself, says.
+                // Of the alerts' pages: what the cluster, an endpoint or a signer itself says.
+                "curl -sS -o /dev/null -w '%{http_code}\\n' \"$SIGNER_URL\"\n",
                 "kubectl ",
                 "curl -s -H 'content-type: application/json' \"$RPC_URL\"",
             ];
