@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::tools::{file, printed, tool};
 use crate::support::{process::yaml, rows::for_each_row};
 
+const ACCOUNT: &str = "0x1111111111111111111111111111111111111111";
 pub(super) const CHART: &str = "deploy/helm/registrar";
 pub(super) const NAMESPACE: &str = "erc8004-registrar";
 pub(super) const URL: &str = "https://agents.example";
@@ -233,6 +234,24 @@ fn the_chart_passes_the_lint_of_helm() {
 }
 
 #[test]
+fn a_key_in_a_cloud_is_named_with_its_account() {
+    let mut values = anchoring(false);
+    let key = "arn:aws:kms:eu-west-1:111122223333:alias/registrar";
+    values["publicUrl"] = URL.into();
+    values["anchoring"]["signer"] = json!({ "kind": "aws-kms", "key": key, "account": ACCOUNT });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("values.json");
+    fs::write(&path, values.to_string()).unwrap();
+    let mut helm = tool("helm");
+    helm.args(["template", "registrar"]).arg(file(CHART)).arg("--values").arg(path);
+    let rendered = printed(&mut helm);
+    for line in [format!("value: \"aws-kms:{key}\""), format!("value: \"{ACCOUNT}\"")] {
+        assert!(rendered.contains(&line), "{line}: {rendered}");
+    }
+    assert!(!rendered.contains("REGISTRAR_KEYSTORE_PASSWORD_FILE"), "{rendered}");
+}
+
+#[test]
 fn values_that_mean_nothing_are_refused() {
     let cases = [
         ("a misspelt key", json!({ "publicURL": URL })),
@@ -248,6 +267,16 @@ fn values_that_mean_nothing_are_refused() {
         ("ids that nothing learns", json!({ "writeIdentity": true })),
         ("a keystore at a URL", json!({ "anchoring": { "signer": { "url": "http://signer" } } })),
         ("a signer nowhere", json!({ "anchoring": { "signer": { "kind": "remote" } } })),
+        ("a cloud without a key", {
+            json!({ "anchoring": { "signer": { "kind": "aws-kms", "account": ACCOUNT } } })
+        }),
+        ("a cloud without an account", {
+            json!({ "anchoring": { "signer": { "kind": "gcp-kms", "key": "k" } } })
+        }),
+        ("a key at a URL", {
+            let url = "http://signer";
+            json!({ "anchoring": { "signer": { "kind": "remote", "url": url, "key": "k", "account": ACCOUNT } } })
+        }),
         ("a namespace that no cluster has", json!({ "namespaces": ["A_B"] })),
     ];
     for_each_row(cases, |(case, values)| {

@@ -183,7 +183,7 @@ grants.yaml: {{ toYaml . | quote }}
   value: {{ join "," $urls | quote }}
 {{- with $anchoring.signer }}
 - name: REGISTRAR_SIGNER
-  value: {{ .kind }}:{{ ternary "/etc/registrar/keystore.json" .url (eq .kind "keystore") }}
+  value: {{ printf "%s:%s" .kind (ternary "/etc/registrar/keystore.json" (.url | default .key) (eq .kind "keystore")) | quote }}
 {{- if eq .kind "keystore" }}
 - name: REGISTRAR_KEYSTORE_PASSWORD_FILE
   value: /etc/registrar/keystore-password
