@@ -118,7 +118,7 @@ closed_list! {
     PublicClock = "public-clock": "The clock of this machine and that of the public URL differ by less than 5 seconds.", "public",
         "Synchronize the clocks by NTP.", "docs/drains.md";
     PublicHosts = "public-hosts": "Each offer's own host answers with that host's document.", "public",
-        "Point the host's DNS at the gateway, and list the host in deploy/httproute.yaml.", "docs/kubernetes.md#cut-over-from-the-original-system";
+        "Point the host's DNS at the gateway, and list the host in deploy/httproute.yaml. Before that, --via URL asks another address for every host.", "docs/kubernetes.md#cut-over-from-the-original-system";
 
     // Routes of the Gateway API.
     RoutesFound = "routes-found": "An HTTPRoute leads to the registrar.", "routes",

@@ -275,3 +275,19 @@ async fn an_unknown_time_is_the_same_everywhere() {
     let item = Site::of(NOON, &[undated]).get(RESOURCES).await.json()["items"][0].clone();
     assert_eq!(item["lastUpdated"], "1970-01-01T00:00:00Z");
 }
+
+#[test]
+fn no_route_takes_the_path_from_the_original() {
+    let manifest = include_str!("../../../deploy/httproute.yaml");
+    let chart = include_str!("../../../deploy/helm/registrar/templates/httproute.yaml");
+    for text in [manifest, chart] {
+        let in_force = |line: &str| !line.trim_start().starts_with('#');
+        let values = text
+            .lines()
+            .filter(|line| in_force(line))
+            .filter_map(|line| line.trim().strip_prefix("value: "));
+        // A prefix of it would take it too.
+        let claimed: Vec<_> = values.filter(|value| X402.starts_with(value)).collect();
+        assert_eq!(claimed, [""; 0]);
+    }
+}

@@ -126,3 +126,36 @@ fn a_link_named_kubectl_registrar_is_a_plugin() {
     let usual = registrar(&["explain", "--help"]);
     assert!(usual.stdout.contains("Usage: registrar explain"), "{}", usual.stdout);
 }
+
+#[test]
+fn an_offer_is_explained_with_what_is_found_in_the_documents_of_its_agents() {
+    let dir = tempfile::tempdir().unwrap();
+    let services =
+        "services: [{ name: MCP, endpoint: 'https://a.example/mcp', version: '2025-06-18' }]";
+    for name in ["chat", "audit"] {
+        let host = format!("hostname: {name}.example");
+        let registration = format!("registration: {{ enabled: true, {services} }}");
+        write(dir.path(), name, &format!("{{ {host}, {registration} }}"));
+    }
+    let explain = |more: &[&str]| {
+        let args = ["explain", "--offers", dir.path().to_str().unwrap(), "--public-url", URL];
+        registrar(&[&args, more].concat()).stdout
+    };
+    let rows: Value = serde_json::from_str(&explain(&["--json", "llm/chat"])).unwrap();
+    let agents = rows[0]["agents"].as_array().unwrap();
+    let names: Vec<_> = agents.iter().map(|agent| agent["agent"].as_str().unwrap()).collect();
+    assert_eq!(names, ["default", "host:chat.example"]);
+    let codes = |findings: &Value| -> Vec<String> {
+        let findings = findings.as_array().unwrap().iter();
+        findings.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+    };
+    assert!(codes(&agents[0]["findings"]).contains(&"RepeatedServiceName".to_owned()), "{rows}");
+    assert!(!codes(&rows[0]["findings"]).contains(&"RepeatedServiceName".to_owned()), "{rows}");
+
+    let told = "  warning in the document of default: RepeatedServiceName: ";
+    assert!(explain(&["llm/chat"]).contains(told), "{}", explain(&["llm/chat"]));
+    let table = explain(&[]);
+    assert!(table.contains("\nin the document of default: "), "{table}");
+    let all: Value = serde_json::from_str(&explain(&["--json"])).unwrap();
+    assert!(all[0].get("agents").is_none(), "{all}");
+}
