@@ -96,6 +96,7 @@ async fn only_what_is_published_and_can_be_expressed_is_listed() {
     let expected = expected.map(|path| format!("https://seller.example{path}"));
     assert_eq!(urls(&site.get(RESOURCES).await, "items"), expected);
     assert_eq!(urls(&site.get(X402).await, "resources"), expected);
+    assert_eq!(site.get(RESOURCES).await.json()["pagination"]["total"], 3);
 
     let explained = site.get_admin("/debug/offers").await.json();
     let x402: Vec<_> = explained["offers"]
