@@ -10,6 +10,7 @@
 #![allow(unreachable_pub, reason = "nobody calls a benchmark")]
 
 mod api;
+mod attack;
 mod change;
 mod client;
 mod drains;
@@ -34,12 +35,14 @@ use measured::{offer, page, registration};
 /// A case: its name, and what it measures.
 type Case = (&'static str, fn(&mut Report));
 
-const CASES: [Case; 5] = [
+const CASES: [Case; 7] = [
     ("rebuild", rebuild::run),
     ("change", change::run),
     ("memory", memory::run),
     ("drains", drains::run),
     ("nginx", nginx::run),
+    ("attack", attack::run),
+    ("subscribers", attack::subscribers),
 ];
 
 fn main() {

@@ -7,8 +7,9 @@ use tokio::time::{Instant, timeout};
 
 use super::{access::RawObject, limits::is_too_large};
 
-/// How many objects a page has.
-const PAGE_SIZE: u32 = 500;
+/// How many objects a page has. What a page needs while it is read stays with the process: 500 take
+/// 3 MiB more.
+const PAGE_SIZE: u32 = 200;
 /// A page that takes longer is given up. The client's own limit is for silence only.
 const PAGE_LIMIT: Duration = Duration::from_secs(60);
 /// A list that is longer, in objects or in time, has no end: a server may send pages for ever.
