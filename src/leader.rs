@@ -186,6 +186,8 @@ impl Candidate {
         let (version, transitions) = match self.election.step(record.as_ref(), before) {
             Step::Wait => {
                 self.may_hold = false;
+                // First that this process no longer leads, if it did until now.
+                self.tell();
                 self.follow(record.and_then(|record| record.holder));
                 return Ok(());
             }
