@@ -6,6 +6,7 @@ mod chart;
 mod chart_anchoring;
 mod chart_installed;
 mod chart_plain;
+mod image;
 mod release;
 mod service;
 mod tools;
