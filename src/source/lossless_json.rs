@@ -26,10 +26,10 @@ impl<'de> Deserialize<'de> for LosslessJson {
     }
 }
 
-/// A Kubernetes object of any content, without `metadata.managedFields`.
+/// A Kubernetes object of any content, without the `fieldsV1` of its `metadata.managedFields`.
 ///
-/// They are often larger than all the rest, and a source reads nothing of them: left out while
-/// reading, they cost no memory in a list of 100,000.
+/// They are often larger than all the rest, and a source does not read them: left out here, they
+/// cost a list no memory.
 pub(super) struct ListedObject(pub(super) Value);
 
 impl<'de> Deserialize<'de> for ListedObject {
@@ -55,6 +55,8 @@ struct AnyValue {
 enum Part {
     Object,
     Metadata,
+    ManagedFields,
+    ManagedFieldsEntry,
     Other,
 }
 
@@ -65,11 +67,22 @@ impl AnyValue {
 
     /// How the member `key` is read; `None` if it is left out.
     fn member(self, key: &str) -> Option<Self> {
-        match (self.part, key) {
-            (Part::Object, "metadata") => Some(Self { part: Part::Metadata, ..self.below() }),
-            (Part::Metadata, "managedFields") => None,
-            (Part::Object | Part::Metadata | Part::Other, _) => Some(self.below()),
-        }
+        let part = match (self.part, key) {
+            (Part::Object, "metadata") => Part::Metadata,
+            (Part::Metadata, "managedFields") => Part::ManagedFields,
+            (Part::ManagedFieldsEntry, "fieldsV1") => return None,
+            (_, _) => Part::Other,
+        };
+        Some(Self { part, ..self.below() })
+    }
+
+    /// How an item of a list is read.
+    fn item(self) -> Self {
+        let part = match self.part {
+            Part::ManagedFields => Part::ManagedFieldsEntry,
+            Part::Object | Part::Metadata | Part::ManagedFieldsEntry | Part::Other => Part::Other,
+        };
+        Self { part, ..self.below() }
     }
 }
 
@@ -119,7 +132,7 @@ impl<'de> Visitor<'de> for AnyValue {
             return Ok(too_deep());
         }
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.below())? {
+        while let Some(item) = items.next_element_seed(self.item())? {
             list.push(item);
         }
         Ok(Value::Array(list))

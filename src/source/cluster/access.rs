@@ -52,7 +52,7 @@ pub(crate) enum AccessError {
     Request { about: String, why: String },
 }
 
-/// An untyped object, without its `managedFields`. Decoding it never fails, so one malformed object
+/// An untyped object, without what its managers own. Decoding it never fails, so one malformed object
 /// cannot end a watch.
 #[derive(Clone, Debug)]
 pub(crate) struct RawObject {

@@ -48,16 +48,39 @@ fn an_object_of_any_depth_costs_only_itself_in_lists_and_events() {
 }
 
 #[test]
-fn a_listed_object_is_read_without_its_managed_fields_only() {
+fn a_listed_object_is_read_without_the_fields_of_its_managers_only() {
     let object = r#"{
-        "managedFields": 1,
-        "metadata": { "name": "a", "managedFields": [{ "manager": "x" }], "labels": { "managedFields": "2" } },
-        "spec": { "managedFields": 3, "metadata": { "managedFields": 4 } }
+        "fieldsV1": 1, "managedFields": [{ "fieldsV1": 2 }],
+        "metadata": {
+            "name": "a", "fieldsV1": 3, "labels": { "managedFields": "4" },
+            "managedFields": [
+                { "manager": "x", "time": "2026-11-29T12:00:00Z", "fieldsV1": { "f:spec": {} }, "y": { "fieldsV1": 5 } },
+                { "fieldsV1": 6 },
+                7
+            ]
+        },
+        "spec": { "metadata": { "managedFields": [{ "fieldsV1": 8 }] } }
     }"#;
     let mut whole: Value = serde_json::from_str(object).unwrap();
     let LosslessJson(all) = serde_json::from_str(object).unwrap();
     assert_eq!(all, whole, "who asks for one object gets all of it");
-    whole["metadata"].as_object_mut().unwrap().remove("managedFields");
+    for entry in whole["metadata"]["managedFields"].as_array_mut().unwrap() {
+        entry.as_object_mut().map(|entry| entry.remove("fieldsV1"));
+    }
     let ListedObject(listed) = serde_json::from_str(object).unwrap();
     assert_eq!(listed, whole);
+}
+
+#[test]
+fn a_listed_offer_says_what_the_whole_object_says() {
+    let managed = r#""name":"a","managedFields":[
+        {"manager":"x","time":"2026-11-29T12:00:00Z","fieldsV1":{"f:spec":{"f:path":{}}}},
+        {"manager":"y","time":"2026-11-30T12:00:00Z","subresource":"status","fieldsV1":{}}]"#;
+    let object = offer("").replace(r#""name":"a""#, managed);
+    let whole =
+        ParsedOffer::parse(&OfferId::new("llm", "a"), &serde_json::from_str(&object).unwrap());
+    let listed: RawObject = serde_json::from_str(&object).unwrap();
+    assert_eq!(parsed(&listed), whole);
+    let written = whole.verdict.unwrap().written.unwrap();
+    assert_eq!(written.to_rfc3339(), "2026-11-29T12:00:00+00:00");
 }
