@@ -7,6 +7,7 @@ mod chart_anchoring;
 mod chart_installed;
 mod chart_plain;
 mod image;
+mod monitors;
 mod release;
 mod service;
 mod tools;

@@ -19,12 +19,16 @@ pub fn manifests(name: &str) -> Vec<Value> {
 }
 
 pub fn gateway_crd(plural: &str) -> Value {
+    definition(GATEWAY_API, &format!("config/crd/standard/gateway.networking.k8s.io_{plural}.yaml"))
+}
+
+/// A definition in a Go module.
+pub fn definition(module: &str, path: &str) -> Value {
     let downloaded =
-        Command::new("go").args(["mod", "download", "-json", GATEWAY_API]).output().unwrap();
+        Command::new("go").args(["mod", "download", "-json", module]).output().unwrap();
     assert!(downloaded.status.success(), "{}", String::from_utf8_lossy(&downloaded.stderr));
     let about: Value = serde_json::from_slice(&downloaded.stdout).unwrap();
-    let path = Path::new(text(&about, "Dir"))
-        .join(format!("config/crd/standard/gateway.networking.k8s.io_{plural}.yaml"));
+    let path = Path::new(text(&about, "Dir")).join(path);
     yaml(&std::fs::read_to_string(path).unwrap()).remove(0)
 }
 
