@@ -21,6 +21,7 @@ mod text;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use alloy::primitives::Address;
 use serde::Serialize;
 
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub(crate) use self::{
     hostname::{Hostname, is_dns_name},
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
-    payment::{Payable, PaymentOption, Unlisted},
+    payment::{Payable, PaymentOption, TransferMethod, Unlisted},
     service_path::{PathError, ServicePath},
     text::{PublishedFields, is_unprintable},
 };
@@ -82,7 +83,7 @@ pub(crate) struct Claims {
     pub(crate) host: Option<Hostname>,
 }
 
-/// A valid offer. Whether it is published also depends on its claims, its drain and the rules.
+/// A valid offer, without spare room: a process keeps every one. Whether it is published also depends on its claims, its drain and the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// Its path on the public URL.
@@ -90,9 +91,9 @@ pub(crate) struct Offer {
     /// The host that it names, if any; see [`Self::own_host`].
     pub(crate) host: Option<Hostname>,
     /// `spec.type`. If absent it is `http`, the default of the CRD.
-    pub(crate) kind: String,
+    pub(crate) kind: Box<str>,
     /// `spec.model.name`.
-    pub(crate) model: Option<String>,
+    pub(crate) model: Option<Box<str>>,
     /// `spec.paused`.
     pub(crate) paused: bool,
     /// Whether `spec.payment.method` is anything but `card`.
@@ -104,7 +105,7 @@ pub(crate) struct Offer {
     pub(crate) conditions: Conditions,
     pub(crate) registration: Registration,
     /// `spec.payment.payTo`, if it is a string. No document depends on it.
-    pub(crate) pay_to: Option<String>,
+    pub(crate) pay_to: Option<Payee>,
     /// What the x402 lists say of it: at least one URL, or why it is left out.
     pub(crate) payables: Result<Arc<[Payable]>, Unlisted>,
     /// When the object was last written, its status apart; `None` if it does not say.
@@ -113,22 +114,46 @@ pub(crate) struct Offer {
     pub(crate) warnings: Vec<String>,
 }
 
+/// Who is paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Payee {
+    Account(Address),
+    /// What is no address.
+    Other(Box<str>),
+}
+
+impl Payee {
+    fn parse(text: &str) -> Self {
+        let account = text.strip_prefix("0x").and_then(|_| text.parse().ok());
+        account.map_or_else(|| Self::Other(text.into()), Self::Account)
+    }
+}
+
+impl fmt::Display for Payee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(account) => account.fmt(f),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
 /// `spec.registration` and `spec.provenance`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registration {
     /// Not set if blank.
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Box<str>>,
     /// Not set if empty.
-    pub(crate) description: Option<String>,
+    pub(crate) description: Option<Box<str>>,
     /// Not set if it must not be published.
-    pub(crate) image: Option<String>,
+    pub(crate) image: Option<Box<str>>,
     /// Every custom entry, including those that must not be published.
-    pub(crate) services: Vec<Service>,
-    pub(crate) supported_trust: Vec<String>,
+    pub(crate) services: Box<[Service]>,
+    pub(crate) supported_trust: Box<[String]>,
     /// OASF skills.
-    pub(crate) skills: Vec<String>,
+    pub(crate) skills: Box<[String]>,
     /// OASF domains.
-    pub(crate) domains: Vec<String>,
+    pub(crate) domains: Box<[String]>,
     /// Trimmed, without blank keys and values.
     pub(crate) metadata: BTreeMap<String, String>,
     /// Trimmed, without blank keys and values.

@@ -46,8 +46,8 @@ use self::{
     offer_documents::{at_host, inactive_host, of_listed},
 };
 use crate::offer::{
-    Grants, Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, ResolvedClaims, Timestamp,
-    resolve_claims,
+    Grants, Hostname, Offer, OfferId, Offers, Origin, ParsedOffer, Payee, ResolvedClaims,
+    Timestamp, resolve_claims,
 };
 
 /// The operator's settings for documents.
@@ -115,7 +115,7 @@ pub(crate) struct PublishedOffer {
     /// The offer's own host, if it has one.
     pub(crate) host: Option<Hostname>,
     /// `spec.payment.payTo`, if set.
-    pub(crate) pay_to: Option<String>,
+    pub(crate) pay_to: Option<Payee>,
     /// The offer's own document.
     pub(crate) document: Document,
 }

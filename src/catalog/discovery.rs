@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Catalog;
 use crate::{
-    offer::{Hostname, OfferId, Payable, PaymentOption, print_seconds},
+    offer::{Hostname, OfferId, Payable, PaymentOption, TransferMethod, print_seconds},
     registration::{Availability, ForSale, offer_document_url},
 };
 
@@ -38,7 +38,7 @@ pub(crate) struct ListedResource {
     #[serde(skip_serializing_if = "Option::is_none")]
     service_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    method: Option<String>,
+    method: Option<&'static str>,
     metadata: Metadata,
 }
 
@@ -139,9 +139,9 @@ impl ListedResource {
             x402_version: X402_VERSION,
             accepts: payable.accepts.iter().map(Accept::of).collect(),
             last_updated: sale.written.map_or_else(|| UNKNOWN_TIME.to_owned(), print_seconds),
-            description: payable.summary.as_ref().unwrap_or(&sale.profile.description).clone(),
+            description: payable.summary.as_deref().unwrap_or(&sale.profile.description).to_owned(),
             service_name: is_service_name.then(|| name.clone()),
-            method: payable.method.clone(),
+            method: payable.method,
             metadata,
         }
     }
@@ -159,7 +159,6 @@ impl Metadata {
 
 impl Accept {
     fn of(option: &PaymentOption) -> Self {
-        let (name, version) = option.domain.clone().unzip();
         Self {
             scheme: "exact",
             network: format!("eip155:{}", option.chain_id),
@@ -168,9 +167,9 @@ impl Accept {
             pay_to: option.pay_to.to_string(),
             max_timeout_seconds: option.timeout_seconds,
             extra: Extra {
-                name: name.map(Into::into),
-                version: version.map(Into::into),
-                asset_transfer_method: option.transfer_method,
+                name: option.domain.as_ref().map(|domain| domain.name().to_owned()),
+                version: option.domain.as_ref().map(|domain| domain.version().to_owned()),
+                asset_transfer_method: option.transfer_method.map(TransferMethod::as_str),
             },
         }
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Claims, Conditions, Drain, DrainError, Fields, GracePeriod, Hostname, Offer, OfferId,
-    ParsedOffer, PathError, PublishedFields, Registration, Rejection, Service, ServicePath,
+    ParsedOffer, PathError, Payee, PublishedFields, Registration, Rejection, Service, ServicePath,
     Timestamp, WrongTypeError, endpoint::is_short_list, is_image, look_alike, parse_timestamp,
     payment::payables,
 };
@@ -79,7 +79,7 @@ fn validate(id: &OfferId, resource: &Value, location: Location) -> Result<Offer,
         drain: draft.drain,
         conditions: draft.conditions,
         registration: draft.registration,
-        pay_to: payment("payTo").map(str::to_owned),
+        pay_to: payment("payTo").map(Payee::parse),
         payables: payables(resource.get("spec").unwrap_or(&Value::Null)),
         written: written(resource),
         warnings: draft.warnings,
@@ -104,8 +104,8 @@ fn is_blank(value: &Value) -> bool {
 
 /// Every field of an offer except its path and host.
 struct Draft {
-    kind: String,
-    model: Option<String>,
+    kind: Box<str>,
+    model: Option<Box<str>>,
     paused: bool,
     drain: Result<Option<Drain>, DrainError>,
     conditions: Conditions,
@@ -136,8 +136,8 @@ impl Draft {
         let model = Fields::of(spec.raw("model"), "spec.model")?;
         let model = PublishedFields::of(model, &mut warnings).text("name")?;
         Ok(Self {
-            kind: kind.filter(|kind| !kind.is_empty()).unwrap_or("http").to_owned(),
-            model: model.filter(|name| !name.is_empty()).map(str::to_owned),
+            kind: kind.filter(|kind| !kind.is_empty()).unwrap_or("http").into(),
+            model: model.filter(|name| !name.is_empty()).map(Into::into),
             paused: spec.flag("paused")?.unwrap_or_default(),
             drain: drain(&spec, &mut warnings)?,
             conditions: conditions(resource)?,
@@ -210,13 +210,13 @@ fn registration(
     warnings.extend(look_alike::warn("spec.registration.name", name));
     let mut fields = PublishedFields::of(fields, warnings);
     Ok(Registration {
-        name: fields.text("name")?.filter(|name| !name.trim().is_empty()).map(str::to_owned),
-        description: fields.text("description")?.filter(|text| !text.is_empty()).map(str::to_owned),
-        image: image.filter(|image| is_image(image)).map(str::to_owned),
-        services,
-        supported_trust: fields.texts("supportedTrust")?,
-        skills: fields.texts("skills")?,
-        domains: fields.texts("domains")?,
+        name: fields.text("name")?.filter(|name| !name.trim().is_empty()).map(Into::into),
+        description: fields.text("description")?.filter(|text| !text.is_empty()).map(Into::into),
+        image: image.filter(|image| is_image(image)).map(Into::into),
+        services: services.into(),
+        supported_trust: fields.texts("supportedTrust")?.into(),
+        skills: fields.texts("skills")?.into(),
+        domains: fields.texts("domains")?.into(),
         metadata: fields.text_map("metadata")?,
         provenance,
     })

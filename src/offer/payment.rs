@@ -8,7 +8,7 @@ mod networks;
 #[cfg(test)]
 mod tests;
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use alloy::primitives::{Address, U256};
 use serde_json::Value;
@@ -35,11 +35,11 @@ const MAX_SUMMARY: usize = 300;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Payable {
     /// What follows the URL of the service: nothing, or a path.
-    pub(crate) path: String,
+    pub(crate) path: Box<str>,
     /// The method, if the route has exactly one.
-    pub(crate) method: Option<String>,
+    pub(crate) method: Option<&'static str>,
     /// What the route does, if the offer says so.
-    pub(crate) summary: Option<String>,
+    pub(crate) summary: Option<Box<str>>,
     /// At least one.
     pub(crate) accepts: Arc<[PaymentOption]>,
 }
@@ -54,10 +54,50 @@ pub(crate) struct PaymentOption {
     pub(crate) asset: Address,
     pub(crate) pay_to: Address,
     pub(crate) timeout_seconds: u64,
-    /// Name and version of the asset's EIP-712 domain, with which a buyer signs.
-    pub(crate) domain: Option<(Cow<'static, str>, Cow<'static, str>)>,
-    /// `eip3009` or `permit2`, if the offer says so.
-    pub(crate) transfer_method: Option<&'static str>,
+    /// The asset's EIP-712 domain, with which a buyer signs.
+    pub(crate) domain: Option<Domain>,
+    /// If the offer says so.
+    pub(crate) transfer_method: Option<TransferMethod>,
+}
+
+/// An EIP-712 domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Domain {
+    Usdc(&'static Usdc),
+    /// Name and version, as the offer has them.
+    Written(Box<(String, String)>),
+}
+
+impl Domain {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Usdc(usdc) => usdc.name,
+            Self::Written(written) => &written.0,
+        }
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        match self {
+            Self::Usdc(_) => USDC_VERSION,
+            Self::Written(written) => &written.1,
+        }
+    }
+}
+
+/// How an asset is transferred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TransferMethod {
+    Eip3009,
+    Permit2,
+}
+
+impl TransferMethod {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Eip3009 => "eip3009",
+            Self::Permit2 => "permit2",
+        }
+    }
 }
 
 closed_list! {
@@ -116,7 +156,7 @@ pub(super) fn payables(spec: &Value) -> Result<Arc<[Payable]>, Unlisted> {
     };
     let routes = list(spec, "routes");
     if routes.is_empty() {
-        let (path, method, summary) = (String::new(), None, None);
+        let (path, method, summary) = (Box::default(), None, None);
         let accepts = options(&payments, None)?;
         return Ok(Arc::new([Payable { path, method, summary, accepts }]));
     }
@@ -136,7 +176,7 @@ pub(super) fn payables(spec: &Value) -> Result<Arc<[Payable]>, Unlisted> {
             Ok(accepts) => payables.push(Payable {
                 path,
                 method: only_method(route),
-                summary: text(route, "summary").filter(|text| is_summary(text)).map(str::to_owned),
+                summary: text(route, "summary").filter(|text| is_summary(text)).map(Into::into),
                 accepts,
             }),
             Err(unlisted) => problem = unlisted,
@@ -146,7 +186,7 @@ pub(super) fn payables(spec: &Value) -> Result<Arc<[Payable]>, Unlisted> {
 }
 
 /// What follows the service's URL for a route that is paid and that one URL can name.
-fn paid_path(route: &Value) -> Option<String> {
+fn paid_path(route: &Value) -> Option<Box<str>> {
     if !matches!(text(route, "gate"), None | Some("" | "paid")) {
         return None;
     }
@@ -157,13 +197,13 @@ fn paid_path(route: &Value) -> Option<String> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let is_segment = |segment: &str| !matches!(segment, "" | "." | "..");
     let is_usable = is_path && path.len() <= MAX_PATH && path.bytes().all(is_plain);
-    (is_usable && path.split('/').skip(1).all(is_segment)).then(|| path.to_owned())
+    (is_usable && path.split('/').skip(1).all(is_segment)).then(|| path.into())
 }
 
-fn only_method(route: &Value) -> Option<String> {
+fn only_method(route: &Value) -> Option<&'static str> {
     const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
     match list(route, "methods") {
-        [Value::String(method)] if METHODS.contains(&method.as_str()) => Some(method.clone()),
+        [Value::String(only)] => METHODS.into_iter().find(|method| method == only),
         _ => None,
     }
 }
@@ -229,18 +269,18 @@ fn price(prices: &Value) -> Result<&str, Unlisted> {
 struct Asset {
     address: Address,
     decimals: u8,
-    domain: Option<(Cow<'static, str>, Cow<'static, str>)>,
-    transfer_method: Option<&'static str>,
+    domain: Option<Domain>,
+    transfer_method: Option<TransferMethod>,
 }
 
 impl Asset {
     /// The asset that an offer names, completed from USDC's row if it is that or nothing is named;
     /// `None` if something is missing.
-    fn read(asset: &Value, usdc: Option<&Usdc>) -> Option<Self> {
+    fn read(asset: &Value, usdc: Option<&'static Usdc>) -> Option<Self> {
         let set = |key| text(asset, key).filter(|text| !text.is_empty());
         let named = set("address").map(|text| address(text).ok_or(())).transpose().ok()?;
         let symbol_fits = set("symbol").is_none_or(|symbol| symbol.eq_ignore_ascii_case("USDC"));
-        let is_usdc = |usdc: &&Usdc| match named {
+        let is_usdc = |usdc: &&'static Usdc| match named {
             Some(address) => address == usdc.asset,
             None => symbol_fits,
         };
@@ -254,8 +294,8 @@ impl Asset {
         };
         let transfer_method = match set("transferMethod") {
             None => None,
-            Some("eip3009") => Some("eip3009"),
-            Some("permit2") => Some("permit2"),
+            Some("eip3009") => Some(TransferMethod::Eip3009),
+            Some("permit2") => Some(TransferMethod::Permit2),
             Some(_) => return None,
         };
         let written = set("eip712Name")
@@ -263,13 +303,13 @@ impl Asset {
             .filter(|(name, version)| !name.chars().chain(version.chars()).any(is_unprintable));
         let domain = match (written, known) {
             (Some((name, version)), _) => {
-                Some((Cow::Owned(name.to_owned()), Cow::Owned(version.to_owned())))
+                Some(Domain::Written(Box::new((name.to_owned(), version.to_owned()))))
             }
-            (None, Some(usdc)) => Some((Cow::Borrowed(usdc.name), Cow::Borrowed(USDC_VERSION))),
+            (None, Some(usdc)) => Some(Domain::Usdc(usdc)),
             (None, None) => None,
         };
         // Nobody can sign a transfer of EIP-3009 without its domain.
-        if domain.is_none() && transfer_method != Some("permit2") {
+        if domain.is_none() && transfer_method != Some(TransferMethod::Permit2) {
             return None;
         }
         let address = named.or(known.map(|usdc| usdc.asset))?;

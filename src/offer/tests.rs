@@ -113,7 +113,7 @@ fn null_is_absent_in_every_field() {
 #[test]
 fn an_absent_field_has_its_default() {
     let read = read(&offer("llm/chat"));
-    assert_eq!(read.kind, "http", "the default of the CRD");
+    assert_eq!(&*read.kind, "http", "the default of the CRD");
     assert_eq!(read.path.as_str(), "/services/chat");
     assert_eq!((read.host, read.model), (None, None));
     assert!(read.conditions == Conditions::default() && read.warnings.is_empty());

@@ -110,8 +110,8 @@ fn assemble(
     let mut entries = vec![plain("web".to_owned(), web, String::new())];
     if has_oasf(offer) {
         entries.push(ServiceEntry {
-            skills: offer.registration.skills.clone(),
-            domains: offer.registration.domains.clone(),
+            skills: offer.registration.skills.to_vec(),
+            domains: offer.registration.domains.to_vec(),
             // OASF is a taxonomy, not a service that could drain.
             availability: Availability::Open,
             ..plain("OASF".to_owned(), OASF_ENDPOINT.to_owned(), OASF_VERSION.to_owned())

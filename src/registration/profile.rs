@@ -10,13 +10,18 @@ use crate::offer::{Offer, OfferId, Origin};
 pub(super) fn of_offer(id: &OfferId, offer: &Offer, public_url: &Origin) -> AgentProfile {
     let registration = &offer.registration;
     AgentProfile {
-        name: registration.name.clone().unwrap_or_else(|| id.name.to_string()),
+        name: registration.name.clone().map(String::from).unwrap_or_else(|| id.name.to_string()),
         description: registration
             .description
             .clone()
+            .map(String::from)
             .unwrap_or_else(|| generated_description(id, offer)),
-        image: registration.image.clone().unwrap_or_else(|| default_image(public_url)),
-        supported_trust: registration.supported_trust.clone(),
+        image: registration
+            .image
+            .clone()
+            .map(String::from)
+            .unwrap_or_else(|| default_image(public_url)),
+        supported_trust: registration.supported_trust.to_vec(),
         metadata: registration.metadata.clone(),
         provenance: registration.provenance.clone(),
     }
@@ -62,7 +67,7 @@ pub(super) fn default_image(public_url: &Origin) -> String {
 
 fn generated_description(id: &OfferId, offer: &Offer) -> String {
     match &offer.model {
-        Some(model) if offer.kind == "inference" => {
+        Some(model) if &*offer.kind == "inference" => {
             format!("{model} inference via x402 micropayments")
         }
         Some(_) | None => format!("x402 payment-gated {} service: {}", offer.kind, id.name),

@@ -162,7 +162,7 @@ fn payee_warnings(projection: &Projection, account: Address) -> Vec<String> {
     let mut payees: Vec<_> = projection
         .published
         .iter()
-        .filter_map(|offer| Some((&offer.id, offer.pay_to.as_ref()?)))
+        .filter_map(|offer| Some((&offer.id, offer.pay_to.as_ref()?.to_string())))
         .collect();
     payees.sort();
     let others = payees.into_iter().filter(|(_, payee)| !payee.eq_ignore_ascii_case(&account));

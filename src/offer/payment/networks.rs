@@ -16,6 +16,7 @@ pub(crate) struct Network {
     pub(crate) usdc: Option<Usdc>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Usdc {
     pub(crate) asset: Address,
     /// The name of its EIP-712 domain.

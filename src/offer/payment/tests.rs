@@ -28,7 +28,7 @@ fn with(pointer: &str, value: impl Into<Value>) -> Value {
 fn only(spec: &Value) -> (u64, String, String, Option<String>) {
     let [payable] = &payables(spec).unwrap()[..] else { panic!("one URL") };
     let [option] = &payable.accepts[..] else { panic!("one way to pay") };
-    let domain = option.domain.as_ref().map(|(name, _)| name.to_string());
+    let domain = option.domain.as_ref().map(|domain| domain.name().to_owned());
     (option.chain_id, option.amount.to_string(), option.asset.to_string(), domain)
 }
 
@@ -233,21 +233,20 @@ fn each_paid_route_with_one_url_is_listed() {
         { "path": "/hours", "price": { "perHour": "1" } },
         {},
     ]));
+    let listed = listed.unwrap();
     let listed: Vec<_> = listed
-        .unwrap()
         .iter()
         .map(|payable| {
             let amount = payable.accepts[0].amount.to_string();
-            (payable.path.clone(), payable.method.clone(), payable.summary.clone(), amount)
+            (&*payable.path, payable.method, payable.summary.as_deref(), amount)
         })
         .collect();
-    let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         listed,
         [
-            ("/v1/chat".to_owned(), text("POST"), text("A chat"), "10000".to_owned()),
-            ("/v1/models".to_owned(), None, None, "10000".to_owned()),
-            (String::new(), None, None, "500000".to_owned()),
+            ("/v1/chat", Some("POST"), Some("A chat"), "10000".to_owned()),
+            ("/v1/models", None, None, "10000".to_owned()),
+            ("", None, None, "500000".to_owned()),
         ]
     );
     assert_eq!(routes(json!([{ "path": "/x", "gate": "free" }])), Err(Unlisted::NoPaidRoute));
