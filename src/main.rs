@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// It gives memory of idle connections back, which the C library's does not, and it is as fast in the
-/// image, where the C library's is slow; docs/performance.md has the figures.
+/// It gives memory of idle connections back, which glibc's does not, and the static image would have
+/// musl's; docs/performance.md has the figures.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
