@@ -83,7 +83,9 @@ pub(crate) struct Claims {
     pub(crate) host: Option<Hostname>,
 }
 
-/// A valid offer, without spare room: a process keeps every one. Whether it is published also depends on its claims, its drain and the rules.
+/// A valid offer. Whether it is published also depends on its claims, its drain and the rules.
+///
+/// Its texts and lists have no spare room: a process keeps every offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// Its path on the public URL.
@@ -118,14 +120,13 @@ pub(crate) struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payee {
     Account(Address),
-    /// What is no address.
+    /// What is no address, or zero.
     Other(Box<str>),
 }
 
 impl Payee {
     fn parse(text: &str) -> Self {
-        let account = text.strip_prefix("0x").and_then(|_| text.parse().ok());
-        account.map_or_else(|| Self::Other(text.into()), Self::Account)
+        payment::address(text).map_or_else(|| Self::Other(text.into()), Self::Account)
     }
 }
 

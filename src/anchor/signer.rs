@@ -226,10 +226,8 @@ impl Signer {
                 (Arc::new(key.clone()), key.account)
             }
         };
-        match account {
-            Some(ours) if ours != theirs => Err(SignerError::WrongAccount { theirs, ours }),
-            Some(_) | None => Ok(Self { account: theirs, backend, policies }),
-        }
+        same_account(theirs, account.unwrap_or(theirs))?;
+        Ok(Self { account: theirs, backend, policies })
     }
 
     pub(crate) fn account(&self) -> Address {
@@ -285,6 +283,11 @@ impl Unsigned<'_> {
             input,
         })
     }
+}
+
+/// Checks that a key is that of the configured account.
+fn same_account(theirs: Address, ours: Address) -> Result<(), SignerError> {
+    if theirs == ours { Ok(()) } else { Err(SignerError::WrongAccount { theirs, ours }) }
 }
 
 /// The bytes that a signature would be made for: by them rollups compute what the data costs.

@@ -130,7 +130,7 @@ impl ListedResource {
             true => base.to_owned(),
             false => format!("{}{}", base.trim_end_matches('/'), payable.path),
         };
-        let name = &sale.profile.name;
+        let name = sale.name;
         let is_service_name =
             name.len() <= MAX_SERVICE_NAME && name.bytes().all(|b| matches!(b, b' '..=b'~'));
         Self {
@@ -139,8 +139,8 @@ impl ListedResource {
             x402_version: X402_VERSION,
             accepts: payable.accepts.iter().map(Accept::of).collect(),
             last_updated: sale.written.map_or_else(|| UNKNOWN_TIME.to_owned(), print_seconds),
-            description: payable.summary.as_deref().unwrap_or(&sale.profile.description).to_owned(),
-            service_name: is_service_name.then(|| name.clone()),
+            description: payable.summary.as_deref().unwrap_or(&sale.description).to_owned(),
+            service_name: is_service_name.then(|| name.to_owned()),
             method: payable.method,
             metadata,
         }

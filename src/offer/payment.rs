@@ -318,7 +318,7 @@ impl Asset {
 }
 
 /// Reads an address that is not zero.
-fn address(text: &str) -> Option<Address> {
+pub(super) fn address(text: &str) -> Option<Address> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40)?;
     digits.parse().ok().filter(|address: &Address| !address.is_zero())
 }

@@ -1,7 +1,7 @@
 //! What an agent's document says besides services and ids: an offer's own profile, the default
 //! agent's, and that of an agent without offers.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{AgentProfile, Rules};
 use crate::offer::{Offer, OfferId, Origin};
@@ -10,21 +10,27 @@ use crate::offer::{Offer, OfferId, Origin};
 pub(super) fn of_offer(id: &OfferId, offer: &Offer, public_url: &Origin) -> AgentProfile {
     let registration = &offer.registration;
     AgentProfile {
-        name: registration.name.clone().map(String::from).unwrap_or_else(|| id.name.to_string()),
-        description: registration
-            .description
-            .clone()
-            .map(String::from)
-            .unwrap_or_else(|| generated_description(id, offer)),
-        image: registration
-            .image
-            .clone()
-            .map(String::from)
-            .unwrap_or_else(|| default_image(public_url)),
+        name: name(id, offer).to_owned(),
+        description: description(id, offer).into_owned(),
+        image: match &registration.image {
+            Some(image) => image.to_string(),
+            None => default_image(public_url),
+        },
         supported_trust: registration.supported_trust.to_vec(),
         metadata: registration.metadata.clone(),
         provenance: registration.provenance.clone(),
     }
+}
+
+/// The name of one offer.
+pub(super) fn name<'a>(id: &'a OfferId, offer: &'a Offer) -> &'a str {
+    offer.registration.name.as_deref().unwrap_or(&id.name)
+}
+
+/// The description of one offer.
+pub(super) fn description<'a>(id: &OfferId, offer: &'a Offer) -> Cow<'a, str> {
+    let written = offer.registration.description.as_deref().map(Cow::Borrowed);
+    written.unwrap_or_else(|| generated_description(id, offer).into())
 }
 
 /// The default agent takes the profile of the oldest published offer, and each field that the

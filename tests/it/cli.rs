@@ -3,6 +3,7 @@
 pub mod anchor_settings;
 mod binary;
 mod check;
+mod keystore;
 mod lint;
 mod live;
 mod manifests;

@@ -72,6 +72,15 @@ impl Exchange {
     }
 }
 
+/// A path below a configured URL.
+pub(super) fn below(url: &Url, path: &str) -> Url {
+    let mut place = url.clone();
+    if !path.is_empty() {
+        place.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+    }
+    place
+}
+
 /// How messages name a place: a URL may contain secrets.
 pub(super) fn host(url: &Url) -> String {
     url.host_str().unwrap_or("the configured URL").to_owned()

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::{
     SignerError, SigningBackend,
-    exchange::{Exchange, host, quoted},
+    exchange::{Exchange, below, host, quoted},
     secret_file, stack, web3signer,
 };
 
@@ -71,7 +71,7 @@ impl HttpSigner {
     pub(super) fn read_secrets(&self) -> Result<Secrets, SignerError> {
         let unusable =
             |path: &Path, what| SignerError::Certificate { path: path.display().to_string(), what };
-        let token = self.token.as_deref().map(secret_file::read).transpose()?;
+        let token = self.token.as_deref().map(secret_file::read_token).transpose()?;
         let authority = self.authority.as_deref().map(|path| {
             let text = secret_file::read(path)?;
             let found = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
@@ -85,11 +85,7 @@ impl HttpSigner {
             let what = "it and the key file are not a certificate and its key in PEM";
             Identity::from_pem(&Zeroizing::new(both)).map_err(|_| unusable(chain, what))
         });
-        Ok(Secrets {
-            token: token.map(|token| Zeroizing::new(token.trim().to_owned())),
-            authority: authority.transpose()?,
-            identity: identity.transpose()?,
-        })
+        Ok(Secrets { token, authority: authority.transpose()?, identity: identity.transpose()? })
     }
 
     async fn exchange(&self, ask: Ask) -> Result<Value, SignerError> {
@@ -101,7 +97,7 @@ impl HttpSigner {
         if let Some(identity) = identity {
             client = client.identity(identity);
         }
-        let (url, limit) = (self.place(&ask.path), self.limit);
+        let (url, limit) = (below(&self.url, &ask.path), self.limit);
         Exchange { url, header: None, body: ask.body, token, limit }.run(client).await
     }
 
@@ -119,8 +115,8 @@ impl HttpSigner {
             Protocol::Web3Signer => web3signer::signed(&answer),
         };
         signed.map_err(|said| {
-            let secret = self.token.as_deref().and_then(|path| secret_file::read(path).ok());
-            let text = quoted(&said, secret.as_deref().map(|token| token.trim()));
+            let secret = self.token.as_deref().and_then(|path| secret_file::read_token(path).ok());
+            let text = quoted(&said, secret.as_deref().map(String::as_str));
             SignerError::Declined { host: self.host(), text }
         })
     }
@@ -134,16 +130,6 @@ impl HttpSigner {
             true => Ok(()),
             false => Err(SignerError::NoSuchKey { host: self.host(), account: self.account }),
         }
-    }
-
-    /// A path below the configured URL.
-    fn place(&self, path: &str) -> Url {
-        let mut url = self.url.clone();
-        if !path.is_empty() {
-            let base = url.path().trim_end_matches('/').to_owned();
-            url.set_path(&format!("{base}/{path}"));
-        }
-        url
     }
 
     fn host(&self) -> String {

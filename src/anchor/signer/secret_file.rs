@@ -18,6 +18,11 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, SignerError> {
     fs::read_to_string(path).map(Zeroizing::new).map_err(failed)
 }
 
+/// Reads a file that contains a token, without the space around it.
+pub(super) fn read_token(path: &Path) -> Result<Zeroizing<String>, SignerError> {
+    read(path).map(|text| Zeroizing::new(text.trim().to_owned()))
+}
+
 #[cfg(unix)]
 fn check_permissions(path: &Path, file: &fs::Metadata) -> Result<(), SignerError> {
     use std::os::unix::fs::PermissionsExt;

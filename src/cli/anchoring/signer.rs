@@ -98,11 +98,9 @@ impl SignerArgs {
     }
 
     fn http(&self, protocol: Protocol, place: &str) -> KeySource {
-        let url = Url::parse(place)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let url = Url::parse(place).ok().filter(is_http);
         let url = url.unwrap_or_else(|| bad_setting("--signer", "is not an http or https URL"));
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        if may_hold_secrets(&url) {
             bad_setting(
                 "--signer",
                 "must not contain secrets: put the token into a file and name it with --signer-token-file",
@@ -141,21 +139,18 @@ impl SignerArgs {
 
     fn gcp_kms(&self, key: &str) -> KeySource {
         let key = key.parse::<KeyVersion>().unwrap_or_else(|form| bad_setting("--signer", form));
-        let endpoint =
-            self.endpoint().or_else(|| Url::parse("https://cloudkms.googleapis.com").ok());
+        let google = || Url::parse("https://cloudkms.googleapis.com").expect("a constant URL");
+        let endpoint = self.endpoint().unwrap_or_else(google);
         let metadata = || {
             Url::parse(&format!("http://{}", self.gcp_metadata_host))
                 .ok()
-                .filter(|url| {
-                    url.path() == "/" && url.query().is_none() && url.username().is_empty()
-                })
+                .filter(|url| url.path() == "/" && !may_hold_secrets(url))
                 .unwrap_or_else(|| bad_setting("--gcp-metadata-host", "is not HOST or HOST:PORT"))
         };
         let token = match &self.signer_token_file {
             Some(path) => GcpToken::File(path.clone()),
             None => GcpToken::Metadata(metadata()),
         };
-        let endpoint = endpoint.unwrap_or_else(|| bad_setting("--kms-endpoint", "is required"));
         self.kms(Cloud::Gcp(GcpKms { key, endpoint, token }))
     }
 
@@ -164,14 +159,7 @@ impl SignerArgs {
     }
 
     fn endpoint(&self) -> Option<Url> {
-        let fits = |url: &Url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.username().is_empty()
-                && url.password().is_none()
-                && url.query().is_none()
-        };
-        if self.kms_endpoint.as_ref().is_some_and(|url| !fits(url)) {
+        if self.kms_endpoint.as_ref().is_some_and(|url| !is_http(url) || may_hold_secrets(url)) {
             bad_setting("--kms-endpoint", "is not an http or https URL without secrets");
         }
         self.kms_endpoint.clone()
@@ -181,4 +169,13 @@ impl SignerArgs {
         self.account
             .unwrap_or_else(|| missing("--account", "the account that the signer signs for"))
     }
+}
+
+fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// Whether a URL has parts that people put secrets into.
+fn may_hold_secrets(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some() || url.query().is_some()
 }

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, ops::Range, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    offer::{Age, OfferId, ParsedOffer, Timestamp},
+    offer::{Age, Offer, OfferId, ParsedOffer, Timestamp},
     page::Page,
     registration::{Availability, Document, OfferState, Reason},
 };
@@ -55,6 +55,11 @@ pub(super) struct Listed {
 }
 
 impl Entry {
+    /// How documents list the offer, and what it says; `None` unless it is published.
+    pub(super) fn published(&self) -> Option<(&Listed, &Offer)> {
+        Some((self.listed.as_ref()?, self.parsed.verdict.as_ref().ok()?))
+    }
+
     pub(super) fn age(&self) -> Age {
         self.parsed.age(&self.id)
     }

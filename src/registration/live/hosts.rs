@@ -45,14 +45,11 @@ impl LiveProjection {
             return self.set_large(agent, None);
         }
         let entry = holder.and_then(|age| self.entries.get(&age.id)).cloned();
-        let listed = entry.as_ref().and_then(|entry| {
-            let offer = entry.parsed.verdict.as_ref().ok()?;
-            Some((offer, entry.listed.as_ref()?.availability))
-        });
+        let listed = entry.as_ref().and_then(|entry| entry.published());
         let Self { ids, public_url, rules, .. } = &*self;
         let document = match (&entry, listed) {
-            (Some(entry), Some((offer, availability))) => {
-                at_host(&entry.id, offer, host, availability, ids, public_url, rules)
+            (Some(entry), Some((listed, offer))) => {
+                at_host(&entry.id, offer, host, listed.availability, ids, public_url, rules)
             }
             _ => inactive_host(host, ids, public_url),
         };
@@ -61,7 +58,7 @@ impl LiveProjection {
         let page = last
             .filter(|last| last.identity().body.to_bytes() == bytes)
             .unwrap_or_else(|| Page::new(&bytes));
-        let is_open = listed.map(|(_, availability)| availability == Availability::Open);
+        let is_open = listed.map(|(listed, _)| listed.availability == Availability::Open);
         let draining = u32::from(is_open == Some(false));
         self.set_selling(agent.clone(), selling(u32::from(listed.is_some()), draining));
         self.set_large(agent, Some(page.len()));

@@ -1,20 +1,19 @@
 //! What readers ask of a projection.
 
-use std::{ops::Bound, sync::Arc};
+use std::{borrow::Cow, ops::Bound, sync::Arc};
 
 use imbl::OrdMap;
 
-use super::{
-    HostPage, LiveProjection,
-    entry::{Entry, Listed},
-    first_after,
-};
+use super::{HostPage, LiveProjection, entry::Entry, first_after};
 use crate::{
     offer::{Hostname, OfferId, Origin, Payable, Timestamp},
     page::Page,
     registration::{
-        AgentProfile, Availability, Explanation, Ids, OfferState, Reason, agent::AgentName,
-        document::Cut, offer_documents::web, profile::of_offer,
+        Availability, Explanation, Ids, OfferState, Reason,
+        agent::AgentName,
+        document::Cut,
+        offer_documents::web,
+        profile::{description, name},
     },
 };
 
@@ -30,8 +29,10 @@ pub(crate) struct ForSale<'a> {
     pub(crate) availability: Availability,
     /// The URL of the service on the public URL.
     pub(crate) web: String,
-    /// Name and description as in its documents.
-    pub(crate) profile: AgentProfile,
+    /// As in its documents.
+    pub(crate) name: &'a str,
+    /// As in its documents.
+    pub(crate) description: Cow<'a, str>,
     /// When the object was last written, if it says so.
     pub(crate) written: Option<Timestamp>,
 }
@@ -89,8 +90,7 @@ impl LiveProjection {
     /// The published offers that can be paid by x402, by id, and how many URLs each has.
     pub(crate) fn payable(&self) -> impl Iterator<Item = (&OfferId, usize)> {
         self.entries.values().filter_map(|entry| {
-            entry.listed.as_ref()?;
-            let offer = entry.parsed.verdict.as_ref().ok()?;
+            let (_, offer) = entry.published()?;
             Some((&entry.id, offer.payables.as_ref().ok()?.len()))
         })
     }
@@ -98,13 +98,13 @@ impl LiveProjection {
     /// What an offer sells, if it is published and can be paid by x402.
     pub(crate) fn for_sale(&self, id: &OfferId) -> Option<ForSale<'_>> {
         let entry = self.entries.get(id)?;
-        let Listed { availability, .. } = entry.listed.as_ref()?;
-        let offer = entry.parsed.verdict.as_ref().ok()?;
+        let (listed, offer) = entry.published()?;
         Some(ForSale {
             payables: offer.payables.as_ref().ok()?,
-            availability: *availability,
+            availability: listed.availability,
             web: web(offer, &self.public_url),
-            profile: of_offer(id, offer, &self.public_url),
+            name: name(&entry.id, offer),
+            description: description(&entry.id, offer),
             written: offer.written,
         })
     }
@@ -206,11 +206,10 @@ impl LiveProjection {
     }
 
     fn row(&self, entry: &Entry) -> Option<PublishedRow> {
-        let Listed { availability, .. } = entry.listed.as_ref()?;
-        let offer = entry.parsed.verdict.as_ref().ok()?;
+        let (listed, offer) = entry.published()?;
         Some(PublishedRow {
             id: entry.id.clone(),
-            availability: *availability,
+            availability: listed.availability,
             reason: self.reason_of(entry),
             web: web(offer, &self.public_url),
             host: offer.own_host(&self.public_url).cloned(),

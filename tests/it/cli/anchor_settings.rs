@@ -71,14 +71,14 @@ impl Settings {
         self
     }
 
-    fn and(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn and(&mut self, name: &str, value: &str) -> &mut Self {
         let value = value.replace("DIR", self.dir.path().to_str().unwrap());
         self.given.push((name.to_owned(), value));
         self
     }
 
     /// Applies changes: `NAME` removes a setting, `NAME VALUE` replaces it, `+NAME VALUE` adds it.
-    fn change(&mut self, changes: &[&str]) {
+    pub fn change(&mut self, changes: &[&str]) {
         for change in changes {
             match change.split_once(' ') {
                 None => drop(self.without(change)),
@@ -98,12 +98,12 @@ impl Settings {
         self.given.iter().flat_map(words).collect()
     }
 
-    fn run(&self, verb: &[&str]) -> Printed {
+    pub fn run(&self, verb: &[&str]) -> Printed {
         let args = self.args();
         registrar(&[verb, &args.iter().map(String::as_str).collect::<Vec<_>>()].concat())
     }
 
-    fn journal(&self) -> PathBuf {
+    pub fn journal(&self) -> PathBuf {
         self.dir.path().join("journal")
     }
 }
@@ -433,33 +433,4 @@ fn what_only_some_verbs_need_is_asked_for_by_them() {
         }
         assert!(!printed.stderr.contains(&KEY[2..10]), "{}", printed.stderr);
     }
-}
-
-#[test]
-fn a_keystore_opens_with_its_password_and_with_no_other() {
-    let keystore = ["--allow-development-keys", "--signer keystore:DIR/keystore"];
-    let mut settings = Settings::new();
-    settings.change(&keystore);
-    settings.change(&["+--keystore-password-file DIR/password"]);
-    settings.and("--account", ACCOUNT);
-    // The journal is its account's: it is begun before a node is asked, and the node is not there.
-    let printed = settings.run(&["anchor", "run", "--once"]);
-    let journal = fs::read_to_string(settings.journal()).unwrap();
-    assert!(
-        journal.contains(&ACCOUNT.to_lowercase()) && journal.contains("Unreachable"),
-        "{}",
-        printed.stderr
-    );
-
-    let mut settings = Settings::new();
-    settings.change(&keystore);
-    settings.change(&["+--keystore-password-file DIR/wrong"]);
-    let printed = settings.run(&["anchor", "run", "--once"]);
-    assert_eq!(printed.code, Some(2), "{}", printed.stderr);
-    assert!(
-        printed.stderr.contains("--signer") && printed.stderr.contains("wrong password"),
-        "{}",
-        printed.stderr
-    );
-    assert!(!settings.journal().exists());
 }

@@ -20,7 +20,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use reqwest::StatusCode;
 use url::Url;
 
-use super::super::{SignerError, exchange::quoted};
+use super::super::{SignerError, exchange::quoted, same_account};
 use crate::error_chain::with_causes;
 
 /// How messages name the service.
@@ -57,10 +57,8 @@ pub(super) async fn open(
     account: Address,
 ) -> Result<AwsSigner, SignerError> {
     let signer = AwsSigner::new(client, key.to_owned(), None).await.map_err(failed)?;
-    match signer.address() {
-        theirs if theirs == account => Ok(signer),
-        theirs => Err(SignerError::WrongAccount { theirs, ours: account }),
-    }
+    same_account(signer.address(), account)?;
+    Ok(signer)
 }
 
 pub(super) async fn sign(

@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 
 use super::super::{
     SignerError,
-    exchange::{Exchange, host},
-    secret_file,
+    exchange::{Exchange, below, host},
+    same_account, secret_file,
 };
 
 /// What every public key on secp256k1 begins with in DER (RFC 5480), before its uncompressed point.
@@ -97,10 +97,8 @@ impl GcpKms {
         limit: Duration,
     ) -> Result<(), SignerError> {
         let answer = self.ask("/publicKey", None, limit).await?;
-        match public_key(&answer).map_err(|what| SignerError::Unreadable(what.to_owned()))? {
-            theirs if theirs == account => Ok(()),
-            theirs => Err(SignerError::WrongAccount { theirs, ours: account }),
-        }
+        let theirs = public_key(&answer);
+        same_account(theirs.map_err(|what| SignerError::Unreadable(what.to_owned()))?, account)
     }
 
     /// Nothing is asked; a file that cannot be read stops the start.
@@ -122,8 +120,7 @@ impl GcpKms {
         limit: Duration,
     ) -> Result<Value, SignerError> {
         let token = Some(self.access_token(limit).await?);
-        let mut url = self.endpoint.clone();
-        url.set_path(&format!("{}/v1/{}{what}", url.path().trim_end_matches('/'), self.key.0));
+        let url = below(&self.endpoint, &format!("v1/{}{what}", self.key.0));
         Exchange { url, header: None, body, token, limit }.run(reqwest::Client::builder()).await
     }
 
@@ -131,7 +128,7 @@ impl GcpKms {
     async fn access_token(&self, limit: Duration) -> Result<Zeroizing<String>, SignerError> {
         let server = match &self.token {
             GcpToken::File(path) => {
-                return Ok(Zeroizing::new(secret_file::read(path)?.trim().to_owned()));
+                return secret_file::read_token(path);
             }
             GcpToken::Metadata(server) => server,
         };
