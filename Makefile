@@ -6,7 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-run: ## Serve examples/ locally: no cluster, no chain
+run: ## Serve examples/offers locally: no cluster, no chain
 	cargo build --quiet --bin registrar
 	@scripts/run-example
 

@@ -190,7 +190,7 @@ async fn the_api_can_be_read_and_tried() {
     for operation in ["getOffers", "getOffer", "getAgentDocument", "getEvents", "getAgentIcon"] {
         jobs.push(json!({ "url": url, "act": ["try", operation] }));
     }
-    // The example of the contract names an offer that examples/ does not have.
+    // The example of the contract names an offer that examples/offers does not have.
     jobs[5] = json!({ "url": url, "act": ["try", "getSchema"] });
     let found = opened(&jobs).await;
     let text = |at: usize| found[at]["text"].as_str().unwrap();

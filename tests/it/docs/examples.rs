@@ -1,4 +1,4 @@
-//! The examples of the documentation run, and examples/ shows what the documentation says.
+//! The examples of the documentation run, and examples/offers shows what the documentation says.
 
 use std::{
     collections::BTreeSet,
@@ -28,9 +28,9 @@ fn read(page: &Path) -> String {
     fs::read_to_string(page).unwrap()
 }
 
-/// A server on `examples/`, as `make run` starts it except for the ports, and with the lists for buyers.
+/// A server on `examples/offers`, as `make run` starts it except for the ports, and with the lists for buyers.
 pub async fn example_server() -> Server {
-    let offers = root().join("examples");
+    let offers = root().join("examples/offers");
     let offers = ["--offers", offers.to_str().unwrap(), "--public-url", PUBLIC, "--x402-discovery"];
     let server = Server::start(&offers).await;
     eventually("it is ready", async || server.admin("/readyz").await.status() == 200).await;
@@ -183,7 +183,7 @@ async fn every_path_of_the_page_on_http_is_served() {
 }
 
 fn explained(at: &str) -> Vec<(String, String, String)> {
-    let offers = root().join("examples");
+    let offers = root().join("examples/offers");
     let explained = registrar(&[
         "explain",
         "--offers",
@@ -224,7 +224,7 @@ fn the_examples_show_every_state_and_stay_so_for_decades() {
 
 #[test]
 fn the_examples_profile_and_tombstones_render() {
-    let (offers, profile) = (root().join("examples"), root().join("docs/profile.yaml"));
+    let (offers, profile) = (root().join("examples/offers"), root().join("docs/profile.yaml"));
     let run = |more: &[&str]| {
         let args = ["render", "--public-url", PUBLIC, "--offers", offers.to_str().unwrap()];
         let printed = registrar(&[&args, more].concat());

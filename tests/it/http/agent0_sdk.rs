@@ -145,7 +145,7 @@ async fn the_sdk_reads_a_tombstone() {
 #[tokio::test]
 async fn the_sdk_reads_what_a_profile_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (offers, profile) = (root.join("examples"), root.join("docs/profile.yaml"));
+    let (offers, profile) = (root.join("examples/offers"), root.join("docs/profile.yaml"));
     let server = Server::start(&[
         "--offers",
         offers.to_str().unwrap(),

@@ -73,7 +73,7 @@ async fn the_last_stage_alone_serves_on_both_families_without_rights_on_a_root_t
     // What is mounted into it.
     let offers = root.join("offers");
     fs::create_dir(&offers).unwrap();
-    fs::copy(file("examples/chat.yaml"), offers.join("chat.yaml")).unwrap();
+    fs::copy(file("examples/offers/chat.yaml"), offers.join("chat.yaml")).unwrap();
     printed(Command::new("chmod").args(["-R", "a+rX,a-w"]).arg(root));
 
     let [user, group] = each(&stage, "USER").next().unwrap().split(':').collect::<Vec<_>>()[..]

@@ -47,7 +47,7 @@ fn the_unit_is_valid_and_hardened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_settings_of_the_unit_serve() {
     let settings = fs::read_to_string(file("deploy/systemd/registrar.env")).unwrap();
-    let examples = file("examples");
+    let examples = file("examples/offers");
     let mut service = command(&["serve"]);
     for line in settings.lines().filter(|line| !line.starts_with('#')) {
         let (name, value) = line.split_once('=').unwrap();
@@ -65,11 +65,11 @@ async fn the_settings_of_the_unit_serve() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_compose_runs_serves_the_examples() {
-    let text = fs::read_to_string(file("deploy/compose/compose.yaml")).unwrap();
+    let text = fs::read_to_string(file("examples/compose.yaml")).unwrap();
     let service = yaml(&text).remove(0)["services"]["registrar"].take();
     let mount = service["volumes"][0].as_str().unwrap();
     let (from, to) = mount.strip_suffix(":ro").unwrap().split_once(':').unwrap();
-    let offers = file("deploy/compose").join(from);
+    let offers = file("examples").join(from);
     let args: Vec<&str> = service["command"].as_array().unwrap().iter().map(word).collect();
     let args = args.into_iter().map(|arg| if arg == to { offers.to_str().unwrap() } else { arg });
     let mut service = command(&args.collect::<Vec<_>>());
@@ -122,6 +122,7 @@ fn two_archives_of_one_commit_are_equal_and_hold_what_a_release_needs() {
         "/deploy/alerts/registrar.yaml",
         "/deploy/helm/registrar/Chart.yaml",
         "/deploy/systemd/registrar.service",
+        "/examples/compose.yaml",
     ];
     for needed in needed {
         assert!(names.iter().any(|name| name.ends_with(needed)), "no {needed} in {names:?}");
