@@ -1,4 +1,4 @@
-//! Other ways to run it: as a service of systemd, with compose, and from a release archive.
+//! Other ways to run it: as a service of systemd, with compose, installed by cargo, and from a release archive.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::tools::{file, printed};
 use crate::{
     docs::examples::example_server,
-    support::process::{Server, command, eventually, yaml},
+    support::process::{Server, command, eventually, unset, yaml},
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_registrar");
@@ -75,6 +75,34 @@ async fn what_compose_runs_serves_the_examples() {
     let mut service = command(&args.collect::<Vec<_>>());
     // Those of the image, on free ports.
     service.env("REGISTRAR_LISTEN", "[::1]:0").env("REGISTRAR_ADMIN_LISTEN", "[::1]:0");
+    serves_the_examples(&Server::launch(service).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cargo_installs_serves_the_examples() {
+    let folder = tempfile::tempdir().unwrap();
+    // With the debug profile in the folder of this build it compiles what `cargo build` does, so that one has it from the
+    // other. Everything has been downloaded.
+    let target = Path::new(BINARY).ancestors().nth(2).unwrap();
+    let mut cargo = unset(Command::new(env!("CARGO")));
+    // A build script is run again if these change, and each cargo would build again what the other has built.
+    let of_this_build = ["CARGO_MANIFEST_", "CARGO_PKG_", "OUT_DIR", "REGISTRAR_COMMIT"];
+    for (name, _) in std::env::vars_os() {
+        if of_this_build.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.args(["install", "--path", ".", "--locked", "--debug", "--offline", "--quiet"]);
+    cargo.arg("--target-dir").arg(target).arg("--root").arg(folder.path());
+    tokio::task::spawn_blocking(move || printed(cargo.current_dir(file("")))).await.unwrap();
+
+    let installed = folder.path().join("bin/registrar");
+    let version = |binary: &Path| printed(Command::new(binary).arg("--version"));
+    assert_eq!(version(&installed), version(Path::new(BINARY)));
+    let mut service = unset(Command::new(installed));
+    service.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    service.args(["--public-url", "http://127.0.0.1:8004", "--offers"]);
+    service.arg(file("examples/offers"));
     serves_the_examples(&Server::launch(service).await).await;
 }
 
