@@ -9,10 +9,7 @@ mod teardown;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use kube::{
-    Client,
-    api::{Patch, PatchParams},
-};
+use kube::Client;
 use tokio::{
     sync::{OnceCell, watch},
     time::Instant,
@@ -26,7 +23,7 @@ use crate::{
     offer::{OfferId, Offers, ParsedOffer, Timestamp},
     source::{
         Observation,
-        cluster::{Access, AccessError, connect, offers_api, read_offer},
+        cluster::{Access, AccessError, apply_status, connect, offers_api, read_offer},
     },
     telemetry::Metrics,
 };
@@ -203,8 +200,7 @@ async fn enforce(
         done.deleted = children::delete(client, &ended).await?;
         if let Some(status) = ended.status(clock.now()) {
             let api = offers_api(client.clone(), Some(&id.namespace));
-            let params = PatchParams::apply(FIELD_MANAGER).force();
-            api.patch_status(&id.name, &params, &Patch::Apply(&status)).await?;
+            apply_status(&api, &id.name, FIELD_MANAGER, &status).await?;
             done.status = true;
         }
     }

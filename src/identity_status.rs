@@ -1,19 +1,14 @@
 //! Records the default agent's final ids in the status of the AgentIdentity, where the original system
 //! and its tools look for them.
 //!
-//! `status.registrations` is an atomic list: whoever applies it server-side owns all of it, and takes
-//! the entries of others away. Therefore entries are only added to the list as it was read, and the
-//! write depends on the resourceVersion.
+//! `status.registrations` is an atomic list: whoever applies it server-side owns all of it. Therefore
+//! the list is applied as it was read, with entries added, at the resourceVersion that was read.
 
 mod missing;
 
 use std::time::Duration;
 
-use kube::{
-    Client,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
+use kube::Client;
 use tokio::sync::watch;
 
 use self::missing::{Missing, own_ids};
@@ -21,7 +16,7 @@ use crate::{
     error_chain::with_causes,
     offer::OfferId,
     registration::{OnChainFacts, chains::KnownRegistries},
-    source::cluster::{Access, AccessError, connect, identities_api},
+    source::cluster::{Access, AccessError, apply_status, connect, identities_api},
 };
 
 /// The field manager of the status.
@@ -130,13 +125,7 @@ async fn write(
     let identity = read.value();
     let missing = missing(identity).map_err(WriteError::Unusable)?;
     if !missing.added.is_empty() {
-        let patch = json!({
-            "metadata": { "resourceVersion": identity["metadata"]["resourceVersion"] },
-            "status": { "registrations": missing.list(identity) },
-        });
-        let params =
-            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        api.patch_status(&object.name, &params, &Patch::Merge(&patch)).await?;
+        apply_status(&api, &object.name, FIELD_MANAGER, &missing.applied(object, identity)).await?;
     }
     Ok(missing)
 }

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::registration::{
-    AgentId, AgentName, AgentRegistry, Identity, OnChainFacts, OnChainId, chains::KnownRegistries,
+use crate::{
+    offer::OfferId,
+    registration::{
+        AgentId, AgentName, AgentRegistry, Identity, OnChainFacts, OnChainId,
+        chains::KnownRegistries,
+    },
 };
 
 /// What is to be added to an AgentIdentity, and what is left as it is.
@@ -57,8 +61,27 @@ impl Missing {
         Ok(missing)
     }
 
+    /// What to apply to the AgentIdentity `object` that was read as `identity`.
+    ///
+    /// It repeats the entries of others, since the list has one owner. The API server therefore has to
+    /// refuse it if anything was written since, or if another object has taken the name.
+    pub(super) fn applied(&self, object: &OfferId, identity: &Value) -> Value {
+        let read = &identity["metadata"];
+        json!({
+            "apiVersion": "obol.org/v1alpha1",
+            "kind": "AgentIdentity",
+            "metadata": {
+                "namespace": *object.namespace,
+                "name": *object.name,
+                "uid": read["uid"],
+                "resourceVersion": read["resourceVersion"],
+            },
+            "status": { "registrations": self.list(identity) },
+        })
+    }
+
     /// The list with what is added to it.
-    pub(super) fn list(&self, object: &Value) -> Vec<Value> {
+    fn list(&self, object: &Value) -> Vec<Value> {
         let list = object["status"]["registrations"].as_array().cloned().unwrap_or_default();
         let added = self.added.iter();
         let added = added.map(|(chain, id)| json!({ "chain": chain, "agentId": id.to_string() }));

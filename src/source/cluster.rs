@@ -36,8 +36,8 @@ use self::{
 pub(crate) use self::{
     absence::{look_around, nothing_found},
     access::{
-        Access, AccessError, RawObject, connect, identities_api, offers_api, read_identity,
-        read_offer, read_offers, read_tunnel, whoami,
+        Access, AccessError, RawObject, apply_status, connect, identities_api, offers_api,
+        read_identity, read_offer, read_offers, read_tunnel, whoami,
     },
 };
 use super::{

@@ -83,3 +83,30 @@ fn only_final_ids_of_the_default_agent_are_recorded() {
     ]));
     assert_eq!(own_ids(&facts), own(CHAIN, "7"));
 }
+
+#[test]
+fn the_whole_list_is_applied_to_the_object_that_was_read_and_nothing_else_of_it() {
+    let known = KnownRegistries::with([]);
+    let theirs = json!({ "chain": "ethereum", "agentId": "9", "more": [1, "x"] });
+    let object = json!({
+        "metadata": {
+            "namespace": "x402", "name": "default", "uid": "u", "resourceVersion": "12",
+            "generation": 3, "labels": { "a": "b" },
+        },
+        "spec": { "a": 1 },
+        "status": { "registrations": [theirs], "more": 1 },
+    });
+    let missing = Missing::of(&object, &own(CHAIN, "7"), &known).unwrap();
+    let name = OfferId { namespace: "x402".into(), name: "default".into() };
+    let applied = json!({
+        "apiVersion": "obol.org/v1alpha1",
+        "kind": "AgentIdentity",
+        "metadata": {
+            "namespace": "x402", "name": "default", "uid": "u", "resourceVersion": "12",
+        },
+        "status": {
+            "registrations": [theirs, { "chain": "base-sepolia", "agentId": "7" }],
+        },
+    });
+    assert_eq!(missing.applied(&name, &object), applied);
+}

@@ -5,7 +5,7 @@ use std::{borrow::Cow, path::PathBuf, time::Duration};
 use futures::TryFutureExt;
 use kube::{
     Api, Client, Config, Resource,
-    api::{GetParams, ListParams},
+    api::{GetParams, ListParams, Patch, PatchParams},
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
     core::{DynamicResourceScope, ObjectMeta, Request, Selector},
@@ -205,6 +205,20 @@ pub(crate) async fn read_offer(
 /// The AgentIdentities of one namespace.
 pub(crate) fn identities_api(client: Client, namespace: &str) -> Api<RawObject> {
     api(client, Kind::AgentIdentity, Some(namespace))
+}
+
+/// Applies a part of an object's status, server-side.
+///
+/// It is forced, because what is applied is ours to say whoever said it before. If `object` names a
+/// resourceVersion, the server refuses it (409) once anybody has written since.
+pub(crate) async fn apply_status(
+    api: &Api<RawObject>,
+    name: &str,
+    manager: &str,
+    object: &Value,
+) -> Result<(), kube::Error> {
+    let params = PatchParams::apply(manager).force();
+    api.patch_status(name, &params, &Patch::Apply(object)).await.map(drop)
 }
 
 pub(super) fn api(client: Client, kind: Kind, namespace: Option<&str>) -> Api<RawObject> {
