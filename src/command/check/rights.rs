@@ -134,3 +134,6 @@ async fn right(client: &Client, verb: &'static str, need: &Need<'_>) -> Right {
         granted: granted.map(|review| review["status"]["allowed"] == true),
     }
 }
+
+#[cfg(test)]
+mod tests;
