@@ -4,6 +4,7 @@ mod alerts;
 mod board;
 mod chart;
 mod chart_anchoring;
+mod chart_identities;
 mod chart_installed;
 mod chart_plain;
 mod image;
