@@ -200,6 +200,25 @@ async fn a_journal_lost_while_its_mint_is_pending_ends_in_one_mint() {
     assert_eq!(world.mints().await, 1);
 }
 
+/// For how many decisions the journal says that something unknown has been waited for.
+fn waited(world: &Faulty) -> u64 {
+    let journal = std::fs::read_to_string(world.path("journal")).unwrap();
+    let journal: serde_json::Value = serde_json::from_str(&journal).unwrap();
+    let lanes = journal["content"]["lanes"].as_object().unwrap();
+    lanes.values().map(|lane| lane["waited"].as_u64().unwrap_or_default()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_decisions_that_saw_something_unknown_pending_use_up_the_patience() {
+    let world = Faulty::still().await;
+    world.anchored(&[]).await;
+    for _ in 0..3 {
+        world.step(&[]).await;
+        assert_eq!((world.reason("default").as_str(), waited(&world)), ("Anchored", 0));
+        world.node.mine(1).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_transaction_that_is_stuck_is_waited_for_and_then_outbid() {
     let world = Faulty::still().await;

@@ -161,6 +161,11 @@ async fn a_limit_is_learned_from_the_first_refusal() {
     assert_eq!(width(&widest.params), 700, "and used in full");
 }
 
+/// A refusal without an id.
+fn refusal(code: i64, message: &str) -> Value {
+    json!({ "jsonrpc": "2.0", "error": { "code": code, "message": message } })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rate_limit_is_waited_for_and_named_if_it_lasts() {
     let world = with_history().await;
@@ -170,16 +175,18 @@ async fn a_rate_limit_is_waited_for_and_named_if_it_lasts() {
         -32_005,
         "daily request count exceeded, request rate limited".to_owned(),
     ));
+    // Without an id, and with a status that says nothing.
+    let anonymous = Fault::Status(200, refusal(429, "limited").to_string(), Vec::new());
+    world.proxy.on("eth_getTransactionCount").times(2).then(anonymous);
     world.step(&[]).await;
     assert_eq!(world.reason("default"), "Anchored");
     world.proxy.lift();
-    // One that asks for more patience than there is, with and without an id: state that cannot be
-    // read for it is not pruned.
-    let body =
-        json!({ "jsonrpc": "2.0", "id": null, "error": { "code": 429, "message": "limited" } });
+    // One that asks for more patience than there is: state that cannot be read for it is not pruned.
+    // The status says it whatever the body says, which need not be an answer at all.
+    let retry = || vec![("retry-after", "3600".to_owned())];
     let faults = [
         Fault::too_many_requests(3_600),
-        Fault::Status(429, body.to_string(), vec![("retry-after", "3600".to_owned())]),
+        Fault::Status(429, refusal(-32_000, "slow down").to_string(), retry()),
     ];
     for fault in faults {
         for method in ["eth_getLogs", "eth_getCode", "eth_chainId"] {
