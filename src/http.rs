@@ -41,8 +41,8 @@ use tower_http::{
     trace::TraceLayer,
 };
 
+pub(crate) use self::{body::Body, events::EventFeed, front::Front, problem::ProblemDetails};
 use self::{documents::OFFER_DOCUMENT, problem::METHODS};
-pub(crate) use self::{events::EventFeed, front::Front, problem::ProblemDetails};
 use crate::{
     catalog::{Catalog, CurrentCatalog},
     clock::Clock,

@@ -7,7 +7,9 @@
 mod acceptor;
 mod activity;
 mod connection;
+mod direct;
 mod frames;
+mod head;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -145,22 +147,10 @@ pub(crate) trait Answers:
     + 'static
 {
     type Body: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + 'static;
-}
 
-impl<S, B> Answers for S
-where
-    S: Service<
-            Request<Incoming>,
-            Response = Response<B>,
-            Error = Infallible,
-            Future: Unpin + 'static,
-        > + Clone
-        + Send
-        + Unpin
-        + 'static,
-    B: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + 'static,
-{
-    type Body = B;
+    /// The answer to a request without a body, if it is known without waiting. `None` leaves the
+    /// request to [`Service::call`], as if it had not been asked.
+    fn at_once(&self, request: Request<()>) -> Option<Response<Self::Body>>;
 }
 
 /// A listener under way.

@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a measurement fails by panicking")]
 #![allow(unreachable_pub, reason = "nobody calls a benchmark")]
 
+mod allocations;
 mod api;
 mod attack;
 mod change;
@@ -20,7 +21,15 @@ mod process;
 mod rebuild;
 mod report;
 
+use std::{alloc::System, process::ExitCode};
+
 use report::Report;
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+type Counting = StatsAlloc<System>;
+
+#[global_allocator]
+static COUNTING: &Counting = &INSTRUMENTED_SYSTEM;
 
 /// The pure half of the program, to be measured without a process around it.
 #[path = "../../src"]
@@ -35,17 +44,21 @@ use measured::{offer, page, registration};
 /// A case: its name, and what it measures.
 type Case = (&'static str, fn(&mut Report));
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     ("rebuild", rebuild::run),
     ("change", change::run),
     ("memory", memory::run),
     ("drains", drains::run),
     ("nginx", nginx::run),
+    ("allocations", allocations::run),
     ("attack", attack::run),
     ("subscribers", attack::subscribers),
 ];
 
-fn main() {
+fn main() -> ExitCode {
+    if std::env::var_os(allocations::IS_SERVER).is_some() {
+        return allocations::serve(COUNTING);
+    }
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut report = Report::begin();
     for (name, run) in CASES {
@@ -55,6 +68,7 @@ fn main() {
         }
     }
     print!("{}", report.end());
+    ExitCode::SUCCESS
 }
 
 /// The size of the largest world.

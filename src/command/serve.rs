@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use ::http::{Request, Response};
 use anyhow::Context;
 use futures::FutureExt;
 use tokio::{sync::watch, task::JoinSet};
@@ -24,10 +25,10 @@ use super::{
 use crate::{
     cli::ServeConfig,
     http::{
-        self, CatalogReader, EventFeed,
+        self, Body, CatalogReader, EventFeed, Front,
         admin::{Admin, AdminHosts},
     },
-    listener::{Certificates, Limits, Listener, Settings, Sockets, Stage},
+    listener::{Answers, Certificates, Limits, Listener, Settings, Sockets, Stage},
     review::{self, CurrentReview},
     telemetry::log_to_stderr,
 };
@@ -38,6 +39,14 @@ const ADMIN_CONNECTIONS: usize = 256;
 
 /// Files that are open besides public connections.
 const OTHER_FILES: u64 = 512;
+
+impl Answers for Front {
+    type Body = Body;
+
+    fn at_once(&self, request: Request<()>) -> Option<Response<Body>> {
+        Front::at_once(self, request)
+    }
+}
 
 pub(super) async fn run(config: ServeConfig) -> anyhow::Result<ExitCode> {
     let ServeConfig {

@@ -95,6 +95,14 @@ impl Front {
         }
     }
 
+    /// The answer to a request without a body, if it is known without waiting.
+    pub(crate) fn at_once(&self, request: Request<()>) -> Option<Response> {
+        match self.answer(request.map(|()| Body::Finished(Bytes::new()))) {
+            Answering::Ready(response) => response,
+            Answering::Waiting(_) => None,
+        }
+    }
+
     /// Counts an answer whose head is complete. The router tells the route of what it answers.
     fn count(&self, route: Option<&'static str>, response: &Response, began: Instant) {
         let now = Instant::now();

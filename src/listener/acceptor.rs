@@ -10,9 +10,11 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
@@ -23,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{
     Answers, Limits, Stage,
     activity::{Activity, Closed, Order, Phase, Verdict, judge},
-    connection::{self, Protocols},
+    connection::{self, HEAD_BYTES, Protocols},
 };
 use crate::telemetry::ListenerMetrics;
 
@@ -52,8 +54,15 @@ pub(super) struct Thread {
     pub(super) is_stopping: Cell<bool>,
     pub(super) protocols: Protocols,
     pub(super) metrics: ListenerMetrics,
-    /// Where small answers are put together.
+    /// Where small answers of hyper are put together.
     pub(super) piece: RefCell<Vec<u8>>,
+    /// Where requests are read, and answers made, that need no hyper.
+    pub(super) input: RefCell<Box<[u8]>>,
+    pub(super) answer: RefCell<Vec<u8>>,
+    /// The memory of the fields of the last request.
+    pub(super) spare: Cell<HeaderMap>,
+    /// The value of `Date`, exact to [`SWEEP`].
+    pub(super) date: RefCell<String>,
     connections: RefCell<BTreeMap<u64, Rc<Activity>>>,
     /// Connections to be closed when there are too many, the next one last.
     evictable: RefCell<Vec<u64>>,
@@ -88,6 +97,10 @@ impl Acceptor {
             protocols: Protocols::new(),
             metrics: self.metrics.clone(),
             piece: RefCell::default(),
+            input: RefCell::new(vec![0; HEAD_BYTES].into()),
+            answer: RefCell::default(),
+            spare: Cell::default(),
+            date: RefCell::new(date()),
             connections: RefCell::default(),
             evictable: RefCell::default(),
             open: Arc::clone(&self.open),
@@ -211,11 +224,18 @@ async fn now_or_never<F: Future>(future: F) -> Option<F::Output> {
     futures::FutureExt::now_or_never(future)
 }
 
+/// The date of answers that are made now (RFC 9110, section 5.6.7).
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+fn date() -> String {
+    DateTime::<Utc>::from(SystemTime::now()).format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 impl Thread {
     /// Judges every connection.
     fn sweep(&self, limits: &Limits) {
         let now = Instant::now();
         self.tick.set(now);
+        self.date.replace(date());
         for activity in self.connections.borrow().values() {
             match judge(activity.snapshot(), limits, now) {
                 Verdict::Keep => {}

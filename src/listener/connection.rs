@@ -30,11 +30,12 @@ use super::{
     Answers,
     acceptor::Thread,
     activity::{Activity, Order, Phase},
+    direct::{self, Left},
     stream::Stream,
 };
 
 /// A larger head is 431; it is also what hyper reads of a body ahead.
-const HEAD_BYTES: usize = 32 * 1_024;
+pub(super) const HEAD_BYTES: usize = 32 * 1_024;
 /// The window of request bodies. No path reads one, so a client sends at most this much.
 const HTTP_2_WINDOW: u32 = 65_535;
 /// Requests that one HTTP/2 connection may have open.
@@ -123,22 +124,31 @@ pub(super) async fn serve<T: Socket, S: Answers>(
     service: S,
 ) {
     let mut stream = Stream::new(io, Rc::clone(&activity), Rc::clone(&thread));
-    let is_http_2 = match stream.io().is_http_2() {
-        Some(agreed) => agreed,
-        None => {
+    let agreed = stream.io().is_http_2();
+    let mut service =
+        Tracked { service, activity: Rc::clone(&activity), thread: Rc::clone(&thread) };
+    if agreed == Some(true) {
+        return serve_http_2(stream, &activity, &thread, service).await;
+    }
+    loop {
+        let left = direct::serve(&mut stream, &activity, &thread, &service.service).await;
+        if left == Left::Ended {
+            return;
+        }
+        if agreed.is_none() && activity.phase() == Phase::New {
             let mut sniff = Box::pin(stream.is_http_2());
-            match until_aborted(&activity, |context| sniff.as_mut().poll(context)).await {
-                Some(Ok(is_http_2)) => is_http_2,
+            let sniffed = until_aborted(&activity, |context| sniff.as_mut().poll(context)).await;
+            drop(sniff);
+            match sniffed {
+                Some(Ok(true)) => return serve_http_2(stream, &activity, &thread, service).await,
+                Some(Ok(false)) => {}
                 Some(Err(_)) | None => return,
             }
         }
-    };
-    let service = Tracked { service, activity: Rc::clone(&activity), thread: Rc::clone(&thread) };
-    if is_http_2 {
-        stream.meter_frames();
-        serve_http_2(stream, &activity, &thread, service).await;
-    } else {
-        serve_http_1(stream, &activity, &thread, service).await;
+        match serve_http_1(stream, &activity, &thread, service).await {
+            Some(parts) => (stream, service) = parts,
+            None => return,
+        }
     }
 }
 
@@ -173,62 +183,55 @@ async fn until_aborted<V>(
 
 type Http1<T, S> = http1::Connection<TokioIo<Stream<T>>, Tracked<S>>;
 
+/// Serves a connection until it ends, or has been idle for a while and can wait without hyper's
+/// buffers. Returns what goes on.
 async fn serve_http_1<T: Socket, S: Answers>(
     stream: Stream<T>,
     activity: &Rc<Activity>,
     thread: &Rc<Thread>,
     service: Tracked<S>,
-) {
-    let connect = |stream, service| {
-        Box::pin(thread.protocols.http_1.serve_connection(TokioIo::new(stream), service))
-    };
-    let mut connection: Pin<Box<Http1<T, S>>> = connect(stream, service);
-    loop {
-        activity.can_park.set(T::CAN_PARK);
-        let ended = poll_fn(|context| {
-            let order = activity.take_order(context.waker());
-            if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
-                return Poll::Ready(End::Complete(result.is_ok()));
+) -> Option<(Stream<T>, Tracked<S>)> {
+    let mut connection: Pin<Box<Http1<T, S>>> =
+        Box::pin(thread.protocols.http_1.serve_connection(TokioIo::new(stream), service));
+    activity.can_park.set(T::CAN_PARK);
+    let ended = poll_fn(|context| {
+        let order = activity.take_order(context.waker());
+        if let Poll::Ready(result) = connection.poll_without_shutdown(context) {
+            return Poll::Ready(End::Complete(result.is_ok()));
+        }
+        let is_quiet = activity.is_idle() && !activity.is_blocked();
+        match order {
+            Some(Order::Abort) => Poll::Ready(End::Aborted),
+            Some(Order::Finish) if is_quiet => Poll::Ready(End::Finished),
+            // The answer on its way asks the client to close.
+            Some(Order::Finish) => {
+                connection.as_mut().graceful_shutdown();
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
-            let is_quiet = activity.is_idle() && !activity.is_blocked();
-            match order {
-                Some(Order::Abort) => Poll::Ready(End::Aborted),
-                Some(Order::Finish) if is_quiet => Poll::Ready(End::Finished),
-                // The answer on its way asks the client to close.
-                Some(Order::Finish) => {
-                    connection.as_mut().graceful_shutdown();
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }
-                Some(Order::Park) if is_quiet => Poll::Ready(End::Parked),
-                Some(Order::Park) | None => Poll::Pending,
-            }
-        })
-        .await;
-        let (mut stream, ahead, service) = apart(connection);
-        match ended {
-            End::Aborted => return,
-            End::Complete(is_ok) => {
-                if activity.has_unread_body.get() || !is_ok {
-                    linger(stream.io_mut(), activity, thread).await;
-                } else {
-                    let _ = stream.shutdown().await;
-                }
-                return;
-            }
-            End::Finished if ahead.is_empty() && !has_arrived(stream.io().socket()) => {
+            Some(Order::Park) if is_quiet => Poll::Ready(End::Parked),
+            Some(Order::Park) | None => Poll::Pending,
+        }
+    })
+    .await;
+    let (mut stream, ahead, service) = apart(connection);
+    match ended {
+        End::Aborted => None,
+        End::Complete(is_ok) => {
+            if activity.has_unread_body.get() || !is_ok {
+                linger(stream.io_mut(), activity, thread).await;
+            } else {
                 let _ = stream.shutdown().await;
-                return;
             }
-            End::Finished | End::Parked => {
-                let is_quiet = ahead.is_empty();
-                stream.put_back(&ahead);
-                drop(ahead);
-                if is_quiet && !wait_parked(stream.io().socket(), activity).await {
-                    return;
-                }
-                connection = connect(stream, service);
-            }
+            None
+        }
+        End::Finished if ahead.is_empty() && !has_arrived(stream.io().socket()) => {
+            let _ = stream.shutdown().await;
+            None
+        }
+        End::Finished | End::Parked => {
+            stream.put_back(&ahead);
+            Some((stream, service))
         }
     }
 }
@@ -253,26 +256,9 @@ enum End {
     Aborted,
 }
 
-/// Waits, without any buffer, until something arrives. False if the connection is to end.
-async fn wait_parked(socket: &TcpStream, activity: &Activity) -> bool {
-    activity.can_park.set(false);
-    poll_fn(|context| {
-        let order = activity.take_order(context.waker());
-        if socket.poll_read_ready(context).is_ready() {
-            return Poll::Ready(true);
-        }
-        match order {
-            Some(Order::Abort) => Poll::Ready(false),
-            Some(Order::Finish) => Poll::Ready(has_arrived(socket)),
-            Some(Order::Park) | None => Poll::Pending,
-        }
-    })
-    .await
-}
-
 /// Whether bytes have arrived that the runtime does not know of yet. A request on its way when a
 /// connection is closed would be lost.
-fn has_arrived(socket: &TcpStream) -> bool {
+pub(super) fn has_arrived(socket: &TcpStream) -> bool {
     let mut byte = [MaybeUninit::uninit()];
     SockRef::from(socket).peek(&mut byte).is_ok_and(|count| count > 0)
 }
@@ -298,11 +284,12 @@ async fn linger<T: Socket>(io: &mut T, activity: &Activity, thread: &Thread) {
 }
 
 async fn serve_http_2<T: Socket, S: Answers>(
-    stream: Stream<T>,
+    mut stream: Stream<T>,
     activity: &Rc<Activity>,
     thread: &Rc<Thread>,
     service: Tracked<S>,
 ) {
+    stream.meter_frames();
     let connection = thread.protocols.http_2.serve_connection(TokioIo::new(stream), service);
     let mut connection = Box::pin(connection);
     poll_fn(|context| {
@@ -345,7 +332,7 @@ impl<S: Answers> Service<Request<Incoming>> for Tracked<S> {
         Answering {
             future: self.service.call(request),
             open: Some(open),
-            closes: is_stopping && !is_http_2,
+            closes: (is_stopping || self.activity.is_finishing()) && !is_http_2,
         }
     }
 }

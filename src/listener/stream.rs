@@ -19,7 +19,7 @@ use super::{
 
 /// An answer of this size or less is written in one piece: copying it costs less than what the system
 /// does for each list of pieces.
-const ONE_PIECE: usize = 4 * 1_024;
+pub(super) const ONE_PIECE: usize = 4 * 1_024;
 
 /// A stream that tells its connection's [`Activity`] what passes.
 pub(super) struct Stream<T> {
@@ -59,12 +59,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
         let mut filled = 0;
         loop {
             let free = seen.get_mut(filled..).unwrap_or_default();
-            let count = tokio::io::AsyncReadExt::read(&mut self.io, free).await?;
+            let count = tokio::io::AsyncReadExt::read(self, free).await?;
             filled += count;
             let read = seen.get(..filled).unwrap_or_default();
             let is_possible = PREFACE.starts_with(read);
             if count == 0 || !is_possible || filled == PREFACE.len() {
-                self.ahead = Bytes::copy_from_slice(read);
+                self.ahead = [read, &self.ahead].concat().into();
                 return Ok(is_possible && filled == PREFACE.len());
             }
         }

@@ -1,6 +1,7 @@
 //! The listeners over real sockets: a real consumer, HTTP by the book, and clients of every kind.
 
 mod agent0_sdk;
+mod at_once;
 mod by_the_book;
 mod events;
 mod floods;

@@ -1,0 +1,122 @@
+//! Most requests are answered without hyper, the others through it, on the same connections. A client
+//! cannot tell: `TE: trailers`, which asks for nothing here, leaves a request to hyper.
+
+use crate::support::{
+    rows::for_each_row_async,
+    wire::{Wire, field, status},
+};
+
+use super::ground::{WELL_KNOWN, measured, offers, serve};
+
+const OFFER: &str = "/offers/llm/n0/agent-registration.json";
+
+#[tokio::test]
+async fn an_answer_is_the_same_whether_or_not_hyper_reads_its_request() {
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    let mut wire = Wire::to(&server.public).await;
+    wire.send(format!("GET {WELL_KNOWN} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    let (head, _) = wire.response().await;
+    let etag = field(&head, "etag").unwrap().to_owned();
+    let hosts = ["Host: a\r\n", "Host: a\r\nHost: a\r\n", "Host: a b\r\n", ""];
+    let fields = [
+        String::new(),
+        "Accept-Encoding: gzip, deflate, br\r\nUser-Agent: x\r\nAccept: */*\r\n".to_owned(),
+        "Accept-Encoding: gzip;q=0.1\r\nAccept-Encoding: identity\r\n".to_owned(),
+        format!("If-None-Match: W/{etag}\r\n"),
+        format!("If-None-Match: \"x\"\r\nIf-None-Match: {etag}\r\n"),
+        "If-None-Match: *\r\nAccept-Encoding: gzip\r\n".to_owned(),
+        "If-Match: \"x\"\r\n".to_owned(),
+        format!("If-Match: {etag}\r\nRange: bytes=0-1\r\n"),
+        "Origin: https://elsewhere.example\r\nConnection: keep-alive\r\n".to_owned(),
+    ];
+    let paths = [
+        WELL_KNOWN,
+        OFFER,
+        "/%2Ewell-known/agent-registration.json",
+        "/.well-known/agent-registration.json?",
+        "/.well-known/agent-registration.json?x=1",
+        "/offers/llm/none/agent-registration.json",
+        "/offers/LLM/n0/agent-registration.json",
+        "/\u{fc}",
+        "/",
+        "/nothing",
+    ];
+    let mut rows = Vec::new();
+    for method in ["GET", "HEAD"] {
+        for path in paths {
+            rows.extend(fields.iter().map(|fields| (method, path, "Host: a\r\n", fields.as_str())));
+            rows.extend(hosts.iter().map(|host| (method, path, *host, "")));
+        }
+    }
+    for_each_row_async(rows, async |(method, path, host, fields)| {
+        let mut answers = Vec::new();
+        for more in ["", "TE: trailers\r\n"] {
+            let mut wire = Wire::to(&server.public).await;
+            wire.send(format!("{method} {path} HTTP/1.1\r\n{host}{fields}{more}\r\n")).await;
+            let (head, body) = match method {
+                "HEAD" => (wire.head().await, Vec::new()),
+                _ => wire.response().await,
+            };
+            let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+            // An id of the router's answers, and the time.
+            lines.retain(|line| !line.starts_with("date: ") && !line.starts_with("x-request-id: "));
+            lines.sort();
+            answers.push((lines, body));
+        }
+        assert_eq!(answers[0], answers[1]);
+    })
+    .await;
+    // All but those that are about the connection were counted once.
+    let series = format!("registrar_http_requests_total{{route=\"{WELL_KNOWN}\",status=\"412\"}}");
+    // Two methods, three spellings of the path, twice each.
+    assert_eq!(measured(&server, &series).await, 12);
+}
+
+#[tokio::test]
+async fn requests_of_all_kinds_follow_each_other_on_one_connection_however_they_are_cut() {
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    let kinds = [
+        (format!("GET {OFFER} HTTP/1.1\r\nHost: a\r\n\r\n"), 200),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), 200),
+        (format!("DELETE {OFFER} HTTP/1.1\r\nHost: a\r\n\r\n"), 405),
+        (
+            "GET /offers/llm/none/agent-registration.json HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+            404,
+        ),
+    ];
+    let count = kinds.len();
+    for number in 0..count.pow(3) {
+        let chosen = [number / count / count, number / count % count, number % count];
+        let requests: String = chosen.iter().map(|at| kinds[*at].0.as_str()).collect();
+        let mut wire = Wire::to(&server.public).await;
+        // Every sequence is cut elsewhere.
+        let (first, second) = requests.split_at(1 + number * (requests.len() - 2) / 64);
+        wire.send(first).await;
+        tokio::task::yield_now().await;
+        wire.send(second).await;
+        for at in chosen {
+            let (head, _) = wire.response().await;
+            assert_eq!(status(&head), kinds[at].1, "{at} of {chosen:?}, cut after {first:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_gets_every_byte_of_every_answer() {
+    let dir = offers(400);
+    let server = serve(&dir, &[]).await;
+    let mut wire = Wire::to(&server.public).await;
+    let request = format!("GET {WELL_KNOWN} HTTP/1.1\r\nHost: a\r\n\r\n");
+    wire.send(&request).await;
+    let (_, body) = wire.response().await;
+    // More than the buffers of both sides hold, so that answers are written in parts.
+    let times = 16_000_000 / body.len();
+    wire.send(request.repeat(times)).await;
+    for time in 0..times {
+        let (head, again) = wire.response().await;
+        assert_eq!(status(&head), 200, "{time}");
+        assert!(again == body, "{time}: {} bytes", again.len());
+    }
+}
