@@ -23,6 +23,7 @@ test: tools ## All tests, against a real API server, EVM node and SDK
 
 test-long: tools ## What make test leaves out: hours, with fresh seeds, which are printed
 	REGISTRAR_LONG=1 cargo test --locked --test it packages::chart_identities::no_two -- --nocapture
+	scripts/build-twice
 	$(MAKE) crash-test HISTORIES=1000 SEED=$(SOAK_SEED)
 	$(MAKE) failover-test HISTORIES=300 SEED=$(SOAK_SEED)
 	$(MAKE) soak STEPS=10000

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod board;
+mod builds;
 mod chart;
 mod chart_anchoring;
 mod chart_identities;
