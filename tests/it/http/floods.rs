@@ -88,3 +88,35 @@ async fn frames_that_ask_for_nothing_end_the_connection() {
     .await;
     assert!(server.resident_mib() < 128, "{} MiB", server.resident_mib());
 }
+
+/// The streams of `/events` never end by themselves.
+#[tokio::test]
+async fn one_connection_has_at_most_128_streams_open_and_others_are_refused_alone() {
+    const STREAMS: u32 = 128;
+    const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
+    const REFUSED_STREAM: [u8; 4] = 7_u32.to_be_bytes();
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    let mut wire = Wire::to(&server.public).await;
+    wire.send(preface()).await;
+    let (kind, _, settings) = wire.frame().await;
+    let announced = [&MAX_CONCURRENT_STREAMS[..], &STREAMS.to_be_bytes()].concat();
+    assert!(kind == 4 && settings.chunks(6).any(|it| it == announced), "{settings:?}");
+    let ask = |number: u32| frame(1, 0x5, 2 * number + 1, &get_block("/events"));
+    wire.send((0..=STREAMS).flat_map(ask).collect::<Vec<u8>>()).await;
+    let (mut answered, mut refused) = (Vec::new(), Vec::new());
+    while answered.len() + refused.len() <= usize::try_from(STREAMS).unwrap() {
+        match wire.frame().await {
+            (1, stream, _) => answered.push(stream),
+            (3, stream, code) => {
+                assert_eq!(code, REFUSED_STREAM, "stream {stream}");
+                refused.push(stream);
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(refused, [2 * STREAMS + 1]);
+    answered.sort_unstable();
+    assert!(answered.into_iter().eq((0..STREAMS).map(|number| 2 * number + 1)));
+    is_served(&server).await;
+}

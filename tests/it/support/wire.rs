@@ -80,6 +80,16 @@ impl Wire {
         String::from_utf8(head).unwrap()
     }
 
+    /// The kind, the stream and the payload of the next HTTP/2 frame.
+    pub async fn frame(&mut self) -> (u8, u32, Vec<u8>) {
+        let mut head = [0; 9];
+        timeout(PATIENCE, self.0.read_exact(&mut head)).await.unwrap().unwrap();
+        let [a, b, c, kind, _, stream @ ..] = head;
+        let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
+        timeout(PATIENCE, self.0.read_exact(&mut payload)).await.unwrap().unwrap();
+        (kind, u32::from_be_bytes(stream), payload)
+    }
+
     /// Whether the server has closed, waiting for it.
     pub async fn is_closed(&mut self) -> bool {
         let mut bytes = [0; 4_096];
