@@ -1,6 +1,6 @@
 //! Hostnames of offers, and the DNS rules behind them.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 /// The host of an offer that has one of its own: a lower-case DNS name with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +13,13 @@ impl Hostname {
     /// Reads a host in any case. Returns `None` unless it is a DNS name with a dot outside `.svc`
     /// and `.cluster.local`, and not an IP address.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let host = text.to_ascii_lowercase();
+        // Read for every request, most of which are in lower case already.
+        let host = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(text.to_ascii_lowercase()),
+            false => Cow::Borrowed(text),
+        };
         let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
-        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then(|| Self(host.into()))
+        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then(|| Self((*host).into()))
     }
 
     /// Reads an HTTP `Host` header. Case, port and a final dot are ignored.
