@@ -11,8 +11,6 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release --bin registrar && cp target/release/registrar /registrar
 
 FROM scratch
-# No HEALTHCHECK: it would need a second program in here. Kubernetes probes /livez, /readyz and /startupz on the admin
-# listener, and so can whatever else runs this.
 # For a kubeconfig that names no certificate authority of its own.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /registrar /registrar
@@ -24,6 +22,9 @@ LABEL org.opencontainers.image.title="registrar" \
       org.opencontainers.image.description="Publishes Kubernetes ServiceOffers as ERC-8004 agent registrations" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REGISTRAR_COMMIT}"
+# For whatever runs this without Kubernetes, which probes /livez, /readyz and /startupz instead: healthy means that documents
+# are served.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5m --retries=3 CMD ["/registrar", "status"]
 USER 65532:65532
 ENTRYPOINT ["/registrar"]
 CMD ["serve"]

@@ -14,8 +14,18 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, deploy::gateway_crd},
-    support::process::{eventually, registrar, text},
+    support::process::{Server, eventually, registrar, text},
 };
+
+/// The command of the seller, and what buyers see then.
+async fn drains_the_offer(cluster: &Cluster, server: &Server) {
+    let admin = cluster.kubeconfig("admin");
+    let drained =
+        registrar(&["drain", "llm/chat", "--force", "--kubeconfig", admin.to_str().unwrap()]);
+    assert_eq!(drained.code, Some(0), "{}", drained.stderr);
+    eventually("the document is a tombstone", async || server.document().await["active"] == false)
+        .await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_command_installs_on_a_bare_cluster_and_uninstalling_keeps_the_offers() {
@@ -30,12 +40,7 @@ async fn one_command_installs_on_a_bare_cluster_and_uninstalling_keeps_the_offer
     let server = pod(&cluster).await;
     shows_the_offer(&server).await;
 
-    let admin = cluster.kubeconfig("admin");
-    let drained =
-        registrar(&["drain", "llm/chat", "--force", "--kubeconfig", admin.to_str().unwrap()]);
-    assert_eq!(drained.code, Some(0), "{}", drained.stderr);
-    eventually("the document is a tombstone", async || server.document().await["active"] == false)
-        .await;
+    drains_the_offer(&cluster, &server).await;
     drop(server);
 
     helm(&cluster, &["uninstall", "registrar"]);
@@ -128,10 +133,13 @@ async fn beside_the_original_stack_upgrade_rollback_and_sync_blank_nothing_and_u
     // Without a URL of its own, it reads the tunnel's. Helm takes the fields back from that controller.
     while_served(&server, &cluster, args("upgrade", &["--set", route, "--force-conflicts"])).await;
     may_exactly(&cluster, "registrar", "tunnel").await;
+    drains_the_offer(&cluster, &server).await;
     drop((server, leader));
     helm(&cluster, &["uninstall", "registrar"]);
     eventually("nothing of the release is left", async || remains(&cluster).await.is_empty()).await;
     let route =
         read(&cluster, "gateway.networking.k8s.io/v1", "HTTPRoute", NAMESPACE, "registrar").await;
     assert!(route.is_null(), "{route}");
+    let offer = read(&cluster, "obol.org/v1alpha1", "ServiceOffer", "llm", "chat").await;
+    assert_eq!(text(&offer["metadata"], "name"), "chat", "what the stack had stays");
 }

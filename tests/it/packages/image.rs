@@ -81,9 +81,13 @@ async fn the_last_stage_alone_serves_on_both_families_without_rights_on_a_root_t
         panic!("USER has no group");
     };
     assert_ne!((user, group), ("0", "0"));
-    let mut image = unset(Command::new("/usr/sbin/chroot"));
-    image.arg(format!("--userspec={user}:{group}")).arg(root);
-    image.env_clear().args(words(&stage, "ENTRYPOINT")).args(words(&stage, "CMD"));
+    let inside = || {
+        let mut inside = unset(Command::new("/usr/sbin/chroot"));
+        inside.env_clear().arg(format!("--userspec={user}:{group}")).arg(root);
+        inside
+    };
+    let mut image = inside();
+    image.args(words(&stage, "ENTRYPOINT")).args(words(&stage, "CMD"));
     image.args(["--offers", "/offers", "--public-url", "https://agents.example"]);
     image.args(["--shutdown-delay", "0"]);
     let listeners = each(&stage, "ENV").next().unwrap().split(' ');
@@ -99,6 +103,14 @@ async fn the_last_stage_alone_serves_on_both_families_without_rights_on_a_root_t
     for path in ["/livez", "/startupz", "/metrics"] {
         assert_eq!(server.admin(path).await.status(), 200, "{path}");
     }
+    let check = each(&stage, "HEALTHCHECK").next().unwrap().split_once(" CMD ").unwrap().1;
+    let check: Vec<String> = serde_json::from_str(check).unwrap();
+    let is_healthy = |admin: &str| {
+        let mut checked = inside();
+        checked.args(&check).args(["--admin-url", admin]).output().unwrap().status.success()
+    };
+    assert!(is_healthy(&server.admin));
+    assert!(!is_healthy("http://127.0.0.1:1"));
     for host in ["127.0.0.1", "[::1]"] {
         let port = server.public.rsplit(':').next().unwrap();
         let url = format!("http://{host}:{port}/.well-known/agent-registration.json");
