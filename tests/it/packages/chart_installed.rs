@@ -143,3 +143,38 @@ async fn beside_the_original_stack_upgrade_rollback_and_sync_blank_nothing_and_u
     let offer = read(&cluster, "obol.org/v1alpha1", "ServiceOffer", "llm", "chat").await;
     assert_eq!(text(&offer["metadata"], "name"), "chat", "what the stack had stays");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_are_admitted_where_only_restricted_ones_are() {
+    let cluster = Cluster::start("");
+    cluster.apply(&json!({
+        "apiVersion": "v1", "kind": "Namespace",
+        "metadata": { "name": NAMESPACE, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } },
+    })).await;
+    let mut values = super::chart::anchoring(true);
+    values["publicUrl"] = URL.into();
+    let objects = super::chart::rendered(&values);
+    let of_kind = |kind: &'static str| objects.iter().filter(move |object| object["kind"] == kind);
+    for account in of_kind("ServiceAccount") {
+        cluster.apply(account).await;
+    }
+    let params = kube::api::PostParams { dry_run: true, ..Default::default() };
+    let mut admitted = 0;
+    for deployment in of_kind("Deployment") {
+        let name = text(&deployment["metadata"], "name");
+        let mut pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": { "name": name, "namespace": NAMESPACE },
+            "spec": deployment["spec"]["template"]["spec"],
+        });
+        let (api, _) = cluster.api_of(&pod).await;
+        let create = async |pod: &serde_json::Value| {
+            api.create(&params, &serde_json::from_value(pod.clone()).unwrap()).await
+        };
+        create(&pod).await.unwrap();
+        admitted += 1;
+        pod["spec"]["securityContext"]["seccompProfile"] = json!({ "type": "Unconfined" });
+        let refused = create(&pod).await.unwrap_err().to_string();
+        assert!(refused.contains("violates PodSecurity"), "{name}: {refused}");
+    }
+    assert_eq!(admitted, 2);
+}
