@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use tokio::{
@@ -59,7 +60,8 @@ pub(super) struct Thread {
     /// Where requests are read, and answers made, that need no hyper.
     pub(super) input: RefCell<Box<[u8]>>,
     pub(super) answer: RefCell<Vec<u8>>,
-    /// The memory of the fields of the last request.
+    /// The memory of the last request's head and of its fields.
+    pub(super) heads: RefCell<BytesMut>,
     pub(super) spare: Cell<HeaderMap>,
     /// The value of `Date`, exact to [`SWEEP`].
     pub(super) date: RefCell<String>,
@@ -99,6 +101,7 @@ impl Acceptor {
             piece: RefCell::default(),
             input: RefCell::new(vec![0; HEAD_BYTES].into()),
             answer: RefCell::default(),
+            heads: RefCell::new(BytesMut::with_capacity(HEAD_BYTES)),
             spare: Cell::default(),
             date: RefCell::new(date()),
             connections: RefCell::default(),

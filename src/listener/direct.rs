@@ -112,6 +112,7 @@ fn answer_arrived<T: Socket, S: Answers>(
     context: &mut Context<'_>,
 ) -> Poll<Turn<S::Body>> {
     let mut input = thread.input.borrow_mut();
+    let mut heads = thread.heads.borrow_mut();
     loop {
         let mut buffer = ReadBuf::new(&mut input);
         if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
@@ -124,7 +125,10 @@ fn answer_arrived<T: Socket, S: Answers>(
         while !unread.is_empty() {
             // An answer that asks its client to connect elsewhere is hyper's.
             let is_closing = thread.is_stopping.get() || activity.is_finishing();
-            let simple = if is_closing { None } else { head::parse(unread, thread.spare.take()) };
+            let simple = match is_closing {
+                true => None,
+                false => head::parse(unread, thread.spare.take(), &mut heads),
+            };
             let answered = simple.and_then(|(request, length)| {
                 let response = service.at_once(request)?;
                 let size = response.body().size_hint().exact()?;

@@ -2,7 +2,7 @@
 
 use std::{io::Write, mem::MaybeUninit};
 
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, response,
 };
@@ -14,8 +14,13 @@ const FIELDS: usize = 32;
 /// path, without a body, and with no field that is about the connection. Returns how long it is.
 ///
 /// `None` says nothing about what the bytes are: hyper reads them from their beginning, with the same
-/// parser. `fields` is empty; its memory is used for the request.
-pub(super) fn parse(input: &[u8], mut fields: HeaderMap) -> Option<(Request<()>, usize)> {
+/// parser. `fields` is empty; its memory is used for the request, and so is that of `heads`, again and
+/// again once requests before it are dropped.
+pub(super) fn parse(
+    input: &[u8],
+    mut fields: HeaderMap,
+    heads: &mut BytesMut,
+) -> Option<(Request<()>, usize)> {
     let mut lines = [const { MaybeUninit::uninit() }; FIELDS];
     let mut head = httparse::Request::new(&mut []);
     let status = head.parse_with_uninit_headers(input, &mut lines).ok()?;
@@ -30,7 +35,8 @@ pub(super) fn parse(input: &[u8], mut fields: HeaderMap) -> Option<(Request<()>,
         return None;
     }
     // One copy, which the target and the fields share.
-    let bytes = Bytes::copy_from_slice(input.get(..length)?);
+    heads.extend_from_slice(input.get(..length)?);
+    let bytes = heads.split().freeze();
     let shared = |part: &[u8]| {
         let start = (part.as_ptr() as usize).checked_sub(input.as_ptr() as usize)?;
         (start + part.len() <= length).then(|| bytes.slice(start..start + part.len()))
