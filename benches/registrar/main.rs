@@ -44,12 +44,13 @@ use measured::{offer, page, registration};
 /// A case: its name, and what it measures.
 type Case = (&'static str, fn(&mut Report));
 
-const CASES: [Case; 8] = [
+const CASES: [Case; 9] = [
     ("rebuild", rebuild::run),
     ("change", change::run),
     ("memory", memory::run),
     ("drains", drains::run),
     ("nginx", nginx::run),
+    ("steady", nginx::steady),
     ("allocations", allocations::run),
     ("attack", attack::run),
     ("subscribers", attack::subscribers),

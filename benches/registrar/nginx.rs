@@ -77,28 +77,36 @@ const CASES: [Case; 7] = [
     },
 ];
 
-pub fn run(report: &mut Report) {
+/// Whether what is needed is installed.
+fn has_tools() -> bool {
     for tool in ["nginx", "wrk", "h2load", "taskset"] {
-        if Command::new(tool)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_err()
-        {
+        let mut command = Command::new(tool);
+        command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+        if command.status().is_err() {
             eprintln!("  not measured: {tool} is not installed (nginx-light, wrk, nghttp2-client)");
-            return;
+            return false;
         }
     }
+    true
+}
+
+/// Ours with a document of about so many bytes, and nginx in each configuration, on one core.
+fn servers(bytes: usize) -> (Server, Vec<Server>) {
+    let ours = Server::ours(bytes, 1);
+    let nginx = CONFIGURATIONS.iter().map(|it| Server::nginx(it, &ours, 1)).collect();
+    (ours, nginx)
+}
+
+pub fn run(report: &mut Report) {
+    if !has_tools() {
+        return;
+    }
     for bytes in [2_048, 65_536] {
-        let ours = Server::ours(bytes, 1);
-        let nginx: Vec<Server> =
-            CONFIGURATIONS.iter().map(|it| Server::nginx(it, &ours, 1)).collect();
+        let (ours, nginx) = servers(bytes);
         for case in CASES.iter().filter(|case| case.bytes == bytes) {
             compare(report, case, &ours, &nginx);
         }
         if bytes == 2_048 {
-            fixed_rate(report, &ours, &nginx);
             report.at_most(
                 "idle connection, memory beside the kernel's",
                 "kB",
@@ -110,6 +118,22 @@ pub fn run(report: &mut Report) {
     let ours = Server::ours(2_048, 2);
     let nginx = Server::nginx(CONFIGURATIONS[1], &ours, 2);
     two_threads(report, &ours, &nginx);
+}
+
+/// The p99 at a rate that every server sustains, against nginx's lowest.
+pub fn steady(report: &mut Report) {
+    if !has_tools() {
+        return;
+    }
+    let (ours, nginx) = servers(2_048);
+    let mut figures = sampled(&ours, &nginx, &Client::Steady(32, 32_000), |it| it.p99_ms);
+    let Some((own, best, name)) = best(&mut figures, &ours) else {
+        eprintln!("  32,000 requests/s: the machine is too noisy; nothing is reported");
+        return;
+    };
+    let what =
+        format!("p99 at 32,000 requests/s, ours / nginx ({own:.2} and {best:.2} ms, {name})");
+    report.at_most(what, "×", own / best, [1.0, 0.85]);
 }
 
 /// CPU per request of the best nginx over ours, sample by sample.
@@ -157,18 +181,6 @@ fn best(
     let nginx = medians.iter().filter(|(name, _)| *name != ours.name);
     let (name, best) = nginx.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
     Some((*own, *best, *name))
-}
-
-/// The p99 at a rate that every server sustains, against nginx's lowest.
-fn fixed_rate(report: &mut Report, ours: &Server, nginx: &[Server]) {
-    let mut figures = sampled(ours, nginx, &Client::Steady(32, 32_000), |it| it.p99_ms);
-    let Some((own, best, name)) = best(&mut figures, ours) else {
-        eprintln!("  32,000 requests/s: the machine is too noisy; nothing is reported");
-        return;
-    };
-    let what =
-        format!("p99 at 32,000 requests/s, ours / nginx ({own:.2} and {best:.2} ms, {name})");
-    report.at_most(what, "×", own / best, [1.0, 0.85]);
 }
 
 /// Requests per second with two threads or workers; the client shares their cores.
