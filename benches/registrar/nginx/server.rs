@@ -30,7 +30,7 @@ pub struct Server {
     etag: String,
     body: Vec<u8>,
     is_pinned: bool,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 pub struct Sample {
@@ -86,7 +86,7 @@ impl Server {
             etag: String::new(),
             body: Vec::new(),
             is_pinned,
-            folder,
+            _folder: folder,
         };
         server.fetched()
     }
@@ -117,7 +117,7 @@ impl Server {
             etag: String::new(),
             body: Vec::new(),
             is_pinned: workers == 1,
-            folder,
+            _folder: folder,
         };
         server.fetched()
     }
@@ -138,7 +138,9 @@ impl Server {
     pub fn sample(&self, client: &Client) -> Option<Sample> {
         let cores = if self.is_pinned { "1" } else { "0,1" };
         let url = |address: &str| format!("http://{address}{}", self.path);
-        let log = self.folder.path().join("latencies");
+        // Not in the folder of offers, which is watched.
+        let results = tempfile::tempdir().unwrap();
+        let log = results.path().join("latencies");
         let mut command = Command::new("taskset");
         command.args(["-c", cores]);
         let wrk = ["wrk", "-t1", "-c64", "-d1s", "-H"];
@@ -160,8 +162,6 @@ impl Server {
                 command.args(["-H", "Accept-Encoding: gzip"]).arg(url(&self.http_1))
             }
         };
-        // h2load appends to it.
-        let _ = fs::remove_file(&log);
         let (busy, cpu, began) = (busy(), self.cpu(), Instant::now());
         let output = command.output().unwrap();
         let wall = began.elapsed().as_secs_f64();
