@@ -61,12 +61,13 @@ pub(super) async fn serve<T: Socket, S: Answers>(
             if let Poll::Ready(turn) = answer_arrived(stream, activity, thread, service, context) {
                 return Poll::Ready(turn);
             }
-            match order {
-                Some(Order::Abort) => Poll::Ready(Turn::Left(Left::Ended)),
-                // The order may have been given while an answer was under way.
-                Some(Order::Finish) => Poll::Ready(finish(stream)),
-                Some(Order::Park) | None if activity.is_finishing() => Poll::Ready(finish(stream)),
-                Some(Order::Park) | None => Poll::Pending,
+            if order == Some(Order::Abort) {
+                return Poll::Ready(Turn::Left(Left::Ended));
+            }
+            // It may have been told to finish while an answer was under way.
+            match activity.is_finishing() {
+                true => Poll::Ready(finish(stream)),
+                false => Poll::Pending,
             }
         })
         .await;
