@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use crate::{Counting, client::Client, report::Report};
+use crate::{Counting, client::Client, process::addresses, report::Report};
 
 /// Set for the process that is the server.
 pub const IS_SERVER: &str = "REGISTRAR_BENCH_SERVER";
@@ -42,9 +42,7 @@ impl Server {
         command.args(["--offers", OFFERS]).env(IS_SERVER, "1").env("RUST_LOG", "error");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("public http://").unwrap().to_owned();
+        let [address, _] = addresses(&mut child);
         let questions = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stderr.take().unwrap());
         let server = Self { child, address, questions, answers };

@@ -10,6 +10,7 @@ mod server;
 use std::{
     collections::BTreeMap,
     process::{Command, Stdio},
+    slice,
 };
 
 use self::server::{Sample, Server};
@@ -127,10 +128,7 @@ pub fn steady(report: &mut Report) {
     }
     let (ours, nginx) = servers(2_048);
     let mut figures = sampled(&ours, &nginx, &Client::Steady(32, 32_000), |it| it.p99_ms);
-    let Some((own, best, name)) = best(&mut figures, &ours) else {
-        eprintln!("  32,000 requests/s: the machine is too noisy; nothing is reported");
-        return;
-    };
+    let Some((own, best, name)) = best("32,000 requests/s", &mut figures, &ours) else { return };
     let what =
         format!("p99 at 32,000 requests/s, ours / nginx ({own:.2} and {best:.2} ms, {name})");
     report.at_most(what, "×", own / best, [1.0, 0.85]);
@@ -139,10 +137,7 @@ pub fn steady(report: &mut Report) {
 /// CPU per request of the best nginx over ours, sample by sample.
 fn compare(report: &mut Report, case: &Case, ours: &Server, nginx: &[Server]) {
     let mut costs = sampled(ours, nginx, &case.client, |it| Some(it.cpu_us));
-    let Some((own, best, best_name)) = best(&mut costs, ours) else {
-        eprintln!("  {}: the machine is too noisy; nothing is reported", case.name);
-        return;
-    };
+    let Some((own, best, best_name)) = best(case.name, &mut costs, ours) else { return };
     let own_costs = costs.get_mut(ours.name).unwrap();
     let spread = (quantile(own_costs, 0.9) - quantile(own_costs, 0.1)) / own * 100.0;
     let what = format!(
@@ -170,32 +165,30 @@ fn sampled(
     figures
 }
 
-/// Our median, and the lowest of nginx with its configuration; `None` without enough samples.
+/// Our median, and the lowest of nginx with its configuration; `None`, and said so, without enough
+/// samples.
 fn best(
+    case: &str,
     figures: &mut BTreeMap<&'static str, Vec<f64>>,
     ours: &Server,
 ) -> Option<(f64, f64, &'static str)> {
     let enough = figures.iter_mut().filter(|(_, figures)| figures.len() >= ENOUGH);
     let medians: Vec<_> = enough.map(|(name, them)| (*name, quantile(them, 0.5))).collect();
-    let (_, own) = medians.iter().find(|(name, _)| *name == ours.name)?;
+    let own = medians.iter().find(|(name, _)| *name == ours.name);
     let nginx = medians.iter().filter(|(name, _)| *name != ours.name);
-    let (name, best) = nginx.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let best = nginx.min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (Some((_, own)), Some((name, best))) = (own, best) else {
+        eprintln!("  {case}: the machine is too noisy; nothing is reported");
+        return None;
+    };
     Some((*own, *best, *name))
 }
 
 /// Requests per second with two threads or workers; the client shares their cores.
 fn two_threads(report: &mut Report, ours: &Server, nginx: &Server) {
-    let mut rates = [Vec::new(), Vec::new()];
-    for _ in 0..ROUNDS {
-        for (server, rates) in [ours, nginx].into_iter().zip(&mut rates) {
-            rates.extend(server.sample(&Client::Wrk("Accept-Encoding: gzip")).map(|it| it.rate));
-        }
-    }
-    if rates.iter().any(|rates| rates.len() < ENOUGH) {
-        eprintln!("  two threads: the machine is too noisy; nothing is reported");
-        return;
-    }
-    let [own, nginx] = rates.each_mut().map(|rates| quantile(rates, 0.5));
+    let client = Client::Wrk("Accept-Encoding: gzip");
+    let mut rates = sampled(ours, slice::from_ref(nginx), &client, |it| Some(it.rate));
+    let Some((own, nginx, _)) = best("two threads", &mut rates, ours) else { return };
     let what = format!("requests/s, two threads against two workers ({own:.0} and {nginx:.0})");
     report.at_least(what, "×", own / nginx, [1.25, 1.4]);
 }

@@ -27,12 +27,7 @@ impl Process {
         command.args(settings).env("KUBECONFIG", api.kubeconfig()).env("RUST_LOG", "error");
         let started = Instant::now();
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut address = |name: &str| {
-            let line = lines.next().unwrap().unwrap();
-            line.strip_prefix(name).unwrap().trim_start_matches("http://").to_owned()
-        };
-        let (public, admin) = (address("public "), address("admin "));
+        let [public, admin] = addresses(&mut child);
         Self { child, public, admin, started }
     }
 
@@ -47,26 +42,45 @@ impl Process {
 
     /// The CPU time of all threads so far.
     pub fn cpu(&self) -> Duration {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanos = tasks.flatten().filter_map(|task| {
-            // A thread may end in the meantime.
-            let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-            text.split_whitespace().next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanos.sum())
+        cpu(self.child.id())
     }
 
     /// A field of /proc/PID/status in KiB.
     pub fn status_kib(&self, field: &str) -> f64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = text.lines().find(|line| line.starts_with(field)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        status_kib(self.child.id(), field)
     }
 
     /// Makes the peak of resident memory begin anew.
     pub fn reset_peak(&self) {
         fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").unwrap();
     }
+}
+
+/// Where a server listens, as it prints it: public, then admin.
+pub fn addresses(server: &mut Child) -> [String; 2] {
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    ["public ", "admin "].map(|name| {
+        let line = lines.next().unwrap().unwrap();
+        line.strip_prefix(name).unwrap().trim_start_matches("http://").to_owned()
+    })
+}
+
+/// The CPU time of all threads of a process so far.
+pub fn cpu(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let nanos = tasks.flatten().filter_map(|task| {
+        // A thread may end in the meantime.
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+/// A field of /proc/PID/status in KiB.
+pub fn status_kib(pid: u32, field: &str) -> f64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = text.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// The binary that was built beside this program.

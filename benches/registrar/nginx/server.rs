@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -13,7 +13,10 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 
 use super::Client;
-use crate::{process::binary, report::quantile};
+use crate::{
+    process::{self, addresses, binary, status_kib},
+    report::quantile,
+};
 
 const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
 /// Cores that others may use during a sample.
@@ -73,9 +76,7 @@ impl Server {
         ]);
         command.arg("--offers").arg(folder.path()).env("RUST_LOG", "error");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("public http://").unwrap().to_owned();
+        let [address, _] = addresses(&mut child);
         let is_pinned = threads == "1";
         let server = Self {
             name: "ours",
@@ -182,25 +183,13 @@ impl Server {
         let pid = self.child.id();
         let children =
             fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let pids =
-            std::iter::once(pid.to_string()).chain(children.split_whitespace().map(str::to_owned));
-        let nanos = pids.flat_map(|pid| {
-            let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-            tasks.filter_map(|task| {
-                let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-                text.split_whitespace().next()?.parse::<u64>().ok()
-            })
-        });
-        Duration::from_nanos(nanos.sum())
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        std::iter::once(pid).chain(children).map(process::cpu).sum()
     }
 
     /// Resident memory per connection that was used once, in kB.
     pub fn idle(&self) -> f64 {
-        let resident = || {
-            let text = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-            let line = text.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-            line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap()
-        };
+        let resident = || status_kib(self.child.id(), "VmRSS:");
         let before = resident();
         let mut open = Vec::new();
         for _ in 0..IDLE {
@@ -210,7 +199,7 @@ impl Server {
             assert_ne!(stream.read(&mut bytes).unwrap(), 0);
             open.push(stream);
         }
-        // Connections give up their buffers after two seconds.
+        // Of connections that hyper served, the buffers are given up after two seconds.
         thread::sleep(Duration::from_secs(4));
         (resident() - before) * 1.024 / IDLE as f64
     }
