@@ -21,6 +21,7 @@ use super::{
     sold,
 };
 use crate::support::{
+    api_server::kubeconfig,
     process::{Server, eventually, registrar},
     resource::Resource,
     stage::Stage,
@@ -87,13 +88,9 @@ struct Between {
 impl Between {
     async fn start(account: &Path, cluster: Arc<Cluster>, list: Value) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [],
-            "clusters": [{ "name": "c", "cluster": {
-                "server": format!("http://{}", listener.local_addr().unwrap()),
-            } }],
-            "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "" } }],
-        });
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // Requests go on with the account's own token.
+        let config = kubeconfig(&url, "none");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("kubeconfig"), config.to_string()).unwrap();
         let (account, is_first) = (client(account).await, Arc::new(AtomicBool::new(true)));

@@ -63,6 +63,16 @@ pub struct Asked {
     pub token: String,
 }
 
+/// A kubeconfig for the API server at a URL.
+pub fn kubeconfig(url: &str, token: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{ "name": "c", "cluster": { "server": url } }],
+        "users": [{ "name": "u", "user": { "token": token } }],
+        "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
+    })
+}
+
 type Objects = BTreeMap<String, Arc<Value>>;
 
 pub struct ApiServer {
@@ -119,12 +129,7 @@ impl ApiServer {
 
     /// Writes a kubeconfig with this token, in place of the one before.
     pub fn write_kubeconfig(&self, token: &str) {
-        let config = json!({
-            "apiVersion": "v1", "kind": "Config", "current-context": "c",
-            "clusters": [{ "name": "c", "cluster": { "server": format!("http://{}", self.door.address()) } }],
-            "users": [{ "name": "u", "user": { "token": token } }],
-            "contexts": [{ "name": "c", "context": { "cluster": "c", "user": "u" } }],
-        });
+        let config = kubeconfig(&format!("http://{}", self.door.address()), token);
         std::fs::write(self.kubeconfig(), config.to_string()).unwrap();
     }
 
