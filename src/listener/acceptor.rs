@@ -55,11 +55,10 @@ pub(super) struct Thread {
     pub(super) is_stopping: Cell<bool>,
     pub(super) protocols: Protocols,
     pub(super) metrics: ListenerMetrics,
-    /// Where small answers of hyper are put together.
+    /// Where small answers are put together.
     pub(super) piece: RefCell<Vec<u8>>,
-    /// Where requests are read, and answers made, that need no hyper.
+    /// Where requests are read that may need no hyper.
     pub(super) input: RefCell<Box<[u8]>>,
-    pub(super) answer: RefCell<Vec<u8>>,
     /// The memory of the last request's head and of its fields.
     pub(super) heads: RefCell<BytesMut>,
     pub(super) spare: Cell<HeaderMap>,
@@ -100,7 +99,6 @@ impl Acceptor {
             metrics: self.metrics.clone(),
             piece: RefCell::default(),
             input: RefCell::new(vec![0; HEAD_BYTES].into()),
-            answer: RefCell::default(),
             heads: RefCell::new(BytesMut::with_capacity(HEAD_BYTES)),
             spare: Cell::default(),
             date: RefCell::new(date()),

@@ -4,7 +4,6 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     io,
-    mem::MaybeUninit,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -19,7 +18,6 @@ use hyper::{
     service::Service,
 };
 use hyper_util::rt::TokioIo;
-use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -183,8 +181,8 @@ async fn until_aborted<V>(
 
 type Http1<T, S> = http1::Connection<TokioIo<Stream<T>>, Tracked<S>>;
 
-/// Serves a connection until it ends, or has been idle for a while and can wait without hyper's
-/// buffers. Returns what goes on.
+/// Serves a connection until it ends, or is idle and is to wait without hyper's buffers or to finish.
+/// Returns what goes on.
 async fn serve_http_1<T: Socket, S: Answers>(
     stream: Stream<T>,
     activity: &Rc<Activity>,
@@ -202,14 +200,13 @@ async fn serve_http_1<T: Socket, S: Answers>(
         let is_quiet = activity.is_idle() && !activity.is_blocked();
         match order {
             Some(Order::Abort) => Poll::Ready(End::Aborted),
-            Some(Order::Finish) if is_quiet => Poll::Ready(End::Finished),
+            Some(Order::Finish | Order::Park) if is_quiet => Poll::Ready(End::Quiet),
             // The answer on its way asks the client to close.
             Some(Order::Finish) => {
                 connection.as_mut().graceful_shutdown();
                 context.waker().wake_by_ref();
                 Poll::Pending
             }
-            Some(Order::Park) if is_quiet => Poll::Ready(End::Parked),
             Some(Order::Park) | None => Poll::Pending,
         }
     })
@@ -225,11 +222,7 @@ async fn serve_http_1<T: Socket, S: Answers>(
             }
             None
         }
-        End::Finished if ahead.is_empty() && !has_arrived(stream.io().socket()) => {
-            let _ = stream.shutdown().await;
-            None
-        }
-        End::Finished | End::Parked => {
+        End::Quiet => {
             stream.put_back(&ahead);
             Some((stream, service))
         }
@@ -249,18 +242,9 @@ fn apart<T: Socket, S: Answers>(
 enum End {
     /// The last answer is written, or the client left; false if its bytes were no HTTP.
     Complete(bool),
-    /// It was told to finish while it was idle.
-    Finished,
-    /// It was idle for a while.
-    Parked,
+    /// It was idle, and is to wait without buffers or to finish.
+    Quiet,
     Aborted,
-}
-
-/// Whether bytes have arrived that the runtime does not know of yet. A request on its way when a
-/// connection is closed would be lost.
-pub(super) fn has_arrived(socket: &TcpStream) -> bool {
-    let mut byte = [MaybeUninit::uninit()];
-    SockRef::from(socket).peek(&mut byte).is_ok_and(|count| count > 0)
 }
 
 /// Closes our side, and throws away what the client still sends: closing with unread bytes would

@@ -8,6 +8,7 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io::{self, IoSlice},
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,13 +16,17 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::Response;
 use http_body::Body;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::TcpStream,
+};
 
 use super::{
     Answers,
     acceptor::Thread,
     activity::{Activity, Order},
-    connection::{Socket, has_arrived},
+    connection::Socket,
     head,
     stream::{ONE_PIECE, Stream},
 };
@@ -104,6 +109,13 @@ fn finish<T: Socket, B>(stream: &Stream<T>) -> Turn<B> {
     }
 }
 
+/// Whether bytes have arrived that the runtime does not know of yet. A request on its way when a
+/// connection is closed would be lost.
+fn has_arrived(socket: &TcpStream) -> bool {
+    let mut byte = [MaybeUninit::uninit()];
+    SockRef::from(socket).peek(&mut byte).is_ok_and(|count| count > 0)
+}
+
 /// Reads, and answers every simple request that has arrived. Pending if all of them are answered.
 fn answer_arrived<T: Socket, S: Answers>(
     stream: &mut Stream<T>,
@@ -161,7 +173,7 @@ fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     size: u64,
     context: &mut Context<'_>,
 ) -> io::Result<Option<Rest<B>>> {
-    let mut answer = thread.answer.borrow_mut();
+    let mut answer = thread.piece.borrow_mut();
     answer.clear();
     let (mut parts, mut body) = response.into_parts();
     head::write(&parts, size, &thread.date.borrow(), &mut answer);
@@ -183,6 +195,8 @@ fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     if !answer.is_empty() {
         pieces.push_back(Bytes::copy_from_slice(&answer));
     }
+    // The stream puts pieces together in it.
+    drop(answer);
     let mut rest = Rest { pieces, body };
     match rest.poll_written(stream, context) {
         Poll::Ready(result) => result.map(|()| None),
