@@ -12,8 +12,8 @@ use serde_json::Value;
 use crate::support::process::{Server, eventually, text, unset};
 use crate::support::stage::{agent, free_port};
 
-/// `scripts/run-anchored` with the binary under test, serving at `listen`, with temporary files
-/// below `temporary`.
+/// `scripts/run-anchored` with the binary under test, serving at `listen`, with temporary files and
+/// the home folder in `temporary`.
 fn script(listen: &str, temporary: &Path) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // Whoever runs the tests may ignore SIGINT, and bash cannot trap a signal that it finds ignored.
@@ -24,7 +24,7 @@ fn script(listen: &str, temporary: &Path) -> Command {
     ]);
     script.arg(env!("CARGO_BIN_EXE_registrar"));
     script.env("REGISTRAR_LISTEN", listen).env("REGISTRAR_ADMIN_LISTEN", "127.0.0.1:0");
-    script.env("TMPDIR", temporary);
+    script.env("TMPDIR", temporary).env("HOME", temporary);
     script
 }
 

@@ -116,6 +116,9 @@ async fn launch(args: &[String], dir: &TempDir, port: u16) -> (Child, u16) {
     let output = File::create(&log).unwrap();
     let mut child = Command::new(binary())
         .args(["--host", "127.0.0.1", "--port", &port.to_string(), "--slots-in-an-epoch", "1"])
+        // States of old blocks, gigabytes in a long test. By default they lie below the home folder,
+        // and stay there when the node is killed.
+        .args(["--cache-path".as_ref(), dir.path().join("states").as_os_str()])
         .args(args)
         .current_dir(dir.path())
         .stdin(Stdio::null())
