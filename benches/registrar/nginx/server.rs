@@ -22,6 +22,32 @@ const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
 /// Cores that others may use during a sample.
 const TOLERATED: f64 = 0.15;
 const IDLE: usize = 2_000;
+const WORDS: [&str; 24] = [
+    "agent",
+    "answers",
+    "any",
+    "chain",
+    "cluster",
+    "document",
+    "each",
+    "endpoint",
+    "for",
+    "identity",
+    "language",
+    "model",
+    "of",
+    "offers",
+    "payment",
+    "per",
+    "request",
+    "requests",
+    "service",
+    "the",
+    "token",
+    "translation",
+    "until",
+    "with",
+];
 
 /// A server under measurement.
 pub struct Server {
@@ -47,11 +73,8 @@ impl Server {
     /// This binary, with a document of about so many bytes.
     pub fn ours(bytes: usize, threads: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Text that compresses as descriptions do, not as repetitions.
-        let words: String = (0..bytes * 2)
-            .map(|at| char::from(b'a' + u8::try_from((at * at / 7 + at / 5) % 23).unwrap()))
-            .collect();
-        let description = &words[..bytes.saturating_sub(300)];
+        let text = prose(bytes);
+        let description = &text[..bytes.saturating_sub(300)];
         let offer = format!(
             "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{ name: chat, namespace: llm }}\n\
              spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
@@ -235,6 +258,18 @@ fn configured(folder: &Path, how: &str, workers: usize, http_1: &str, http_2: &s
 
 fn free_address() -> String {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+/// At least so many bytes of words in no order, which compress as descriptions do: to a sixth.
+fn prose(bytes: usize) -> String {
+    let (mut state, mut text) = (1_u32, String::new());
+    while text.len() < bytes {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let word = usize::try_from(state >> 16).unwrap() % WORDS.len();
+        text.push_str(WORDS[word]);
+        text.push(' ');
+    }
+    text
 }
 
 /// The entity tag and the bytes of a document, if it is served.
