@@ -8,6 +8,7 @@ mod discovery;
 mod docs;
 mod documents;
 pub(crate) mod events;
+mod fields;
 mod front;
 mod home;
 mod html;
@@ -28,7 +29,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
@@ -251,14 +252,17 @@ async fn options() -> Response {
     (StatusCode::NO_CONTENT, headers).into_response()
 }
 
-/// Lets scripts of any origin read the response and its entity tag.
+/// Fields that let scripts of any origin read a response and its entity tag.
+fn cors(has_age: bool) -> [(HeaderName, HeaderValue); 2] {
+    let exposed = if has_age { "etag, registrar-source-age" } else { "etag" };
+    [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed)),
+    ]
+}
+
 fn with_cors(headers: &mut HeaderMap) {
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    let exposed = match headers.contains_key(documents::SOURCE_AGE) {
-        true => "etag, registrar-source-age",
-        false => "etag",
-    };
-    headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    headers.extend(cors(headers.contains_key(documents::SOURCE_AGE)));
 }
 
 /// The route that made a response, in the notation of openapi.yaml. Responses to unknown paths and

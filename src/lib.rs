@@ -13,6 +13,7 @@ mod enforce;
 mod error_chain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod head;
 mod http;
 mod identity_status;
 mod journal_place;

@@ -9,7 +9,7 @@ mod activity;
 mod connection;
 mod direct;
 mod frames;
-mod head;
+mod repeated;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,7 +31,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use self::{activity::Closed, tls::Certificates};
-use crate::telemetry::{ListenerMetrics, Metrics};
+use crate::{
+    head::{AnswerHead, SimpleRequest},
+    telemetry::{ListenerMetrics, Metrics},
+};
 
 /// The error of a system that has no IPv6.
 const NO_IPV6: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
@@ -148,9 +151,12 @@ pub(crate) trait Answers:
 {
     type Body: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + 'static;
 
-    /// The answer to a request without a body, if it is known without waiting. `None` leaves the
-    /// request to [`Service::call`], as if it had not been asked.
-    fn at_once(&self, request: Request<()>) -> Option<Response<Self::Body>>;
+    /// Answers a request without waiting: writes the head, and returns the body. `None` leaves the
+    /// request to [`Service::call`], as if it had not been asked, whatever was written.
+    ///
+    /// The entity tag of a body names its bytes: what has the same tag, at whatever path, is the same.
+    fn at_once(&self, request: &SimpleRequest<'_>, head: &mut AnswerHead<'_>)
+    -> Option<Self::Body>;
 }
 
 /// A listener under way.

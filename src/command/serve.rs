@@ -10,7 +10,6 @@ use std::{
     },
 };
 
-use ::http::{Request, Response};
 use anyhow::Context;
 use futures::FutureExt;
 use tokio::{sync::watch, task::JoinSet};
@@ -24,6 +23,7 @@ use super::{
 };
 use crate::{
     cli::ServeConfig,
+    head::{AnswerHead, SimpleRequest},
     http::{
         self, Body, CatalogReader, EventFeed, Front,
         admin::{Admin, AdminHosts},
@@ -43,8 +43,12 @@ const OTHER_FILES: u64 = 512;
 impl Answers for Front {
     type Body = Body;
 
-    fn at_once(&self, request: Request<()>) -> Option<Response<Body>> {
-        Front::at_once(self, request)
+    fn at_once(
+        &self,
+        request: &SimpleRequest<'_>,
+        head: &mut AnswerHead<'_>,
+    ) -> Option<Self::Body> {
+        Front::at_once(self, request, head)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use super::problem::ProblemDetails;
+use super::{
+    fields::{Fields, text},
+    problem::ProblemDetails,
+};
 use crate::page::{Content, Page, Representation};
 
 /// The representation that a request selects, and whether it is sent.
@@ -18,7 +21,7 @@ pub(super) struct Selected {
 /// # Errors
 ///
 /// 412 if `If-Match` names other representations only.
-pub(super) fn select(page: &Page, request: &HeaderMap) -> Result<Selected, ProblemDetails> {
+pub(super) fn select(page: &Page, request: &impl Fields) -> Result<Selected, ProblemDetails> {
     let gzip = accepts_gzip(request);
     let representation = if gzip { page.gzip() } else { page.identity() };
     Ok(Selected { gzip: Some(gzip), ..select_only(representation, request)? })
@@ -31,7 +34,7 @@ pub(super) fn select(page: &Page, request: &HeaderMap) -> Result<Selected, Probl
 /// 412 if `If-Match` names other representations only.
 pub(super) fn select_only(
     representation: Representation,
-    request: &HeaderMap,
+    request: &impl Fields,
 ) -> Result<Selected, ProblemDetails> {
     match evaluate(request, &representation.etag) {
         Precondition::Holds => Ok(Selected { representation, gzip: None, is_modified: true }),
@@ -43,32 +46,45 @@ pub(super) fn select_only(
 }
 
 impl Selected {
-    /// The response: 200 with the bytes, or 304. `headers` is empty; its memory is used again.
+    /// 200, or 304.
+    pub(super) fn status(&self) -> StatusCode {
+        if self.is_modified { StatusCode::OK } else { StatusCode::NOT_MODIFIED }
+    }
+
+    /// Passes on every field of the response, and returns its bytes.
+    pub(super) fn into_fields(
+        self,
+        media_type: HeaderValue,
+        cache: HeaderValue,
+        mut field: impl FnMut(HeaderName, HeaderValue),
+    ) -> Content {
+        if self.is_modified {
+            field(header::CONTENT_TYPE, media_type);
+            if self.gzip == Some(true) {
+                field(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+        }
+        let etag = HeaderValue::from_maybe_shared(self.representation.etag);
+        field(header::ETAG, etag.expect("a quoted hex string is an entity tag"));
+        field(header::CACHE_CONTROL, cache);
+        if self.gzip.is_some() {
+            field(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        if self.is_modified { self.representation.body } else { Content::default() }
+    }
+
     pub(super) fn into_response(
         self,
-        headers: HeaderMap,
         media_type: HeaderValue,
         cache: HeaderValue,
     ) -> Response<Content> {
         let mut response = Response::new(Content::default());
+        *response.status_mut() = self.status();
+        let mut headers = HeaderMap::new();
+        *response.body_mut() = self.into_fields(media_type, cache, |name, value| {
+            headers.insert(name, value);
+        });
         *response.headers_mut() = headers;
-        if self.is_modified {
-            *response.body_mut() = self.representation.body;
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, media_type);
-            if self.gzip == Some(true) {
-                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            }
-        } else {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
-        let headers = response.headers_mut();
-        let etag = HeaderValue::from_maybe_shared(self.representation.etag);
-        headers.insert(header::ETAG, etag.expect("a quoted hex string is an entity tag"));
-        headers.insert(header::CACHE_CONTROL, cache);
-        if self.gzip.is_some() {
-            headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
         response
     }
 }
@@ -85,8 +101,8 @@ enum Precondition {
 
 /// Evaluates preconditions in the order of RFC 9110, section 13.2.2. Those that compare dates are
 /// ignored, because documents have no modification date (sections 13.1.3 and 13.1.4).
-fn evaluate(request: &HeaderMap, etag: &[u8]) -> Precondition {
-    let is_given = request.contains_key(header::IF_MATCH);
+fn evaluate(request: &impl Fields, etag: &[u8]) -> Precondition {
+    let is_given = request.values(&header::IF_MATCH).next().is_some();
     if is_given && !names(request, &header::IF_MATCH, |tag| tag == etag) {
         return Precondition::Failed;
     }
@@ -99,9 +115,8 @@ fn evaluate(request: &HeaderMap, etag: &[u8]) -> Precondition {
 }
 
 /// Whether a field is `*` or lists a tag that is the one sought.
-fn names(request: &HeaderMap, field: &HeaderName, is_same: impl Fn(&[u8]) -> bool) -> bool {
-    request.get_all(field).iter().any(|line| {
-        let line = line.as_bytes();
+fn names(request: &impl Fields, field: &HeaderName, is_same: impl Fn(&[u8]) -> bool) -> bool {
+    request.values(field).any(|line| {
         // Our tags contain no comma, so a list can be split at every comma.
         line.trim_ascii() == b"*"
             || line.split(|byte| *byte == b',').any(|listed| is_same(listed.trim_ascii()))
@@ -109,10 +124,10 @@ fn names(request: &HeaderMap, field: &HeaderName, is_same: impl Fn(&[u8]) -> boo
 }
 
 /// Whether `Accept-Encoding` allows gzip and does not rank identity above it.
-fn accepts_gzip(request: &HeaderMap) -> bool {
+fn accepts_gzip(request: &impl Fields) -> bool {
     let (mut gzip, mut any, mut identity) = (None, None, None);
-    for line in request.get_all(header::ACCEPT_ENCODING) {
-        for item in line.to_str().unwrap_or_default().split(',') {
+    for line in request.values(&header::ACCEPT_ENCODING) {
+        for item in text(line).unwrap_or_default().split(',') {
             let (coding, weight) = match item.split_once(';') {
                 Some((coding, parameter)) => (coding, weight(parameter)),
                 None => (item, Some(1.0)),

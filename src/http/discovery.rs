@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{RawQuery, State},
-    http::{HeaderMap, Uri},
+    http::{HeaderMap, Uri, uri::Authority},
     response::Response,
 };
 use serde::Serialize;
@@ -88,7 +88,8 @@ pub(super) async fn manifest(
 ) -> Result<Response, ProblemDetails> {
     let current = reader.current().await?;
     let catalog = &current.catalog;
-    let own = host(&uri, &headers).and_then(|host| catalog.resources_at(&host));
+    let own = host(uri.authority().map(Authority::as_str), &headers)
+        .and_then(|host| catalog.resources_at(&host));
     let (resources, total) = match own {
         Some(resources) => {
             let total = resources.len();

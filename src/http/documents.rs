@@ -1,8 +1,14 @@
 //! Registration documents, looked up in the catalog. Nothing is allocated for one of an agent.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, Uri, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
-use super::{CatalogReader, Current, conditional, problem::ProblemDetails};
+use super::{
+    CatalogReader, Current,
+    conditional::{self, Selected},
+    cors,
+    fields::{Fields, text},
+    problem::ProblemDetails,
+};
 use crate::{
     catalog::Catalog,
     offer::{Hostname, OfferId, is_dns_name},
@@ -28,11 +34,10 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
-    /// The document at the target of a request; `None` if there is another resource or none.
-    pub(super) fn at(uri: &Uri, headers: &HeaderMap) -> Option<Self> {
-        let path = uri.path();
+    /// The document at the path of a request; `None` if there is another resource or none.
+    pub(super) fn at(path: &str, authority: Option<&str>, fields: &impl Fields) -> Option<Self> {
         if path == WELL_KNOWN_PATH {
-            return Some(Self::Agent(host(uri, headers)));
+            return Some(Self::Agent(host(authority, fields)));
         }
         let id = path.strip_prefix(OFFERS)?.strip_suffix(DOCUMENT)?;
         let (namespace, name) = id.split_once('/')?;
@@ -51,25 +56,59 @@ impl Wanted {
     }
 }
 
-/// The response to a request for a document.
-pub(super) fn answer(
+/// A document, as a request gets it.
+pub(super) struct Document {
+    selected: Selected,
+    cache: HeaderValue,
+    /// How many seconds ago its facts were last confirmed, once that is longer than a healthy source
+    /// takes.
+    age: Option<u64>,
+}
+
+/// The document that a request gets.
+///
+/// # Errors
+///
+/// There is none, or the request is for another version of it.
+pub(super) fn find(
     reader: &CatalogReader,
     current: &Current,
     wanted: &Wanted,
-    request: Parts,
-) -> Response<Content> {
-    let selected =
-        look_up(current, wanted).and_then(|page| conditional::select(page, &request.headers));
-    match selected {
-        Ok(selected) => {
-            let mut headers = request.headers;
-            headers.clear();
-            let cache = current.cache_control(reader.max_age);
-            let mut response = selected.into_response(headers, JSON, cache);
-            mark_age(reader, response.headers_mut());
-            response
+    request: &impl Fields,
+) -> Result<Document, ProblemDetails> {
+    let selected = conditional::select(look_up(current, wanted)?, request)?;
+    let cache = current.cache_control(reader.max_age);
+    Ok(Document { selected, cache, age: reader.stale_seconds() })
+}
+
+impl Document {
+    pub(super) fn status(&self) -> StatusCode {
+        self.selected.status()
+    }
+
+    /// Passes on every field of the response, and returns its bytes.
+    ///
+    /// Bytes and entity tag do not tell the age: a document is not another one because its source is
+    /// silent.
+    pub(super) fn into_fields(self, mut field: impl FnMut(HeaderName, HeaderValue)) -> Content {
+        if let Some(seconds) = self.age {
+            field(SOURCE_AGE, HeaderValue::from(seconds));
         }
-        Err(problem) => problem.response().map(Content::Whole),
+        for (name, value) in cors(self.age.is_some()) {
+            field(name, value);
+        }
+        self.selected.into_fields(JSON, self.cache, field)
+    }
+
+    /// The response. `headers` is empty; its memory is used again.
+    pub(super) fn into_response(self, mut headers: HeaderMap) -> Response<Content> {
+        let mut response = Response::new(Content::default());
+        *response.status_mut() = self.status();
+        *response.body_mut() = self.into_fields(|name, value| {
+            headers.insert(name, value);
+        });
+        *response.headers_mut() = headers;
+        response
     }
 }
 
@@ -99,15 +138,6 @@ pub(super) fn offer_id(namespace: &str, name: &str) -> Option<OfferId> {
 
 /// The host that a request is for. The authority of the request target takes precedence over the
 /// `Host` header (RFC 9112, section 3.2.2).
-pub(super) fn host(uri: &Uri, headers: &HeaderMap) -> Option<Hostname> {
-    let field = || headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    Hostname::from_authority(uri.authority().map(|authority| authority.as_str()).or_else(field)?)
-}
-
-/// Marks a document whose facts are older than a healthy source's. Bytes and entity tag stay as they
-/// are: a document is not another one because its source is silent.
-fn mark_age(reader: &CatalogReader, headers: &mut HeaderMap) {
-    if let Some(seconds) = reader.stale_seconds() {
-        headers.insert(SOURCE_AGE, HeaderValue::from(seconds));
-    }
+pub(super) fn host(authority: Option<&str>, fields: &impl Fields) -> Option<Hostname> {
+    Hostname::from_authority(authority.or_else(|| text(fields.values(&header::HOST).next()?))?)
 }

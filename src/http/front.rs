@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::FutureExt;
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version, header, uri::Authority};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 use tower::ServiceExt;
@@ -27,6 +27,7 @@ use super::{
     target, with_cors,
 };
 use crate::{
+    head::{AnswerHead, SimpleRequest},
     page::Content,
     telemetry::{AnswerCounter, Metrics},
 };
@@ -80,14 +81,14 @@ impl Front {
             begun.unwrap_or_else(|panic| (None, Answering::ready(self.panicked(&*panic))));
         match answering {
             Answering::Ready(response) => {
-                response.iter().for_each(|response| self.count(route, response, began));
+                response.iter().for_each(|response| self.count_response(route, response, began));
                 Answering::Ready(response)
             }
             Answering::Waiting(future) => {
                 let front = self.clone();
                 let future = AssertUnwindSafe(future).catch_unwind().map(move |answer| {
                     let answer = answer.unwrap_or_else(|panic| front.panicked(&*panic));
-                    front.count(route, &answer, began);
+                    front.count_response(route, &answer, began);
                     answer
                 });
                 Answering::Waiting(Box::pin(future))
@@ -95,22 +96,49 @@ impl Front {
         }
     }
 
-    /// The answer to a request without a body, if it is known without waiting.
-    pub(crate) fn at_once(&self, request: Request<()>) -> Option<Response> {
-        match self.answer(request.map(|()| Body::Finished(Bytes::new()))) {
-            Answering::Ready(response) => response,
-            Answering::Waiting(_) => None,
-        }
+    /// Answers a simple request for a document that there is. Writes the head and returns the body.
+    pub(crate) fn at_once(
+        &self,
+        request: &SimpleRequest<'_>,
+        head: &mut AnswerHead<'_>,
+    ) -> Option<Body> {
+        let began = Instant::now();
+        // After a panic the request is answered as any other, with a 500 if that panics too.
+        let begun = catch_unwind(AssertUnwindSafe(|| self.begin_at_once(request, head)));
+        let (route, status, body) = begun.ok()??;
+        self.count(route, status, body.size_hint().exact(), began);
+        Some(body)
+    }
+
+    fn begin_at_once(
+        &self,
+        request: &SimpleRequest<'_>,
+        head: &mut AnswerHead<'_>,
+    ) -> Option<(&'static str, StatusCode, Body)> {
+        let reader = self.documents.as_ref()?;
+        target::check_host(Version::HTTP_11, None, request).ok()?;
+        let wanted = Wanted::at(request.path, None, request)?;
+        let document = documents::find(reader, &reader.current_now()?, &wanted, request).ok()?;
+        let status = document.status();
+        head.status(status);
+        let content = document.into_fields(|name, value| head.field(&name, &value));
+        head.end((status == StatusCode::OK).then(|| content.len()));
+        let content = if request.is_head { Content::default() } else { content };
+        Some((wanted.route(), status, content.into()))
     }
 
     /// Counts an answer whose head is complete. The router tells the route of what it answers.
-    fn count(&self, route: Option<&'static str>, response: &Response, began: Instant) {
-        let now = Instant::now();
-        let took = now.duration_since(began);
+    fn count_response(&self, route: Option<&'static str>, response: &Response, began: Instant) {
         let routed = || response.extensions().get::<Routed>().map(|routed| routed.0);
         let route = route.or_else(routed).unwrap_or("none");
-        let status = response.status().as_u16();
-        self.answers.answered(route, status, took, response.body().size_hint().exact());
+        self.count(route, response.status(), response.body().size_hint().exact(), began);
+    }
+
+    fn count(&self, route: &'static str, status: StatusCode, size: Option<u64>, began: Instant) {
+        let now = Instant::now();
+        let took = now.duration_since(began);
+        let status = status.as_u16();
+        self.answers.answered(route, status, took, size);
         if self.slow.admits(took, now) {
             tracing::warn!(
                 http.route = route,
@@ -131,7 +159,8 @@ impl Front {
         let closes = has_body && request.version() != Version::HTTP_2;
         let (mut parts, body) = request.into_parts();
         parts.uri = target::decoded(parts.uri);
-        let checked = target::check_host(parts.version, &parts.uri, &parts.headers)
+        let authority = parts.uri.authority().map(Authority::as_str);
+        let checked = target::check_host(parts.version, authority, &parts.headers)
             .map_err(ProblemDetails::bad_host);
         let is_read = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
         // RFC 3986 knows ASCII only, and log lines must not hold what a terminal takes for a command.
@@ -151,7 +180,7 @@ impl Front {
             return (None, Answering::ready(self.options()));
         }
         if let Some(reader) = self.documents.as_ref().filter(|_| is_fetch(&parts))
-            && let Some(wanted) = Wanted::at(&parts.uri, &parts.headers)
+            && let Some(wanted) = Wanted::at(parts.uri.path(), authority, &parts.headers)
         {
             let route = Some(wanted.route());
             if let Some(current) = reader.current_now() {
@@ -188,13 +217,23 @@ impl Front {
         wanted: &Wanted,
         request: http::request::Parts,
     ) -> Response {
-        let method = request.method.clone();
-        let mut response = match current {
-            Ok(current) => documents::answer(reader, current, wanted, request),
-            Err(problem) => problem.response().map(Content::Whole),
+        let found = current
+            .as_ref()
+            .map_err(ProblemDetails::clone)
+            .and_then(|current| documents::find(reader, current, wanted, &request.headers));
+        let mut response = match found {
+            Ok(document) => {
+                let mut headers = request.headers;
+                headers.clear();
+                document.into_response(headers)
+            }
+            Err(problem) => {
+                let mut response = problem.response().map(Content::Whole);
+                with_cors(response.headers_mut());
+                response
+            }
         };
-        with_cors(response.headers_mut());
-        drop_body(&method, &mut response);
+        drop_body(&request.method, &mut response);
         response.map(Body::from)
     }
 

@@ -105,7 +105,7 @@ async fn answer(
     };
     let cache_control = current.cache_control(reader.max_age);
     let selected = conditional::select(&Page::new(&body), headers)?;
-    let response = selected.into_response(HeaderMap::new(), media_type, cache_control);
+    let response = selected.into_response(media_type, cache_control);
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 

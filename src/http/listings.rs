@@ -79,7 +79,7 @@ pub(super) fn json(
     let media_type = HeaderValue::from_static("application/json");
     let cache_control = current.cache_control(reader.max_age);
     let selected = conditional::select_only(Representation::new(body), headers)?;
-    let response = selected.into_response(HeaderMap::new(), media_type, cache_control);
+    let response = selected.into_response(media_type, cache_control);
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
-use http::{HeaderMap, Uri, Version, header, uri::PathAndQuery};
+use http::{Uri, Version, header, uri::PathAndQuery};
+
+use super::fields::Fields;
 
 /// Checks the fields that name the host of a request.
 ///
@@ -15,16 +17,15 @@ use http::{HeaderMap, Uri, Version, header, uri::PathAndQuery};
 /// A sentence that tells what is wrong.
 pub(super) fn check_host(
     version: Version,
-    uri: &Uri,
-    headers: &HeaderMap,
+    authority: Option<&str>,
+    fields: &impl Fields,
 ) -> Result<(), &'static str> {
-    let mut fields = headers.get_all(header::HOST).iter();
+    let mut fields = fields.values(&header::HOST);
     let (field, second) = (fields.next(), fields.next());
     if second.is_some() {
         return Err("The request has more than one Host field.");
     }
-    let authority = uri.authority().map(|authority| authority.as_str().as_bytes());
-    let field = field.map(|field| field.as_bytes());
+    let authority = authority.map(str::as_bytes);
     if field.is_some_and(|field| !is_host(field)) || authority.is_some_and(|it| !is_host(it)) {
         return Err("The host of the request is not a valid host name or address.");
     }

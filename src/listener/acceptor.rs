@@ -13,9 +13,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use bytes::BytesMut;
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime::{Builder, LocalOptions},
@@ -27,6 +25,7 @@ use super::{
     Answers, Limits, Stage,
     activity::{Activity, Closed, Order, Phase, Verdict, judge},
     connection::{self, HEAD_BYTES, Protocols},
+    repeated::Repeated,
 };
 use crate::telemetry::ListenerMetrics;
 
@@ -59,9 +58,9 @@ pub(super) struct Thread {
     pub(super) piece: RefCell<Vec<u8>>,
     /// Where requests are read that may need no hyper.
     pub(super) input: RefCell<Box<[u8]>>,
-    /// The memory of the last request's head and of its fields.
-    pub(super) heads: RefCell<BytesMut>,
-    pub(super) spare: Cell<HeaderMap>,
+    /// Where their answers are put together.
+    pub(super) answer: RefCell<Vec<u8>>,
+    pub(super) repeated: RefCell<Repeated>,
     /// The value of `Date`, exact to [`SWEEP`].
     pub(super) date: RefCell<String>,
     connections: RefCell<BTreeMap<u64, Rc<Activity>>>,
@@ -99,8 +98,8 @@ impl Acceptor {
             metrics: self.metrics.clone(),
             piece: RefCell::default(),
             input: RefCell::new(vec![0; HEAD_BYTES].into()),
-            heads: RefCell::new(BytesMut::with_capacity(HEAD_BYTES)),
-            spare: Cell::default(),
+            answer: RefCell::default(),
+            repeated: RefCell::default(),
             date: RefCell::new(date()),
             connections: RefCell::default(),
             evictable: RefCell::default(),
@@ -237,6 +236,7 @@ impl Thread {
         let now = Instant::now();
         self.tick.set(now);
         self.date.replace(date());
+        self.repeated.borrow_mut().forget();
         for activity in self.connections.borrow().values() {
             match judge(activity.snapshot(), limits, now) {
                 Verdict::Keep => {}

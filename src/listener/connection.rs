@@ -81,8 +81,8 @@ impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor 
 
 /// A stream of which data that has arrived can be seen without reading it.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
-    /// Whether nothing is buffered above the socket.
-    const CAN_PARK: bool;
+    /// Whether what is written are the bytes that are sent, and nothing is buffered in between.
+    const IS_PLAIN: bool;
 
     fn socket(&self) -> &TcpStream;
 
@@ -91,7 +91,7 @@ pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + 'static {
 }
 
 impl Socket for TcpStream {
-    const CAN_PARK: bool = true;
+    const IS_PLAIN: bool = true;
 
     fn socket(&self) -> &TcpStream {
         self
@@ -103,7 +103,7 @@ impl Socket for TcpStream {
 }
 
 impl Socket for TlsStream<TcpStream> {
-    const CAN_PARK: bool = false;
+    const IS_PLAIN: bool = false;
 
     fn socket(&self) -> &TcpStream {
         self.get_ref().0
@@ -191,7 +191,7 @@ async fn serve_http_1<T: Socket, S: Answers>(
 ) -> Option<(Stream<T>, Tracked<S>)> {
     let mut connection: Pin<Box<Http1<T, S>>> =
         Box::pin(thread.protocols.http_1.serve_connection(TokioIo::new(stream), service));
-    activity.can_park.set(T::CAN_PARK);
+    activity.can_park.set(T::IS_PLAIN);
     let ended = poll_fn(|context| {
         let order = activity.take_order(context.waker());
         if let Poll::Ready(result) = connection.poll_without_shutdown(context) {

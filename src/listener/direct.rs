@@ -6,15 +6,17 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     future::poll_fn,
     io::{self, IoSlice},
     mem::MaybeUninit,
+    ops::Range,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
-use http::Response;
 use http_body::Body;
 use socket2::SockRef;
 use tokio::{
@@ -27,9 +29,10 @@ use super::{
     acceptor::Thread,
     activity::{Activity, Order},
     connection::Socket,
-    head,
+    repeated,
     stream::{ONE_PIECE, Stream},
 };
+use crate::head::{AnswerHead, Lines, SimpleRequest};
 
 /// How many pieces of a large answer are written at once.
 const PIECES: usize = 64;
@@ -125,7 +128,7 @@ fn answer_arrived<T: Socket, S: Answers>(
     context: &mut Context<'_>,
 ) -> Poll<Turn<S::Body>> {
     let mut input = thread.input.borrow_mut();
-    let mut heads = thread.heads.borrow_mut();
+    let mut answer = thread.answer.borrow_mut();
     loop {
         let mut buffer = ReadBuf::new(&mut input);
         if ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer)).is_err() {
@@ -138,22 +141,25 @@ fn answer_arrived<T: Socket, S: Answers>(
         while !unread.is_empty() {
             // An answer that asks its client to connect elsewhere is hyper's.
             let is_closing = thread.is_stopping.get() || activity.is_finishing();
+            let mut lines = Lines::new();
             let simple = match is_closing {
                 true => None,
-                false => head::parse(unread, thread.spare.take(), &mut heads),
+                false => SimpleRequest::parse(unread, &mut lines),
             };
+            answer.clear();
             let answered = simple.and_then(|(request, length)| {
-                let response = service.at_once(request)?;
-                let size = response.body().size_hint().exact()?;
-                Some((response, size, length))
+                let date = thread.date.borrow();
+                let mut head = AnswerHead::new(&mut answer, &date);
+                let body = service.at_once(&request, &mut head)?;
+                Some((body, head.tag(), length))
             });
-            let Some((response, size, length)) = answered else {
+            let Some((body, tag, length)) = answered else {
                 stream.put_back(unread);
                 return Poll::Ready(Turn::Left(Left::Other));
             };
             unread = unread.get(length..).unwrap_or_default();
             activity.begin(thread.tick.get());
-            match write(stream, thread, response, size, context) {
+            match write(stream, thread, &mut answer, tag, body, context) {
                 Ok(None) => activity.end(thread.tick.get()),
                 Ok(Some(rest)) => {
                     stream.put_back(unread);
@@ -165,87 +171,135 @@ fn answer_arrived<T: Socket, S: Answers>(
     }
 }
 
-/// Writes an answer, and returns what the client must read first.
+/// Writes an answer, of which the head is written and has an entity tag at `tag`. Returns what the
+/// client must read first.
 fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     stream: &mut Stream<T>,
     thread: &Thread,
-    response: Response<B>,
-    size: u64,
+    answer: &mut Vec<u8>,
+    tag: Range<usize>,
+    mut body: B,
     context: &mut Context<'_>,
 ) -> io::Result<Option<Rest<B>>> {
-    let mut answer = thread.piece.borrow_mut();
-    answer.clear();
-    let (mut parts, mut body) = response.into_parts();
-    head::write(&parts, size, &thread.date.borrow(), &mut answer);
-    let mut headers = std::mem::take(&mut parts.headers);
-    headers.clear();
-    thread.spare.set(headers);
-    let is_small = usize::try_from(size).is_ok_and(|size| answer.len() + size <= ONE_PIECE);
+    let size = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
+    let size = size.unwrap_or(usize::MAX);
+    let mut written = 0;
     let mut pieces = VecDeque::new();
-    if is_small {
-        while let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(context) {
-            answer.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+    if answer.len().saturating_add(size) <= ONE_PIECE {
+        while let Poll::Ready(Some(piece)) = next(&mut body, context)? {
+            answer.extend_from_slice(&piece);
         }
-        let written = match Pin::new(&mut *stream).poll_write(context, &answer) {
-            Poll::Ready(written) => written?,
-            Poll::Pending => 0,
+        if let Poll::Ready(count) = Pin::new(&mut *stream).poll_write(context, answer) {
+            written = count?;
+        }
+    } else if T::IS_PLAIN && repeated::SIZES.contains(&size) && !tag.is_empty() {
+        let file = thread.repeated.borrow_mut().file(answer, tag, || {
+            while let Poll::Ready(Ok(Some(piece))) = next(&mut body, context) {
+                pieces.push_back(piece);
+            }
+            &pieces
+        });
+        if let Some(file) = file {
+            let end = (answer.len() + size) as u64;
+            return Rest::<B>::File { file, at: 0, end }.write(stream, context);
+        }
+    }
+    if let Some(unwritten @ [_, ..]) = answer.get(written..) {
+        pieces.push_front(Bytes::copy_from_slice(unwritten));
+    }
+    Rest::Pieces { pieces, body }.write(stream, context)
+}
+
+/// The next piece of a body; `None` at its end.
+fn next<B: Body<Data = Bytes> + Unpin>(
+    body: &mut B,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<Option<Bytes>>> {
+    loop {
+        let data = match ready!(Pin::new(&mut *body).poll_frame(context)) {
+            None => return Poll::Ready(Ok(None)),
+            Some(Ok(frame)) => frame.into_data().ok(),
+            // The length that was promised is not reached: the client learns it by the end.
+            Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
         };
-        answer.drain(..written);
-    }
-    if !answer.is_empty() {
-        pieces.push_back(Bytes::copy_from_slice(&answer));
-    }
-    // The stream puts pieces together in it.
-    drop(answer);
-    let mut rest = Rest { pieces, body };
-    match rest.poll_written(stream, context) {
-        Poll::Ready(result) => result.map(|()| None),
-        Poll::Pending => Ok(Some(rest)),
+        if let Some(data) = data.filter(|data| !data.is_empty()) {
+            return Poll::Ready(Ok(Some(data)));
+        }
     }
 }
 
 /// An answer, or what is left of it.
-struct Rest<B> {
-    pieces: VecDeque<Bytes>,
-    /// What comes after the pieces.
-    body: B,
+enum Rest<B> {
+    Pieces {
+        pieces: VecDeque<Bytes>,
+        /// What comes after the pieces.
+        body: B,
+    },
+    /// The bytes of a file from `at` to `end`.
+    File { file: Rc<File>, at: u64, end: u64 },
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
+    /// Writes what the client takes now, and returns what is left.
+    fn write<T: Socket>(
+        mut self,
+        stream: &mut Stream<T>,
+        context: &mut Context<'_>,
+    ) -> io::Result<Option<Self>> {
+        match self.poll_written(stream, context) {
+            Poll::Ready(result) => result.map(|()| None),
+            Poll::Pending => Ok(Some(self)),
+        }
+    }
+
     fn poll_written<T: Socket>(
         &mut self,
         stream: &mut Stream<T>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            while self.pieces.len() < PIECES && !self.body.is_end_stream() {
-                match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                    Some(Ok(frame)) => {
-                        let data = frame.into_data().ok();
-                        self.pieces.extend(data.filter(|data| !data.is_empty()));
+        match self {
+            Self::Pieces { pieces, body } => poll_pieces(pieces, body, stream, context),
+            Self::File { file, at, end } => {
+                while let Ok(left @ 1..) = usize::try_from(end.saturating_sub(*at)) {
+                    let send = |socket: &TcpStream| repeated::send(socket, file, *at, left);
+                    match ready!(stream.poll_write_by(context, send))? {
+                        0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        sent => *at += sent as u64,
                     }
-                    // The length that was promised is not reached: the client learns it by the end.
-                    Some(Err(_)) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-                    None => break,
                 }
+                Poll::Ready(Ok(()))
             }
-            if self.pieces.is_empty() {
-                return Pin::new(stream).poll_flush(context);
+        }
+    }
+}
+
+fn poll_pieces<T: Socket, B: Body<Data = Bytes> + Unpin>(
+    pieces: &mut VecDeque<Bytes>,
+    body: &mut B,
+    stream: &mut Stream<T>,
+    context: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        while pieces.len() < PIECES
+            && let Some(piece) = ready!(next(body, context))?
+        {
+            pieces.push_back(piece);
+        }
+        if pieces.is_empty() {
+            return Pin::new(stream).poll_flush(context);
+        }
+        let slices: Vec<_> = pieces.iter().take(PIECES).map(|piece| IoSlice::new(piece)).collect();
+        let mut written = ready!(Pin::new(&mut *stream).poll_write_vectored(context, &slices))?;
+        if written == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        while let Some(first) = pieces.front_mut() {
+            if written < first.len() {
+                first.advance(written);
+                break;
             }
-            let slices: Vec<_> =
-                self.pieces.iter().take(PIECES).map(|piece| IoSlice::new(piece)).collect();
-            let mut written = ready!(Pin::new(&mut *stream).poll_write_vectored(context, &slices))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            while let Some(first) = self.pieces.front_mut() {
-                if written < first.len() {
-                    first.advance(written);
-                    break;
-                }
-                written -= first.len();
-                self.pieces.pop_front();
-            }
+            written -= first.len();
+            pieces.pop_front();
         }
     }
 }

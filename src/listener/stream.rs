@@ -9,11 +9,15 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
+    net::TcpStream,
+};
 
 use super::{
     acceptor::Thread,
     activity::{Activity, Closed, Phase},
+    connection::Socket,
     frames::{FrameMeter, GO_AWAY, PREFACE},
 };
 
@@ -79,6 +83,31 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
 
     fn now(&self) -> Instant {
         self.thread.tick.get()
+    }
+
+    /// Writes by an operation on the socket itself, which returns how many bytes it took.
+    pub(super) fn poll_write_by(
+        &mut self,
+        context: &mut Context<'_>,
+        operation: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>>
+    where
+        T: Socket,
+    {
+        let socket = self.io.socket();
+        let written = loop {
+            match socket.poll_write_ready(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+            match socket.try_io(Interest::WRITABLE, || operation(socket)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => break Poll::Ready(result),
+            }
+        };
+        self.wrote(&written);
+        written
     }
 
     /// Takes note of what was read.

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::{
@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::{Limits, Listener, Settings, Sockets, Stage};
-use crate::telemetry::{Exposition, Metrics, ScrapeValues};
+use crate::{
+    head::{AnswerHead, SimpleRequest},
+    telemetry::{Exposition, Metrics, ScrapeValues},
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,9 +50,16 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 impl super::Answers for Service {
     type Body = Full<Bytes>;
 
-    fn at_once(&self, request: Request<()>) -> Option<Response<Full<Bytes>>> {
-        let is_known = request.uri().path() == "/";
-        is_known.then(|| Response::new(Full::new(Bytes::from_static(b"ok"))))
+    fn at_once(
+        &self,
+        request: &SimpleRequest<'_>,
+        head: &mut AnswerHead<'_>,
+    ) -> Option<Full<Bytes>> {
+        (request.path == "/").then(|| {
+            head.status(StatusCode::OK);
+            head.end(Some(2));
+            Full::new(Bytes::from_static(b"ok"))
+        })
     }
 }
 

@@ -12,9 +12,10 @@ use syn::{
 };
 
 /// Who may use whom. `lib.rs` and `main.rs` may use everything.
-const LAW: [(&str, &[&str]); 23] = [
+const LAW: [(&str, &[&str]); 24] = [
     ("clock", &[]),
     ("error_chain", &[]),
+    ("head", &[]),
     ("telemetry", &[]),
     ("offer", &[]),
     ("page", &[]),
@@ -28,6 +29,7 @@ const LAW: [(&str, &[&str]); 23] = [
     (
         "http",
         &[
+            "head",
             "source",
             "offer",
             "page",
@@ -40,7 +42,7 @@ const LAW: [(&str, &[&str]); 23] = [
             "telemetry",
         ],
     ),
-    ("listener", &["telemetry", "error_chain"]),
+    ("listener", &["head", "telemetry", "error_chain"]),
     ("anchor", &["offer", "registration", "clock", "telemetry", "error_chain"]),
     ("identity_status", &["source", "offer", "registration", "error_chain"]),
     ("offer_events", &["source", "publish", "offer", "registration", "clock", "error_chain"]),
@@ -66,6 +68,7 @@ const LAW: [(&str, &[&str]); 23] = [
 const EVERYTHING: &[&str] = &[
     "clock",
     "error_chain",
+    "head",
     "telemetry",
     "offer",
     "page",

@@ -1,7 +1,10 @@
 //! Most requests are answered without hyper, the others through it, on the same connections. A client
 //! cannot tell: `TE: trailers`, which asks for nothing here, leaves a request to hyper.
 
+use std::collections::BTreeSet;
+
 use crate::support::{
+    process::eventually,
     rows::for_each_row_async,
     wire::{Wire, field, status},
 };
@@ -105,18 +108,75 @@ async fn requests_of_all_kinds_follow_each_other_on_one_connection_however_they_
 
 #[tokio::test]
 async fn a_client_that_reads_late_gets_every_byte_of_every_answer() {
-    let dir = offers(400);
-    let server = serve(&dir, &[]).await;
+    // The second document is sent as a file.
+    for count in [400, 800] {
+        let dir = offers(count);
+        let server = serve(&dir, &[]).await;
+        let mut wire = Wire::to(&server.public).await;
+        let request = format!("GET {WELL_KNOWN} HTTP/1.1\r\nHost: a\r\n\r\n");
+        wire.send(&request).await;
+        let (_, body) = wire.response().await;
+        // More than the buffers of both sides hold, so that answers are written in parts.
+        let times = 16_000_000 / body.len();
+        wire.send(request.repeat(times)).await;
+        for time in 0..times {
+            let (head, again) = wire.response().await;
+            assert_eq!(status(&head), 200, "{time}");
+            assert!(again == body, "{time}: {} bytes", again.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_large_document_is_the_same_however_often_it_is_sent_until_it_changes() {
+    let dir = offers(0);
+    let described = |seed: u64| {
+        // Large in either coding, so that neither is copied for each client.
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
+        };
+        let description: String = (0..80_000).map(|_| next()).collect();
+        let offer = format!(
+            "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{ name: n0, namespace: llm }}\n\
+             spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
+        );
+        std::fs::write(dir.path().join("n0.yaml"), offer).unwrap();
+    };
+    described(1);
+    let server = serve(&dir, &["--max-offer-bytes", "200000"]).await;
     let mut wire = Wire::to(&server.public).await;
-    let request = format!("GET {WELL_KNOWN} HTTP/1.1\r\nHost: a\r\n\r\n");
-    wire.send(&request).await;
-    let (_, body) = wire.response().await;
-    // More than the buffers of both sides hold, so that answers are written in parts.
-    let times = 16_000_000 / body.len();
-    wire.send(request.repeat(times)).await;
-    for time in 0..times {
-        let (head, again) = wire.response().await;
-        assert_eq!(status(&head), 200, "{time}");
-        assert!(again == body, "{time}: {} bytes", again.len());
+    let mut before = BTreeSet::new();
+    for seed in [1, 2] {
+        described(seed);
+        let mut now = BTreeSet::new();
+        for coding in ["identity", "gzip"] {
+            let request = format!(
+                "GET {OFFER} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n\
+                 HEAD {OFFER} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n"
+            );
+            eventually("the document has changed", async || {
+                wire.send(&request).await;
+                let (head, _) = wire.response().await;
+                wire.head().await;
+                !before.contains(field(&head, "etag").unwrap())
+            })
+            .await;
+            wire.send(request.repeat(20)).await;
+            for _ in 0..20 {
+                let (head, body) = wire.response().await;
+                // The tag is made of the bytes, so it tells whether all of them came.
+                let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
+                assert_eq!(field(&head, "etag"), Some(tag.as_str()), "{seed} {coding}");
+                assert!(body.len() > 40_000, "{}", body.len());
+                let length = field(&head, "content-length").map(str::to_owned);
+                let head = wire.head().await;
+                assert_eq!(field(&head, "content-length").map(str::to_owned), length);
+                now.insert(tag);
+            }
+        }
+        assert_eq!(now.len(), 2, "one for each coding: {now:?}");
+        before = now;
     }
 }

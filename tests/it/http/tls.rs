@@ -82,6 +82,24 @@ async fn clients_agree_on_a_protocol_and_new_certificates_are_used_without_a_res
     .await;
 }
 
+#[tokio::test]
+async fn a_large_document_is_encrypted_however_often_it_is_sent() {
+    let (dir, secrets) = (offers(800), tempfile::tempdir().unwrap());
+    let certificate = issue(secrets.path(), "seller.example");
+    let flags = flags(&secrets);
+    let server = serve(&dir, &flags.each_ref().map(String::as_str)).await;
+    let mut stream = connect(&server, "seller.example", &certificate, &["http/1.1"]).await.unwrap();
+    let ask = |more| format!("GET {WELL_KNOWN} HTTP/1.1\r\nHost: a\r\n{more}\r\n");
+    let requests = ask("").repeat(4) + &ask("Connection: close\r\n");
+    stream.write_all(requests.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.unwrap();
+    let (_, body) = answers.split_once("\r\n\r\n").unwrap();
+    let (body, _) = body.split_once("HTTP/1.1").unwrap();
+    assert!(body.len() > 40_000, "{}", body.len());
+    assert_eq!(answers.matches(body).count(), 5);
+}
+
 #[test]
 fn certificates_that_cannot_be_used_end_the_start_and_are_named() {
     let (dir, secrets) = (offers(1), tempfile::tempdir().unwrap());
