@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use self::discovery::Discovered;
 pub(crate) use self::{
-    current::CurrentCatalog,
+    current::{CurrentCatalog, Seen},
     discovery::{ListedResource, X402_VERSION},
 };
 use crate::{
@@ -120,7 +120,7 @@ impl Catalog {
     }
 
     /// The document for a host: its own, or the default agent's if nobody claims the host.
-    pub(crate) fn document_at(&self, host: Option<&Hostname>) -> &Page {
+    pub(crate) fn document_at(&self, host: Option<&str>) -> &Page {
         let own = host.and_then(|host| self.projection.hosts().get(host));
         own.map_or_else(|| self.projection.default(), |own| &own.page)
     }

@@ -2,8 +2,12 @@
 
 use std::{io::Write, mem::MaybeUninit, ops::Range};
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode};
 use httparse::Header;
+
+/// An answer of this size or less is written in one piece: copying it costs less than what the system
+/// does for each list of pieces.
+pub(crate) const ONE_PIECE: usize = 4 * 1_024;
 
 /// Fields of a request head that is taken here; hyper takes up to 100.
 const FIELDS: usize = 32;
@@ -108,10 +112,22 @@ impl<'a> AnswerHead<'a> {
 
     pub(crate) fn field(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.line(name.as_str(), value.as_bytes());
-        if name == header::ETAG {
-            let end = self.to.len() - b"\r\n".len();
-            self.tag = end - value.len()..end;
+    }
+
+    /// The entity tag, with its quotes.
+    pub(crate) fn etag(&mut self, tag: &[u8]) {
+        self.line("etag", tag);
+        let end = self.to.len() - b"\r\n".len();
+        self.tag = end - tag.len()..end;
+    }
+
+    /// Appends the body behind the end of the head, if both are small enough to be sent in one piece.
+    pub(crate) fn small_body(&mut self, body: &[u8]) -> bool {
+        let is_small = self.to.len() + body.len() <= ONE_PIECE;
+        if is_small {
+            self.to.extend_from_slice(body);
         }
+        is_small
     }
 
     /// Where the entity tag of the answer stands; empty if it has none.

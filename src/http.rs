@@ -22,6 +22,8 @@ mod target;
 mod tests;
 
 use std::{
+    borrow::Cow,
+    ops::Deref,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -45,7 +47,7 @@ use tower_http::{
 pub(crate) use self::{body::Body, events::EventFeed, front::Front, problem::ProblemDetails};
 use self::{documents::OFFER_DOCUMENT, problem::METHODS};
 use crate::{
-    catalog::{Catalog, CurrentCatalog},
+    catalog::{Catalog, CurrentCatalog, Seen},
     clock::Clock,
     offer::Timestamp,
     registration::WELL_KNOWN_PATH,
@@ -79,15 +81,16 @@ pub(crate) struct CatalogReader {
 }
 
 /// A catalog that is valid at `now`.
-struct Current {
-    catalog: Arc<Catalog>,
+struct Current<C = Arc<Catalog>> {
+    catalog: C,
     now: Timestamp,
 }
 
 impl CatalogReader {
-    /// The catalog, if it is valid at this moment.
-    fn current_now(&self) -> Option<Current> {
-        self.held().ok().flatten()
+    /// The catalog, if it is valid at this moment, for this moment.
+    fn current_now(&self) -> Option<Current<Seen>> {
+        let (catalog, now) = (self.catalog.look()?, self.clock.now());
+        catalog.holds_at(now).then_some(Current { catalog, now })
     }
 
     /// The catalog that is valid at this moment, or the problem to answer with.
@@ -150,13 +153,13 @@ fn max_age(seconds: u64) -> HeaderValue {
         .expect("ASCII digits are a valid header value")
 }
 
-impl Current {
+impl<C: Deref<Target = Catalog>> Current<C> {
     /// `public, max-age=N`, where N never reaches past `valid_until` (RFC 9111, section 5.2.2.1).
-    fn cache_control(&self, longest: Duration) -> HeaderValue {
+    fn cache_control(&self, longest: Duration) -> Cow<'static, HeaderValue> {
         let until = self.catalog.valid_until.and_then(|end| (end - self.now).to_std().ok());
         let seconds = until.map_or(longest, |until| until.min(longest)).as_secs();
         let prepared = usize::try_from(seconds).ok().and_then(|seconds| MAX_AGES.get(seconds));
-        prepared.cloned().unwrap_or_else(|| max_age(seconds))
+        prepared.map_or_else(|| Cow::Owned(max_age(seconds)), Cow::Borrowed)
     }
 }
 

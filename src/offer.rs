@@ -35,7 +35,7 @@ pub(crate) use self::{
     fields::{Fields, WrongTypeError},
     grace::GracePeriod,
     grants::{Grants, Ungranted},
-    hostname::{Hostname, is_dns_name},
+    hostname::{Hostname, host_of, is_dns_name},
     instant::{Timestamp, parse_timestamp, print_seconds},
     origin::Origin,
     payment::{Payable, PaymentOption, TransferMethod, Unlisted},

@@ -73,22 +73,31 @@ impl Page {
     }
 
     pub(crate) fn identity(&self) -> Representation {
-        match &self.0 {
-            Form::Whole { bytes, identity_end } => Representation {
-                body: Content::Whole(bytes.slice(TAGS_BYTES..*identity_end)),
-                etag: bytes.slice(..TAG_BYTES),
-            },
-            Form::Pieces(pieces) => pieces.identity.clone(),
-        }
+        self.view(Coding::Identity).to_representation()
     }
 
+    #[cfg(test)]
     pub(crate) fn gzip(&self) -> Representation {
+        self.view(Coding::Gzip).to_representation()
+    }
+
+    /// The form in this content coding.
+    pub(crate) fn view(&self, coding: Coding) -> View<'_> {
         match &self.0 {
-            Form::Whole { bytes, identity_end } => Representation {
-                body: Content::Whole(bytes.slice(*identity_end..)),
-                etag: bytes.slice(TAG_BYTES..TAGS_BYTES),
+            Form::Whole { bytes, identity_end } => {
+                let (etag, body) = match coding {
+                    Coding::Identity => {
+                        (bytes.get(..TAG_BYTES), bytes.get(TAGS_BYTES..*identity_end))
+                    }
+                    Coding::Gzip => (bytes.get(TAG_BYTES..TAGS_BYTES), bytes.get(*identity_end..)),
+                };
+                let part = |part: Option<_>| Part { of: bytes, bytes: part.unwrap_or_default() };
+                View { body: BodyView::Whole(part(body)), etag: part(etag) }
+            }
+            Form::Pieces(pieces) => match coding {
+                Coding::Identity => pieces.identity.view(),
+                Coding::Gzip => pieces.gzip.view(),
             },
-            Form::Pieces(pieces) => pieces.gzip.clone(),
         }
     }
 
@@ -102,13 +111,82 @@ impl Page {
 
     /// Whether both pages have the same identity form.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.identity().etag == other.identity().etag
+        self.view(Coding::Identity).etag() == other.view(Coding::Identity).etag()
+    }
+}
+
+/// A content coding (RFC 9110, section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Identity,
+    Gzip,
+}
+
+/// A representation where it stands. References to it are not counted: where threads send the same
+/// bytes, counting costs more than sending a small answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    body: BodyView<'a>,
+    etag: Part<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum BodyView<'a> {
+    Whole(Part<'a>),
+    Shared(&'a Content),
+}
+
+/// Some bytes of others.
+#[derive(Clone, Copy, Debug)]
+struct Part<'a> {
+    of: &'a Bytes,
+    bytes: &'a [u8],
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn etag(&self) -> &'a [u8] {
+        self.etag.bytes
+    }
+
+    /// The bytes, if they are in one piece.
+    pub(crate) fn whole(&self) -> Option<&'a [u8]> {
+        match self.body {
+            BodyView::Whole(part) => Some(part.bytes),
+            BodyView::Shared(_) => None,
+        }
+    }
+
+    /// The size in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self.body {
+            BodyView::Whole(part) => part.bytes.len(),
+            BodyView::Shared(content) => content.len(),
+        }
+    }
+
+    pub(crate) fn to_content(self) -> Content {
+        match self.body {
+            BodyView::Whole(part) => Content::Whole(part.of.slice_ref(part.bytes)),
+            BodyView::Shared(content) => content.clone(),
+        }
+    }
+
+    pub(crate) fn to_representation(self) -> Representation {
+        Representation { body: self.to_content(), etag: self.etag.of.slice_ref(self.etag.bytes) }
     }
 }
 
 impl Representation {
     pub(crate) fn new(body: Vec<u8>) -> Self {
         Self { etag: tag(blake3::hash(&body)).into(), body: Content::Whole(body.into()) }
+    }
+
+    pub(crate) fn view(&self) -> View<'_> {
+        let body = match &self.body {
+            Content::Whole(bytes) => BodyView::Whole(Part { of: bytes, bytes }),
+            content @ Content::Pieces { .. } => BodyView::Shared(content),
+        };
+        View { body, etag: Part { of: &self.etag, bytes: &self.etag } }
     }
 }
 

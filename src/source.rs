@@ -12,7 +12,10 @@ mod selector;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -80,13 +83,28 @@ impl Scope {
 pub(crate) const FRESH_LIMIT: Duration = Duration::from_secs(35);
 
 /// When a source last responded and when it was last read completely, for readiness and metrics.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct SourceHealth(Arc<Mutex<Times>>);
+#[derive(Clone, Debug)]
+pub(crate) struct SourceHealth(Arc<Health>);
+
+#[derive(Debug)]
+struct Health {
+    began: Instant,
+    /// One more than the nanoseconds from the beginning until the last complete reading; 0 before the
+    /// first. Every request looks at it, and a lock would make threads wait for each other.
+    complete: AtomicU64,
+    times: Mutex<Times>,
+}
+
+impl Default for SourceHealth {
+    fn default() -> Self {
+        let (complete, times) = (AtomicU64::default(), Mutex::default());
+        Self(Arc::new(Health { began: Instant::now(), complete, times }))
+    }
+}
 
 #[derive(Debug, Default)]
 struct Times {
     responded: Option<Instant>,
-    complete: Option<Instant>,
     /// When each part of the source last confirmed what is known of it.
     parts: BTreeMap<String, Instant>,
 }
@@ -115,7 +133,9 @@ impl SourceHealth {
 
     /// Records that everything known is at least as recent as `instant`.
     pub(crate) fn complete_at(&self, instant: Instant) {
-        self.times(|times| times.complete = times.complete.max(Some(instant)));
+        let nanos = instant.saturating_duration_since(self.0.began).as_nanos();
+        let after = u64::try_from(nanos).unwrap_or(u64::MAX).saturating_add(1);
+        self.0.complete.fetch_max(after, Ordering::Relaxed);
     }
 
     /// Records that what is known of one part of the source was confirmed at `instant`.
@@ -149,11 +169,12 @@ impl SourceHealth {
 
     /// The age of the last complete reading.
     pub(crate) fn since_complete(&self) -> Option<Duration> {
-        self.times(|times| times.complete).map(|at| at.elapsed())
+        let nanos = self.0.complete.load(Ordering::Relaxed).checked_sub(1)?;
+        Some((self.0.began + Duration::from_nanos(nanos)).elapsed())
     }
 
     fn times<T>(&self, act: impl FnOnce(&mut Times) -> T) -> T {
         // Both values are set independently, so a poisoned lock holds no broken state.
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.0.times.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

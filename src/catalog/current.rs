@@ -1,8 +1,8 @@
 //! The catalog that readers see, and how they wait for the next one.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::{Notify, watch};
 
 use super::Catalog;
@@ -20,10 +20,28 @@ struct Cell {
     wanted: Notify,
 }
 
+/// A catalog that is looked at for a moment.
+pub(crate) struct Seen(Guard<Option<Arc<Catalog>>>);
+
+impl Deref for Seen {
+    type Target = Catalog;
+
+    fn deref(&self) -> &Catalog {
+        self.0.as_ref().expect("it is made with a catalog")
+    }
+}
+
 impl CurrentCatalog {
     /// Takes no lock.
     pub(crate) fn load(&self) -> Option<Arc<Catalog>> {
         self.0.catalog.load_full()
+    }
+
+    /// The same for a moment, without counting a reference: threads that do so at once wait for each
+    /// other.
+    pub(crate) fn look(&self) -> Option<Seen> {
+        let guard = self.0.catalog.load();
+        guard.is_some().then_some(Seen(guard))
     }
 
     pub(crate) fn replace(&self, catalog: Arc<Catalog>) {

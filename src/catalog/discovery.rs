@@ -106,8 +106,8 @@ impl Catalog {
 
     /// What is sold at a host: by its holder, or nothing while that is not published; `None` if nobody
     /// claims the host.
-    pub(crate) fn resources_at(&self, host: &Hostname) -> Option<Vec<ListedResource>> {
-        let page = self.projection.hosts().get(host)?;
+    pub(crate) fn resources_at(&self, host: &str) -> Option<Vec<ListedResource>> {
+        let (host, page) = self.projection.hosts().get_key_value(host)?;
         let holder = page.holder.as_ref().filter(|_| page.is_active);
         Some(holder.map_or_else(Vec::new, |id| self.resources_of(id, Some(host))))
     }

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{AnswerHead, Lines, SimpleRequest};
+use super::{AnswerHead, Lines, ONE_PIECE, SimpleRequest};
 
 /// What is taken: the path, the fields, and the length.
 fn parse(input: &[u8]) -> Option<(String, HeaderMap, usize)> {
@@ -197,13 +197,15 @@ fn answers_are_what_hyper_writes() {
             let mut head = AnswerHead::new(&mut written, "today");
             head.status(status);
             *answer.status_mut() = status;
-            for (name, value) in [(header::ETAG, "\"a\""), (header::VARY, "Accept-Encoding")] {
-                let value = HeaderValue::from_static(value);
-                head.field(&name, &value);
-                answer.headers_mut().insert(name, value);
-            }
+            let [etag, vary] = ["\"a\"", "Accept-Encoding"].map(HeaderValue::from_static);
+            head.etag(etag.as_bytes());
+            head.field(&header::VARY, &vary);
+            answer.headers_mut().insert(header::ETAG, etag);
+            answer.headers_mut().insert(header::VARY, vary);
             head.end((status != StatusCode::NOT_MODIFIED).then(|| body.len()));
-            written.extend_from_slice(&body);
+            assert!(head.small_body(&body) && !head.small_body(&[0; ONE_PIECE]));
+            let tag = head.tag();
+            assert_eq!(&written[tag], b"\"a\"");
             let input = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
             let (_, expected) = now(through_hyper(input, answer));
             assert_eq!(lines(&written), lines(&expected), "{status}");

@@ -6,13 +6,16 @@ use super::{
     fields::{Fields, text},
     problem::ProblemDetails,
 };
-use crate::page::{Content, Page, Representation};
+use crate::page::{Coding, Content, Page, Representation, View};
+
+static GZIP: HeaderValue = HeaderValue::from_static("gzip");
+static ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("Accept-Encoding");
 
 /// The representation that a request selects, and whether it is sent.
-pub(super) struct Selected {
-    representation: Representation,
-    /// Whether it was chosen by `Accept-Encoding`, and if so, whether it is the gzip form.
-    gzip: Option<bool>,
+pub(super) struct Selected<'a> {
+    view: View<'a>,
+    /// The coding, if it was chosen by `Accept-Encoding`.
+    coding: Option<Coding>,
     is_modified: bool,
 }
 
@@ -21,10 +24,12 @@ pub(super) struct Selected {
 /// # Errors
 ///
 /// 412 if `If-Match` names other representations only.
-pub(super) fn select(page: &Page, request: &impl Fields) -> Result<Selected, ProblemDetails> {
-    let gzip = accepts_gzip(request);
-    let representation = if gzip { page.gzip() } else { page.identity() };
-    Ok(Selected { gzip: Some(gzip), ..select_only(representation, request)? })
+pub(super) fn select<'a>(
+    page: &'a Page,
+    request: &impl Fields,
+) -> Result<Selected<'a>, ProblemDetails> {
+    let coding = if accepts_gzip(request) { Coding::Gzip } else { Coding::Identity };
+    Ok(Selected { coding: Some(coding), ..select_only(page.view(coding), request)? })
 }
 
 /// Selects the only representation.
@@ -32,58 +37,74 @@ pub(super) fn select(page: &Page, request: &impl Fields) -> Result<Selected, Pro
 /// # Errors
 ///
 /// 412 if `If-Match` names other representations only.
-pub(super) fn select_only(
-    representation: Representation,
+pub(super) fn select_only<'a>(
+    view: View<'a>,
     request: &impl Fields,
-) -> Result<Selected, ProblemDetails> {
-    match evaluate(request, &representation.etag) {
-        Precondition::Holds => Ok(Selected { representation, gzip: None, is_modified: true }),
-        Precondition::NotModified => {
-            Ok(Selected { representation, gzip: None, is_modified: false })
-        }
+) -> Result<Selected<'a>, ProblemDetails> {
+    match evaluate(request, view.etag()) {
+        Precondition::Holds => Ok(Selected { view, coding: None, is_modified: true }),
+        Precondition::NotModified => Ok(Selected { view, coding: None, is_modified: false }),
         Precondition::Failed => Err(ProblemDetails::precondition_failed()),
     }
 }
 
-impl Selected {
+impl<'a> Selected<'a> {
     /// 200, or 304.
     pub(super) fn status(&self) -> StatusCode {
         if self.is_modified { StatusCode::OK } else { StatusCode::NOT_MODIFIED }
     }
 
-    /// Passes on every field of the response, and returns its bytes.
-    pub(super) fn into_fields(
-        self,
-        media_type: HeaderValue,
-        cache: HeaderValue,
-        mut field: impl FnMut(HeaderName, HeaderValue),
-    ) -> Content {
-        if self.is_modified {
-            field(header::CONTENT_TYPE, media_type);
-            if self.gzip == Some(true) {
-                field(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            }
-        }
-        let etag = HeaderValue::from_maybe_shared(self.representation.etag);
-        field(header::ETAG, etag.expect("a quoted hex string is an entity tag"));
-        field(header::CACHE_CONTROL, cache);
-        if self.gzip.is_some() {
-            field(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
-        if self.is_modified { self.representation.body } else { Content::default() }
+    /// The bytes, if they are sent.
+    pub(super) fn body(&self) -> Option<View<'a>> {
+        self.is_modified.then_some(self.view)
     }
 
-    pub(super) fn into_response(
-        self,
-        media_type: HeaderValue,
-        cache: HeaderValue,
+    pub(super) fn etag(&self) -> &'a [u8] {
+        self.view.etag()
+    }
+
+    /// Passes on every field of the response but the entity tag.
+    pub(super) fn fields(
+        &self,
+        media_type: &HeaderValue,
+        cache: &HeaderValue,
+        mut field: impl FnMut(HeaderName, &HeaderValue),
+    ) {
+        if self.is_modified {
+            field(header::CONTENT_TYPE, media_type);
+            if self.coding == Some(Coding::Gzip) {
+                field(header::CONTENT_ENCODING, &GZIP);
+            }
+        }
+        field(header::CACHE_CONTROL, cache);
+        if self.coding.is_some() {
+            field(header::VARY, &ACCEPT_ENCODING);
+        }
+    }
+
+    pub(super) fn response(
+        &self,
+        media_type: &HeaderValue,
+        cache: &HeaderValue,
     ) -> Response<Content> {
-        let mut response = Response::new(Content::default());
-        *response.status_mut() = self.status();
-        let mut headers = HeaderMap::new();
-        *response.body_mut() = self.into_fields(media_type, cache, |name, value| {
-            headers.insert(name, value);
+        self.respond(HeaderMap::new(), |field| self.fields(media_type, cache, field))
+    }
+
+    /// The response with these fields and the entity tag. `headers` is empty; its memory is used.
+    pub(super) fn respond(
+        &self,
+        mut headers: HeaderMap,
+        fields: impl FnOnce(&mut dyn FnMut(HeaderName, &HeaderValue)),
+    ) -> Response<Content> {
+        let Representation { body, etag } = self.view.to_representation();
+        let etag = HeaderValue::from_maybe_shared(etag);
+        headers.insert(header::ETAG, etag.expect("a quoted hex string is an entity tag"));
+        fields(&mut |name, value| {
+            headers.insert(name, value.clone());
         });
+        let body = if self.is_modified { body } else { Content::default() };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status();
         *response.headers_mut() = headers;
         response
     }

@@ -103,6 +103,6 @@ pub(super) fn built_in(
     headers: &HeaderMap,
 ) -> Result<Response, ProblemDetails> {
     let selected = conditional::select(page, headers)?;
-    let response = selected.into_response(media_type, CACHE_CONTROL);
+    let response = selected.response(&media_type, &CACHE_CONTROL);
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }

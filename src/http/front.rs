@@ -19,9 +19,9 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::{
-    CatalogReader, Current, Routed,
+    CatalogReader, Routed,
     body::{Answering, Body, Response},
-    documents::{self, Wanted},
+    documents::{self, Wanted, drop_body},
     problem::{METHODS, ProblemDetails},
     slow::SlowLog,
     target, with_cors,
@@ -105,8 +105,8 @@ impl Front {
         let began = Instant::now();
         // After a panic the request is answered as any other, with a 500 if that panics too.
         let begun = catch_unwind(AssertUnwindSafe(|| self.begin_at_once(request, head)));
-        let (route, status, body) = begun.ok()??;
-        self.count(route, status, body.size_hint().exact(), began);
+        let (route, status, size, body) = begun.ok()??;
+        self.count(route, status, Some(size), began);
         Some(body)
     }
 
@@ -114,17 +114,26 @@ impl Front {
         &self,
         request: &SimpleRequest<'_>,
         head: &mut AnswerHead<'_>,
-    ) -> Option<(&'static str, StatusCode, Body)> {
+    ) -> Option<(&'static str, StatusCode, u64, Body)> {
         let reader = self.documents.as_ref()?;
         target::check_host(Version::HTTP_11, None, request).ok()?;
         let wanted = Wanted::at(request.path, None, request)?;
-        let document = documents::find(reader, &reader.current_now()?, &wanted, request).ok()?;
+        let current = reader.current_now()?;
+        let document = documents::find(reader, &current, &wanted, request).ok()?;
         let status = document.status();
         head.status(status);
-        let content = document.into_fields(|name, value| head.field(&name, &value));
-        head.end((status == StatusCode::OK).then(|| content.len()));
-        let content = if request.is_head { Content::default() } else { content };
-        Some((wanted.route(), status, content.into()))
+        head.etag(document.etag());
+        document.fields(|name, value| head.field(&name, value));
+        let body = document.body();
+        head.end(body.map(|body| body.len()));
+        let (size, content) = match body.filter(|_| !request.is_head) {
+            None => (0, Content::default()),
+            Some(body) if body.whole().is_some_and(|bytes| head.small_body(bytes)) => {
+                (body.len(), Content::default())
+            }
+            Some(body) => (body.len(), body.to_content()),
+        };
+        Some((wanted.route(), status, size as u64, content.into()))
     }
 
     /// Counts an answer whose head is complete. The router tells the route of what it answers.
@@ -184,13 +193,13 @@ impl Front {
         {
             let route = Some(wanted.route());
             if let Some(current) = reader.current_now() {
-                let response = self.document(reader, &Ok(current), &wanted, parts);
-                return (route, Answering::ready(response));
+                let response = documents::respond(reader, &Ok(current), parts);
+                return (route, Answering::ready(response.map(Body::from)));
             }
-            let (front, reader) = (self.clone(), reader.clone());
+            let reader = reader.clone();
             let answer = async move {
                 let current = reader.current().await;
-                front.document(&reader, &current, &wanted, parts)
+                documents::respond(&reader, &current, parts).map(Body::from)
             };
             return (route, Answering::Waiting(Box::pin(answer)));
         }
@@ -208,33 +217,6 @@ impl Front {
             response
         });
         (None, Answering::Waiting(Box::pin(answer)))
-    }
-
-    fn document(
-        &self,
-        reader: &CatalogReader,
-        current: &Result<Current, ProblemDetails>,
-        wanted: &Wanted,
-        request: http::request::Parts,
-    ) -> Response {
-        let found = current
-            .as_ref()
-            .map_err(ProblemDetails::clone)
-            .and_then(|current| documents::find(reader, current, wanted, &request.headers));
-        let mut response = match found {
-            Ok(document) => {
-                let mut headers = request.headers;
-                headers.clear();
-                document.into_response(headers)
-            }
-            Err(problem) => {
-                let mut response = problem.response().map(Content::Whole);
-                with_cors(response.headers_mut());
-                response
-            }
-        };
-        drop_body(&request.method, &mut response);
-        response.map(Body::from)
     }
 
     /// The answer to `OPTIONS *`, which asks about the server as a whole.
@@ -295,14 +277,6 @@ fn has_body<B: HttpBody>(request: &Request<B>) -> bool {
             length.is_some_and(|length| length.as_bytes() != b"0")
         }
         _ => !request.body().is_end_stream(),
-    }
-}
-
-/// HEAD is answered like GET, without the body.
-fn drop_body(method: &Method, response: &mut http::Response<Content>) {
-    if *method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
-        let length = std::mem::take(response.body_mut()).len();
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

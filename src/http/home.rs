@@ -104,8 +104,8 @@ async fn answer(
         false => (encode(&Index::of(&current.catalog)), JSON),
     };
     let cache_control = current.cache_control(reader.max_age);
-    let selected = conditional::select(&Page::new(&body), headers)?;
-    let response = selected.into_response(media_type, cache_control);
+    let page = Page::new(&body);
+    let response = conditional::select(&page, headers)?.response(&media_type, &cache_control);
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 

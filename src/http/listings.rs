@@ -78,8 +78,9 @@ pub(super) fn json(
 ) -> Result<Response, ProblemDetails> {
     let media_type = HeaderValue::from_static("application/json");
     let cache_control = current.cache_control(reader.max_age);
-    let selected = conditional::select_only(Representation::new(body), headers)?;
-    let response = selected.into_response(media_type, cache_control);
+    let representation = Representation::new(body);
+    let selected = conditional::select_only(representation.view(), headers)?;
+    let response = selected.response(&media_type, &cache_control);
     Ok(response.map(|content| Body::from(content.to_bytes())))
 }
 

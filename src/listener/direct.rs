@@ -30,9 +30,9 @@ use super::{
     activity::{Activity, Order},
     connection::Socket,
     repeated,
-    stream::{ONE_PIECE, Stream},
+    stream::Stream,
 };
-use crate::head::{AnswerHead, Lines, SimpleRequest};
+use crate::head::{AnswerHead, Lines, ONE_PIECE, SimpleRequest};
 
 /// How many pieces of a large answer are written at once.
 const PIECES: usize = 64;

@@ -20,10 +20,7 @@ use super::{
     connection::Socket,
     frames::{FrameMeter, GO_AWAY, PREFACE},
 };
-
-/// An answer of this size or less is written in one piece: copying it costs less than what the system
-/// does for each list of pieces.
-pub(super) const ONE_PIECE: usize = 4 * 1_024;
+use crate::head::ONE_PIECE;
 
 /// A stream that tells its connection's [`Activity`] what passes.
 pub(super) struct Stream<T> {

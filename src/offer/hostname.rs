@@ -1,6 +1,11 @@
 //! Hostnames of offers, and the DNS rules behind them.
 
-use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// The host of an offer that has one of its own: a lower-case DNS name with a dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,22 +18,7 @@ impl Hostname {
     /// Reads a host in any case. Returns `None` unless it is a DNS name with a dot outside `.svc`
     /// and `.cluster.local`, and not an IP address.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // Read for every request, most of which are in lower case already.
-        let host = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            true => Cow::Owned(text.to_ascii_lowercase()),
-            false => Cow::Borrowed(text),
-        };
-        let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
-        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then(|| Self((*host).into()))
-    }
-
-    /// Reads an HTTP `Host` header. Case, port and a final dot are ignored.
-    pub(crate) fn from_authority(authority: &str) -> Option<Self> {
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
-            Some(_) | None => authority,
-        };
-        Self::parse(host.strip_suffix('.').unwrap_or(host))
+        read(text).map(|host| Self((*host).into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -39,6 +29,25 @@ impl Hostname {
     pub(crate) fn origin(&self) -> String {
         format!("https://{}", self.0)
     }
+}
+
+/// The hostname in an HTTP `Host` header. Case, port and a final dot are ignored. Read for every
+/// request, so that one in lower case is not copied.
+pub(crate) fn host_of(authority: &str) -> Option<Cow<'_, str>> {
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    read(host.strip_suffix('.').unwrap_or(host))
+}
+
+fn read(text: &str) -> Option<Cow<'_, str>> {
+    let host = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    };
+    let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
+    (named && !is_under(&host, &CLUSTER_SUFFIXES)).then_some(host)
 }
 
 /// Whether a text is a lower-case RFC 1123 subdomain, the form of Kubernetes object names.
@@ -65,6 +74,12 @@ fn ends_in_number(host: &str) -> bool {
     let hex =
         last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
     last.bytes().all(|b| b.is_ascii_digit()) || hex || host.parse::<IpAddr>().is_ok()
+}
+
+impl Borrow<str> for Hostname {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Hostname {

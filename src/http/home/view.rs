@@ -168,7 +168,7 @@ impl View<'_> {
     fn agent(&self, html: &mut Html, agent: &ListedAgent) {
         let host = match &agent.agent {
             AgentName::Default => None,
-            AgentName::Host(host) => Some(host),
+            AgentName::Host(host) => Some(host.as_str()),
         };
         let heading = heading(self.catalog.document_at(host));
         html.raw("<li><h3>");

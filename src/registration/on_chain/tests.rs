@@ -143,7 +143,7 @@ fn an_anchored_host_that_nobody_claims_keeps_a_tombstone_with_its_id() {
 fn an_anchored_host_that_became_the_public_urls_own_serves_the_default_agent() {
     let facts = facts(&[(host("seller.example"), 1, OnChainId::Own(id(3)))]);
     let catalog = catalog(&[offer("llm/chat").host("seller.example")], &named(&[]), &facts);
-    let page = catalog.document_at(Some(&hostname("seller.example")));
+    let page = catalog.document_at(Some("seller.example"));
     assert_eq!(text_of(page), text_of(catalog.projection.default()));
     assert!(catalog.projection.hosts().is_empty());
 }
