@@ -2,7 +2,10 @@
 
 use tokio::io::Interest;
 
-use crate::support::{process::eventually, wire::Wire};
+use crate::support::{
+    process::eventually,
+    wire::{Wire, frame, get_block, preface, status},
+};
 
 use super::ground::{WELL_KNOWN, is_served, measured, offers, serve};
 
@@ -97,4 +100,29 @@ async fn a_client_that_comes_back_after_a_while_is_answered_on_its_connection() 
     wire.send(format!("{request}{request}")).await;
     assert_eq!(wire.response().await.1, first.1, "pipelined");
     assert_eq!(wire.response().await.1, first.1, "pipelined");
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_ends_after_a_minute_whoever_served_it() {
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    let mut clients = Vec::new();
+    for path in [WELL_KNOWN, "/"] {
+        let mut wire = Wire::to(&server.public).await;
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+        assert_eq!(status(&wire.response().await.0), 200);
+        clients.push(wire);
+    }
+    let mut wire = Wire::to(&server.public).await;
+    wire.send([preface(), frame(1, 0x5, 1, &get_block(WELL_KNOWN))].concat()).await;
+    const DATA: u8 = 0;
+    while wire.frame().await.0 != DATA {}
+    clients.push(wire);
+    let idle = "registrar_http_connections_closed_total{listener=\"public\",reason=\"idle\"}";
+    for wire in &mut clients {
+        // Each of these waits for a minute.
+        let is_closed = wire.is_closed().await || wire.is_closed().await || wire.is_closed().await;
+        assert!(is_closed, "a client is still connected");
+    }
+    assert_eq!(measured(&server, idle).await, 3);
 }
