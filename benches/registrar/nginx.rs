@@ -17,6 +17,8 @@ use self::server::{Sample, Server};
 use crate::report::{Report, quantile};
 
 const ROUNDS: usize = 9;
+/// With two threads: how connections fall to them differs from second to second.
+const ROUNDS_OF_TWO: usize = 30;
 const ENOUGH: usize = 5;
 
 /// What clients send: the name of the case, the tool with its arguments, and limit and aim.
@@ -127,7 +129,8 @@ pub fn steady(report: &mut Report) {
         return;
     }
     let (ours, nginx) = servers(2_048);
-    let mut figures = sampled(&ours, &nginx, &Client::Steady(32, 32_000), |it| it.p99_ms);
+    let client = Client::Steady(32, 32_000);
+    let mut figures = sampled(ROUNDS, &ours, &nginx, &client, |it| it.p99_ms);
     let Some((own, best, name)) = best("32,000 requests/s", &mut figures, &ours) else { return };
     let what =
         format!("p99 at 32,000 requests/s, ours / nginx ({own:.2} and {best:.2} ms, {name})");
@@ -136,7 +139,7 @@ pub fn steady(report: &mut Report) {
 
 /// CPU per request of the best nginx over ours, sample by sample.
 fn compare(report: &mut Report, case: &Case, ours: &Server, nginx: &[Server]) {
-    let mut costs = sampled(ours, nginx, &case.client, |it| Some(it.cpu_us));
+    let mut costs = sampled(ROUNDS, ours, nginx, &case.client, |it| Some(it.cpu_us));
     let Some((own, best, best_name)) = best(case.name, &mut costs, ours) else { return };
     let own_costs = costs.get_mut(ours.name).unwrap();
     let spread = (quantile(own_costs, 0.9) - quantile(own_costs, 0.1)) / own * 100.0;
@@ -150,13 +153,14 @@ fn compare(report: &mut Report, case: &Case, ours: &Server, nginx: &[Server]) {
 
 /// A figure of all servers, by name; their samples alternate.
 fn sampled(
+    rounds: usize,
     ours: &Server,
     nginx: &[Server],
     client: &Client,
     figure: impl Fn(&Sample) -> Option<f64>,
 ) -> BTreeMap<&'static str, Vec<f64>> {
     let mut figures: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for server in std::iter::once(ours).chain(nginx) {
             let sample = server.sample(client);
             figures.entry(server.name).or_default().extend(sample.as_ref().and_then(&figure));
@@ -187,7 +191,8 @@ fn best(
 /// Requests per second with two threads or workers; the client shares their cores.
 fn two_threads(report: &mut Report, ours: &Server, nginx: &Server) {
     let client = Client::Wrk("Accept-Encoding: gzip");
-    let mut rates = sampled(ours, slice::from_ref(nginx), &client, |it| Some(it.rate));
+    let nginx = slice::from_ref(nginx);
+    let mut rates = sampled(ROUNDS_OF_TWO, ours, nginx, &client, |it| Some(it.rate));
     let Some((own, nginx, _)) = best("two threads", &mut rates, ours) else { return };
     let what = format!("requests/s, two threads against two workers ({own:.0} and {nginx:.0})");
     report.at_least(what, "×", own / nginx, [1.25, 1.4]);
