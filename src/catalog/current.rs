@@ -37,8 +37,8 @@ impl CurrentCatalog {
         self.0.catalog.load_full()
     }
 
-    /// The same for a moment, without counting a reference: threads that do so at once wait for each
-    /// other.
+    /// The same for a moment, without counting a reference: a count that every thread changes goes
+    /// from core to core with each request.
     pub(crate) fn look(&self) -> Option<Seen> {
         let guard = self.0.catalog.load();
         guard.is_some().then_some(Seen(guard))

@@ -207,7 +207,7 @@ fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     if let Some(unwritten @ [_, ..]) = answer.get(written..) {
         pieces.push_front(Bytes::copy_from_slice(unwritten));
     }
-    Rest::Pieces { pieces, body }.write(stream, context)
+    Rest::Pieces { pieces, body: Some(body) }.write(stream, context)
 }
 
 /// The next piece of a body; `None` at its end.
@@ -233,7 +233,7 @@ enum Rest<B> {
     Pieces {
         pieces: VecDeque<Bytes>,
         /// What comes after the pieces.
-        body: B,
+        body: Option<B>,
     },
     /// The bytes of a file from `at` to `end`.
     File { file: Rc<File>, at: u64, end: u64 },
@@ -262,9 +262,15 @@ impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
             Self::File { file, at, end } => {
                 while let Ok(left @ 1..) = usize::try_from(end.saturating_sub(*at)) {
                     let send = |socket: &TcpStream| repeated::send(socket, file, *at, left);
-                    match ready!(stream.poll_write_by(context, send))? {
-                        0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                        sent => *at += sent as u64,
+                    match ready!(stream.poll_write_by(context, send)) {
+                        Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        Ok(sent) => *at += sent as u64,
+                        Err(error) if repeated::is_refused(&error) => {
+                            let pieces = [repeated::read(file, *at, left)?].into();
+                            *self = Self::Pieces { pieces, body: None };
+                            return self.poll_written(stream, context);
+                        }
+                        Err(error) => return Poll::Ready(Err(error)),
                     }
                 }
                 Poll::Ready(Ok(()))
@@ -275,12 +281,13 @@ impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
 
 fn poll_pieces<T: Socket, B: Body<Data = Bytes> + Unpin>(
     pieces: &mut VecDeque<Bytes>,
-    body: &mut B,
+    body: &mut Option<B>,
     stream: &mut Stream<T>,
     context: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     loop {
         while pieces.len() < PIECES
+            && let Some(body) = body
             && let Some(piece) = ready!(next(body, context))?
         {
             pieces.push_back(piece);

@@ -6,10 +6,14 @@ use std::{
     fs::File,
     io::{self, Write},
     ops::{Range, RangeInclusive},
+    os::unix::fs::FileExt,
     rc::Rc,
 };
 
 use bytes::Bytes;
+#[cfg(target_os = "linux")]
+use rustix::fs::MemfdFlags;
+use rustix::io::Errno;
 use tokio::net::TcpStream;
 
 /// Sizes of bodies for which that costs less than copying them to the socket: docs/performance.md.
@@ -67,8 +71,13 @@ impl Repeated {
 
 #[cfg(target_os = "linux")]
 fn in_memory(head: &[u8], body: &VecDeque<Bytes>) -> io::Result<File> {
-    let flags = rustix::fs::MemfdFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::memfd_create(c"answer", flags)?);
+    let create = |flags| rustix::fs::memfd_create(c"answer", MemfdFlags::CLOEXEC | flags);
+    let file = match create(MemfdFlags::NOEXEC_SEAL) {
+        // Before Linux 6.3, where no file in memory had to say that it is no program.
+        Err(Errno::INVAL) => create(MemfdFlags::empty()),
+        created => created,
+    };
+    let mut file = File::from(file?);
     file.write_all(head)?;
     body.iter().try_for_each(|piece| file.write_all(piece))?;
     Ok(file)
@@ -77,6 +86,19 @@ fn in_memory(head: &[u8], body: &VecDeque<Bytes>) -> io::Result<File> {
 #[cfg(not(target_os = "linux"))]
 fn in_memory(_: &[u8], _: &VecDeque<Bytes>) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the system does not send this file, or no file at all.
+pub(super) fn is_refused(error: &io::Error) -> bool {
+    let refusals = [Errno::ACCESS, Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::PERM];
+    refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
+}
+
+/// Bytes of a file from `at` on.
+pub(super) fn read(file: &File, at: u64, count: usize) -> io::Result<Bytes> {
+    let mut bytes = vec![0; count];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(bytes.into())
 }
 
 /// Sends bytes of a file from `at` on, and returns how many.

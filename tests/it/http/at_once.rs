@@ -1,10 +1,12 @@
 //! Most requests are answered without hyper, the others through it, on the same connections. A client
 //! cannot tell: `TE: trailers`, which asks for nothing here, leaves a request to hyper.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, process::Command};
+
+use tempfile::TempDir;
 
 use crate::support::{
-    process::eventually,
+    process::{Server, eventually, serving, unset},
     rows::for_each_row_async,
     wire::{Wire, field, status},
 };
@@ -127,56 +129,99 @@ async fn a_client_that_reads_late_gets_every_byte_of_every_answer() {
     }
 }
 
+/// Writes an offer whose document is large in either coding, so that it is sent as a file.
+fn describe(dir: &TempDir, seed: u64) {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
+    };
+    let description: String = (0..80_000).map(|_| next()).collect();
+    let offer = format!(
+        "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{ name: n0, namespace: llm }}\n\
+         spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
+    );
+    fs::write(dir.path().join("n0.yaml"), offer).unwrap();
+}
+
+/// A request for that document, and one for its head.
+fn twice(coding: &str) -> String {
+    ["GET", "HEAD"]
+        .map(|method| {
+            format!("{method} {OFFER} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n")
+        })
+        .concat()
+}
+
+/// The tag of the document in the answers to both, which is made of the bytes.
+async fn tag(wire: &mut Wire) -> String {
+    let (head, body) = wire.response().await;
+    let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
+    assert_eq!(field(&head, "etag"), Some(tag.as_str()));
+    assert!(body.len() > 40_000, "{}", body.len());
+    let length = field(&head, "content-length").map(str::to_owned);
+    let head = wire.head().await;
+    assert_eq!(field(&head, "content-length").map(str::to_owned), length);
+    tag
+}
+
 #[tokio::test]
 async fn a_large_document_is_the_same_however_often_it_is_sent_until_it_changes() {
     let dir = offers(0);
-    let described = |seed: u64| {
-        // Large in either coding, so that neither is copied for each client.
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
-        };
-        let description: String = (0..80_000).map(|_| next()).collect();
-        let offer = format!(
-            "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{ name: n0, namespace: llm }}\n\
-             spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
-        );
-        std::fs::write(dir.path().join("n0.yaml"), offer).unwrap();
-    };
-    described(1);
+    describe(&dir, 1);
     let server = serve(&dir, &["--max-offer-bytes", "200000"]).await;
     let mut wire = Wire::to(&server.public).await;
     let mut before = BTreeSet::new();
     for seed in [1, 2] {
-        described(seed);
+        describe(&dir, seed);
         let mut now = BTreeSet::new();
         for coding in ["identity", "gzip"] {
-            let request = format!(
-                "GET {OFFER} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n\
-                 HEAD {OFFER} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: {coding}\r\n\r\n"
-            );
             eventually("the document has changed", async || {
-                wire.send(&request).await;
-                let (head, _) = wire.response().await;
-                wire.head().await;
-                !before.contains(field(&head, "etag").unwrap())
+                wire.send(twice(coding)).await;
+                !before.contains(&tag(&mut wire).await)
             })
             .await;
-            wire.send(request.repeat(20)).await;
+            wire.send(twice(coding).repeat(20)).await;
             for _ in 0..20 {
-                let (head, body) = wire.response().await;
-                // The tag is made of the bytes, so it tells whether all of them came.
-                let tag = format!("\"{}\"", &blake3::hash(&body).to_hex()[..32]);
-                assert_eq!(field(&head, "etag"), Some(tag.as_str()), "{seed} {coding}");
-                assert!(body.len() > 40_000, "{}", body.len());
-                let length = field(&head, "content-length").map(str::to_owned);
-                let head = wire.head().await;
-                assert_eq!(field(&head, "content-length").map(str::to_owned), length);
-                now.insert(tag);
+                now.insert(tag(&mut wire).await);
             }
         }
         assert_eq!(now.len(), 2, "one for each coding: {now:?}");
         before = now;
+    }
+}
+
+/// Runs a program that gets EPERM from a system call: its number on x86-64 and on arm64.
+const WITHOUT: &str = "\
+import ctypes, os, struct, sys
+number = int(sys.argv[1 if os.uname().machine == 'x86_64' else 2])
+steps = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x50001), (0x06, 0, 0, 0x7fff0000)]
+code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', len(steps), ctypes.addressof(code)))
+prctl = ctypes.CDLL(None, use_errno=True).prctl
+assert prctl(38, 1, 0, 0, 0) == 0 and prctl(22, 2, program, 0, 0) == 0, ctypes.get_errno()
+os.execv(sys.argv[3], sys.argv[3:])
+";
+
+#[tokio::test]
+async fn a_system_that_refuses_files_in_memory_or_to_send_them_gets_copies() {
+    let dir = offers(0);
+    describe(&dir, 1);
+    let offers = ["--offers", dir.path().to_str().unwrap(), "--max-offer-bytes", "200000"];
+    let arguments = [&offers[..], &["--public-url", "https://seller.example"]].concat();
+    for [call, x86_64, arm64] in [["memfd_create", "319", "279"], ["sendfile", "40", "71"]] {
+        let served = serving(&arguments);
+        let mut command = unset(Command::new("python3"));
+        command.args(["-c", WITHOUT, x86_64, arm64]);
+        command.arg(served.get_program()).args(served.get_args());
+        let server = Server::launch(command).await;
+        let mut tags = BTreeSet::new();
+        let mut wire = Wire::to(&server.public).await;
+        eventually("it serves", async || server.admin("/readyz").await.status() == 200).await;
+        wire.send(twice("identity").repeat(20)).await;
+        for _ in 0..20 {
+            tags.insert(tag(&mut wire).await);
+        }
+        assert_eq!(tags.len(), 1, "{call}");
     }
 }
