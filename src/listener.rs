@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod activity;
+mod answer;
 mod connection;
 mod direct;
 mod frames;
