@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
     io::{self, IoSlice},
     ops::Range,
     pin::Pin,
@@ -14,7 +13,12 @@ use bytes::{Buf, Bytes};
 use http_body::Body;
 use tokio::{io::AsyncWrite, net::TcpStream};
 
-use super::{acceptor::Thread, connection::Socket, repeated, stream::Stream};
+use super::{
+    acceptor::Thread,
+    connection::Socket,
+    repeated::{self, AnswerFile},
+    stream::Stream,
+};
 use crate::head::ONE_PIECE;
 
 /// How many pieces of a large answer are written at once.
@@ -85,7 +89,7 @@ pub(super) enum Rest<B> {
         body: Option<B>,
     },
     /// The bytes of a file from `at` to `end`.
-    File { file: Rc<File>, at: u64, end: u64 },
+    File { file: Rc<AnswerFile>, at: u64, end: u64 },
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
@@ -110,12 +114,12 @@ impl<B: Body<Data = Bytes> + Unpin> Rest<B> {
             Self::Pieces { pieces, body } => poll_pieces(pieces, body, stream, context),
             Self::File { file, at, end } => {
                 while let Ok(left @ 1..) = usize::try_from(end.saturating_sub(*at)) {
-                    let send = |socket: &TcpStream| repeated::send(socket, file, *at, left);
+                    let send = |socket: &TcpStream| file.send(socket, *at, left);
                     match ready!(stream.poll_write_by(context, send)) {
                         Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                         Ok(sent) => *at += sent as u64,
                         Err(error) if repeated::is_refused(&error) => {
-                            let pieces = [repeated::read(file, *at, left)?].into();
+                            let pieces = [file.read(*at, left)?].into();
                             *self = Self::Pieces { pieces, body: None };
                             return self.poll_written(stream, context);
                         }

@@ -20,16 +20,30 @@ use tokio::net::TcpStream;
 pub(super) const SIZES: RangeInclusive<usize> = 8 * 1_024..=512 * 1_024;
 /// Bodies of which is noted that they were sent.
 const REMEMBERED: usize = 8;
+/// Files at once, with those of earlier seconds that clients still read: clients that read late must
+/// not take memory each second.
+const FILES: usize = 12;
 
-/// What a thread sent lately, the last body first.
+/// What a thread sent lately.
 #[derive(Default)]
-pub(super) struct Repeated(Vec<Sent>);
+pub(super) struct Repeated {
+    /// The last body first.
+    sent: Vec<Sent>,
+    /// Counts the files: each has a clone.
+    files: Rc<()>,
+}
+
+/// An answer in memory.
+pub(super) struct AnswerFile {
+    file: File,
+    _counted: Rc<()>,
+}
 
 struct Sent {
     /// The entity tag, which names the bytes of the body.
     tag: Box<[u8]>,
     /// The last head that was sent twice, and the file of that answer.
-    answer: Option<(Box<[u8]>, Rc<File>)>,
+    answer: Option<(Box<[u8]>, Rc<AnswerFile>)>,
     /// Whether it was sent since the last call of [`Repeated::forget`].
     is_recent: bool,
 }
@@ -42,22 +56,26 @@ impl Repeated {
         head: &[u8],
         tag: Range<usize>,
         body: impl FnOnce() -> &'a VecDeque<Bytes>,
-    ) -> Option<Rc<File>> {
+    ) -> Option<Rc<AnswerFile>> {
         let tag = head.get(tag)?;
-        let Some(at) = self.0.iter().position(|sent| *sent.tag == *tag) else {
-            self.0.truncate(REMEMBERED - 1);
-            self.0.insert(0, Sent { tag: tag.into(), answer: None, is_recent: true });
+        let Some(at) = self.sent.iter().position(|sent| *sent.tag == *tag) else {
+            self.sent.truncate(REMEMBERED - 1);
+            self.sent.insert(0, Sent { tag: tag.into(), answer: None, is_recent: true });
             return None;
         };
-        let sent = self.0.get_mut(at)?;
+        let sent = self.sent.get_mut(at)?;
         sent.is_recent = true;
         if sent.answer.as_ref().is_none_or(|(known, _)| **known != *head) {
-            // Without memory for it the answer is sent as any other.
-            let file = in_memory(head, body()).ok();
-            sent.answer = file.map(|file| (head.into(), Rc::new(file)));
+            sent.answer = None;
+            if Rc::strong_count(&self.files) <= FILES {
+                // Without memory for it the answer is sent as any other.
+                let file = in_memory(head, body()).ok();
+                let counted = |file| AnswerFile { file, _counted: Rc::clone(&self.files) };
+                sent.answer = file.map(|file| (head.into(), Rc::new(counted(file))));
+            }
         }
         let file = sent.answer.as_ref().map(|(_, file)| Rc::clone(file));
-        if let Some(before) = self.0.get_mut(..=at) {
+        if let Some(before) = self.sent.get_mut(..=at) {
             before.rotate_right(1);
         }
         file
@@ -65,7 +83,7 @@ impl Repeated {
 
     /// Forgets what was not sent since the last call.
     pub(super) fn forget(&mut self) {
-        self.0.retain_mut(|sent| std::mem::take(&mut sent.is_recent));
+        self.sent.retain_mut(|sent| std::mem::take(&mut sent.is_recent));
     }
 }
 
@@ -94,22 +112,24 @@ pub(super) fn is_refused(error: &io::Error) -> bool {
     refusals.iter().any(|refusal| error.raw_os_error() == Some(refusal.raw_os_error()))
 }
 
-/// Bytes of a file from `at` on.
-pub(super) fn read(file: &File, at: u64, count: usize) -> io::Result<Bytes> {
-    let mut bytes = vec![0; count];
-    file.read_exact_at(&mut bytes, at)?;
-    Ok(bytes.into())
-}
+impl AnswerFile {
+    /// Sends so many of its bytes from `at` on, and returns how many were sent.
+    #[cfg(target_os = "linux")]
+    pub(super) fn send(&self, socket: &TcpStream, at: u64, count: usize) -> io::Result<usize> {
+        Ok(rustix::fs::sendfile(socket, &self.file, Some(&mut { at }), count)?)
+    }
 
-/// Sends bytes of a file from `at` on, and returns how many.
-#[cfg(target_os = "linux")]
-pub(super) fn send(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Result<usize> {
-    Ok(rustix::fs::sendfile(socket, file, Some(&mut { at }), count)?)
-}
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn send(&self, _: &TcpStream, _: u64, _: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
-#[cfg(not(target_os = "linux"))]
-pub(super) fn send(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result<usize> {
-    Err(io::ErrorKind::Unsupported.into())
+    /// So many of its bytes from `at` on.
+    pub(super) fn read(&self, at: u64, count: usize) -> io::Result<Bytes> {
+        let mut bytes = vec![0; count];
+        self.file.read_exact_at(&mut bytes, at)?;
+        Ok(bytes.into())
+    }
 }
 
 #[cfg(test)]
