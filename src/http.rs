@@ -89,8 +89,7 @@ struct Current<C = Arc<Catalog>> {
 impl CatalogReader {
     /// The catalog, if it is valid at this moment, for this moment.
     fn current_now(&self) -> Option<Current<Seen>> {
-        let (catalog, now) = (self.catalog.look()?, self.clock.now());
-        catalog.holds_at(now).then_some(Current { catalog, now })
+        self.if_it_holds(self.catalog.look()?)
     }
 
     /// The catalog that is valid at this moment, or the problem to answer with.
@@ -119,8 +118,12 @@ impl CatalogReader {
     /// The catalog, if it holds at this moment. Fails before the first one.
     fn held(&self) -> Result<Option<Current>, ProblemDetails> {
         let catalog = self.catalog.load().ok_or_else(|| self.incomplete())?;
+        Ok(self.if_it_holds(catalog))
+    }
+
+    fn if_it_holds<C: Deref<Target = Catalog>>(&self, catalog: C) -> Option<Current<C>> {
         let now = self.clock.now();
-        Ok(catalog.holds_at(now).then_some(Current { catalog, now }))
+        catalog.holds_at(now).then_some(Current { catalog, now })
     }
 
     /// Why documents cannot be served at this moment, if they cannot.

@@ -2,10 +2,7 @@
 
 use std::{borrow::Cow, ops::Deref};
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header, request::Parts,
-    uri::Authority,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::{
     CatalogReader, Current,
@@ -13,12 +10,11 @@ use super::{
     cors,
     fields::{Fields, text},
     problem::ProblemDetails,
-    with_cors,
 };
 use crate::{
     catalog::Catalog,
     offer::{OfferId, host_of, is_dns_name},
-    page::{Content, Page, View},
+    page::{Content, View},
     registration::WELL_KNOWN_PATH,
 };
 
@@ -35,22 +31,18 @@ static MEDIA_TYPE: HeaderValue = JSON;
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A document that a request asks for.
-pub(super) enum Wanted<'a> {
-    /// The document of the agent that this host names; `None` if it names none.
-    Agent(Option<Cow<'a, str>>),
+pub(super) enum Wanted {
+    /// The document of the agent that the host of the request names.
+    Agent,
     /// One offer's document; `None` if the path does not hold valid names.
     Offer(Option<OfferId>),
 }
 
-impl<'a> Wanted<'a> {
-    /// The document at the path of a request; `None` if there is another resource or none.
-    pub(super) fn at(
-        path: &str,
-        authority: Option<&'a str>,
-        fields: &'a impl Fields,
-    ) -> Option<Self> {
+impl Wanted {
+    /// The document at a path; `None` if there is another resource or none.
+    pub(super) fn at(path: &str) -> Option<Self> {
         if path == WELL_KNOWN_PATH {
-            return Some(Self::Agent(host(authority, fields)));
+            return Some(Self::Agent);
         }
         let id = path.strip_prefix(OFFERS)?.strip_suffix(DOCUMENT)?;
         let (namespace, name) = id.split_once('/')?;
@@ -63,46 +55,9 @@ impl<'a> Wanted<'a> {
     /// Its path, in the notation of openapi.yaml.
     pub(super) fn route(&self) -> &'static str {
         match self {
-            Self::Agent(_) => WELL_KNOWN_PATH,
+            Self::Agent => WELL_KNOWN_PATH,
             Self::Offer(_) => OFFER_DOCUMENT,
         }
-    }
-}
-
-/// The response to a request for a document, or the problem that there is no catalog.
-pub(super) fn respond<C: Deref<Target = Catalog>>(
-    reader: &CatalogReader,
-    current: &Result<Current<C>, ProblemDetails>,
-    request: Parts,
-) -> Response<Content> {
-    let authority = request.uri.authority().map(Authority::as_str);
-    let wanted = Wanted::at(request.uri.path(), authority, &request.headers);
-    let found = match (current, wanted) {
-        (Ok(current), Some(wanted)) => find(reader, current, &wanted, &request.headers),
-        (Err(problem), _) => Err(problem.clone()),
-        (Ok(_), None) => Err(ProblemDetails::no_such_offer()),
-    };
-    let mut response = match found {
-        Ok(document) => {
-            let mut headers = request.headers;
-            headers.clear();
-            document.response(headers)
-        }
-        Err(problem) => {
-            let mut response = problem.response().map(Content::Whole);
-            with_cors(response.headers_mut());
-            response
-        }
-    };
-    drop_body(&request.method, &mut response);
-    response
-}
-
-/// HEAD is answered like GET, without the body.
-pub(super) fn drop_body(method: &Method, response: &mut Response<Content>) {
-    if *method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
-        let length = std::mem::take(response.body_mut()).len();
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 
@@ -115,7 +70,7 @@ pub(super) struct Document<'a> {
     age: Option<u64>,
 }
 
-/// The document that a request gets.
+/// The document that a request with this authority in its target gets.
 ///
 /// # Errors
 ///
@@ -123,10 +78,19 @@ pub(super) struct Document<'a> {
 pub(super) fn find<'a, C: Deref<Target = Catalog>>(
     reader: &CatalogReader,
     current: &'a Current<C>,
-    wanted: &Wanted<'_>,
+    wanted: &Wanted,
+    authority: Option<&str>,
     request: &impl Fields,
 ) -> Result<Document<'a>, ProblemDetails> {
-    let selected = conditional::select(look_up(&current.catalog, wanted)?, request)?;
+    let catalog = &*current.catalog;
+    let page = match wanted {
+        Wanted::Agent => catalog.document_at(host(authority, request).as_deref()),
+        Wanted::Offer(id) => {
+            let page = id.as_ref().and_then(|id| catalog.projection.offer(id));
+            page.ok_or_else(|| not_found(catalog, id.as_ref()))?
+        }
+    };
+    let selected = conditional::select(page, request)?;
     let cache = current.cache_control(reader.max_age);
     Ok(Document { selected, cache, age: reader.stale_seconds() })
 }
@@ -162,16 +126,6 @@ impl<'a> Document<'a> {
     /// The response. `headers` is empty; its memory is used.
     pub(super) fn response(&self, headers: HeaderMap) -> Response<Content> {
         self.selected.respond(headers, |field| self.fields(field))
-    }
-}
-
-fn look_up<'a>(catalog: &'a Catalog, wanted: &Wanted<'_>) -> Result<&'a Page, ProblemDetails> {
-    match wanted {
-        Wanted::Agent(host) => Ok(catalog.document_at(host.as_deref())),
-        Wanted::Offer(id) => {
-            let page = id.as_ref().and_then(|id| catalog.projection.offer(id));
-            page.ok_or_else(|| not_found(catalog, id.as_ref()))
-        }
     }
 }
 

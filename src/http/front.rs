@@ -4,6 +4,7 @@
 use std::{
     any::Any,
     convert::Infallible,
+    ops::Deref,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -19,14 +20,15 @@ use tokio::time::Instant;
 use tower::ServiceExt;
 
 use super::{
-    CatalogReader, Routed,
+    CatalogReader, Current, Routed,
     body::{Answering, Body, Response},
-    documents::{self, Wanted, drop_body},
+    documents::{self, Wanted},
     problem::{METHODS, ProblemDetails},
     slow::SlowLog,
     target, with_cors,
 };
 use crate::{
+    catalog::Catalog,
     head::{AnswerHead, SimpleRequest},
     page::Content,
     telemetry::{AnswerCounter, Metrics},
@@ -117,9 +119,9 @@ impl Front {
     ) -> Option<(&'static str, StatusCode, u64, Body)> {
         let reader = self.documents.as_ref()?;
         target::check_host(Version::HTTP_11, None, request).ok()?;
-        let wanted = Wanted::at(request.path, None, request)?;
+        let wanted = Wanted::at(request.path)?;
         let current = reader.current_now()?;
-        let document = documents::find(reader, &current, &wanted, request).ok()?;
+        let document = documents::find(reader, &current, &wanted, None, request).ok()?;
         let status = document.status();
         head.status(status);
         head.etag(document.etag());
@@ -189,17 +191,19 @@ impl Front {
             return (None, Answering::ready(self.options()));
         }
         if let Some(reader) = self.documents.as_ref().filter(|_| is_fetch(&parts))
-            && let Some(wanted) = Wanted::at(parts.uri.path(), authority, &parts.headers)
+            && let Some(wanted) = Wanted::at(parts.uri.path())
         {
             let route = Some(wanted.route());
             if let Some(current) = reader.current_now() {
-                let response = documents::respond(reader, &Ok(current), parts);
-                return (route, Answering::ready(response.map(Body::from)));
+                let response = self.document(reader, &current, &wanted, parts);
+                return (route, Answering::ready(response));
             }
-            let reader = reader.clone();
+            let (front, reader) = (self.clone(), reader.clone());
             let answer = async move {
-                let current = reader.current().await;
-                documents::respond(&reader, &current, parts).map(Body::from)
+                match reader.current().await {
+                    Ok(current) => front.document(&reader, &current, &wanted, parts),
+                    Err(problem) => front.refuse(problem, &parts.method, false),
+                }
             };
             return (route, Answering::Waiting(Box::pin(answer)));
         }
@@ -217,6 +221,26 @@ impl Front {
             response
         });
         (None, Answering::Waiting(Box::pin(answer)))
+    }
+
+    fn document<C: Deref<Target = Catalog>>(
+        &self,
+        reader: &CatalogReader,
+        current: &Current<C>,
+        wanted: &Wanted,
+        request: http::request::Parts,
+    ) -> Response {
+        let authority = request.uri.authority().map(Authority::as_str);
+        match documents::find(reader, current, wanted, authority, &request.headers) {
+            Ok(document) => {
+                let mut headers = request.headers;
+                headers.clear();
+                let mut response = document.response(headers);
+                drop_body(&request.method, &mut response);
+                response.map(Body::from)
+            }
+            Err(problem) => self.refuse(problem, &request.method, false),
+        }
     }
 
     /// The answer to `OPTIONS *`, which asks about the server as a whole.
@@ -277,6 +301,14 @@ fn has_body<B: HttpBody>(request: &Request<B>) -> bool {
             length.is_some_and(|length| length.as_bytes() != b"0")
         }
         _ => !request.body().is_end_stream(),
+    }
+}
+
+/// HEAD is answered like GET, without the body.
+fn drop_body(method: &Method, response: &mut http::Response<Content>) {
+    if *method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
+        let length = std::mem::take(response.body_mut()).len();
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 
