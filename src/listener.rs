@@ -152,9 +152,9 @@ pub(crate) trait Answers:
 {
     type Body: Body<Data = Bytes, Error: Into<axum::BoxError>> + Unpin + 'static;
 
-    /// Answers a request without waiting: writes the head and perhaps the body behind it, and returns
-    /// the body, which is empty if it is written. `None` leaves the
-    /// request to [`Service::call`], as if it had not been asked, whatever was written.
+    /// Answers a request without waiting: writes the head, with a small body behind it, and returns the
+    /// body, which is empty if it is written. `None` leaves the request to [`Service::call`], as if it
+    /// had not been asked, whatever was written.
     ///
     /// The entity tag of a body names its bytes: what has the same tag, at whatever path, is the same.
     fn at_once(&self, request: &SimpleRequest<'_>, head: &mut AnswerHead<'_>)

@@ -54,7 +54,7 @@ pub(super) struct Thread {
     pub(super) is_stopping: Cell<bool>,
     pub(super) protocols: Protocols,
     pub(super) metrics: ListenerMetrics,
-    /// Where small answers are put together.
+    /// Where small answers of hyper are put together.
     pub(super) piece: RefCell<Vec<u8>>,
     /// Where requests are read that may need no hyper.
     pub(super) input: RefCell<Box<[u8]>>,

@@ -19,17 +19,16 @@ use super::{
     repeated::{self, AnswerFile},
     stream::Stream,
 };
-use crate::head::ONE_PIECE;
 
 /// How many pieces of a large answer are written at once.
 const PIECES: usize = 64;
 
-/// Writes an answer, of which the head is written and has an entity tag at `tag`. Returns what the
-/// client must read first.
+/// Writes an answer: these bytes, in which the entity tag stands at `tag`, and the body behind them.
+/// Returns what the client must read first.
 pub(super) fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     stream: &mut Stream<T>,
     thread: &Thread,
-    answer: &mut Vec<u8>,
+    answer: &[u8],
     tag: Range<usize>,
     mut body: B,
     context: &mut Context<'_>,
@@ -38,10 +37,7 @@ pub(super) fn write<T: Socket, B: Body<Data = Bytes> + Unpin>(
     let size = size.unwrap_or(usize::MAX);
     let mut written = 0;
     let mut pieces = VecDeque::new();
-    if answer.len().saturating_add(size) <= ONE_PIECE {
-        while let Poll::Ready(Some(piece)) = next(&mut body, context)? {
-            answer.extend_from_slice(&piece);
-        }
+    if size == 0 {
         if let Poll::Ready(count) = Pin::new(&mut *stream).poll_write(context, answer) {
             written = count?;
         }

@@ -149,7 +149,7 @@ fn answer_arrived<T: Socket, S: Answers>(
             };
             unread = unread.get(length..).unwrap_or_default();
             activity.begin(thread.tick.get());
-            match answer::write(stream, thread, &mut answer, tag, body, context) {
+            match answer::write(stream, thread, &answer, tag, body, context) {
                 Ok(None) => activity.end(thread.tick.get()),
                 Ok(Some(rest)) => {
                     stream.put_back(unread);
