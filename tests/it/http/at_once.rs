@@ -1,7 +1,7 @@
 //! Most requests are answered without hyper, the others through it, on the same connections. A client
 //! cannot tell: `TE: trailers`, which asks for nothing here, leaves a request to hyper.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, process::Command};
 
 use tempfile::TempDir;
 
@@ -11,7 +11,7 @@ use crate::support::{
     wire::{Wire, field, status},
 };
 
-use super::ground::{WELL_KNOWN, measured, offers, serve};
+use super::ground::{WELL_KNOWN, describe, measured, offers, serve};
 
 const OFFER: &str = "/offers/llm/n0/agent-registration.json";
 
@@ -130,18 +130,13 @@ async fn a_client_that_reads_late_gets_every_byte_of_every_answer() {
 }
 
 /// Writes an offer whose document is large in either coding, so that it is sent as a file.
-fn describe(dir: &TempDir, seed: u64) {
+fn write_large(dir: &TempDir, seed: u64) {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         char::from(b'a' + u8::try_from((state >> 33) % 26).unwrap())
     };
-    let description: String = (0..80_000).map(|_| next()).collect();
-    let offer = format!(
-        "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\nmetadata: {{ name: n0, namespace: llm }}\n\
-         spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
-    );
-    fs::write(dir.path().join("n0.yaml"), offer).unwrap();
+    describe(dir, 0, &(0..80_000).map(|_| next()).collect::<String>());
 }
 
 /// A request for that document, and one for its head.
@@ -168,12 +163,12 @@ async fn tag(wire: &mut Wire) -> String {
 #[tokio::test]
 async fn a_large_document_is_the_same_however_often_it_is_sent_until_it_changes() {
     let dir = offers(0);
-    describe(&dir, 1);
+    write_large(&dir, 1);
     let server = serve(&dir, &["--max-offer-bytes", "200000"]).await;
     let mut wire = Wire::to(&server.public).await;
     let mut before = BTreeSet::new();
     for seed in [1, 2] {
-        describe(&dir, seed);
+        write_large(&dir, seed);
         let mut now = BTreeSet::new();
         for coding in ["identity", "gzip"] {
             eventually("the document has changed", async || {
@@ -206,7 +201,7 @@ os.execv(sys.argv[3], sys.argv[3:])
 #[tokio::test]
 async fn a_system_that_refuses_files_in_memory_or_to_send_them_gets_copies() {
     let dir = offers(0);
-    describe(&dir, 1);
+    write_large(&dir, 1);
     let offers = ["--offers", dir.path().to_str().unwrap(), "--max-offer-bytes", "200000"];
     let arguments = [&offers[..], &["--public-url", "https://seller.example"]].concat();
     for [call, x86_64, arm64] in [["memfd_create", "319", "279"], ["sendfile", "40", "71"]] {

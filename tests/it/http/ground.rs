@@ -12,16 +12,18 @@ const URL: &str = "https://seller.example";
 /// A folder with this many offers.
 pub fn offers(count: usize) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    for number in 0..count {
-        let offer = format!(
-            "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\n\
-             metadata: {{ name: n{number}, namespace: llm }}\n\
-             spec: {{ registration: {{ enabled: true, description: '{}' }} }}\n",
-            "x".repeat(200)
-        );
-        fs::write(dir.path().join(format!("n{number}.yaml")), offer).unwrap();
-    }
+    (0..count).for_each(|number| describe(&dir, number, &"x".repeat(200)));
     dir
+}
+
+/// Writes an offer of such a folder with this description.
+pub fn describe(dir: &TempDir, number: usize, description: &str) {
+    let offer = format!(
+        "apiVersion: obol.org/v1alpha1\nkind: ServiceOffer\n\
+         metadata: {{ name: n{number}, namespace: llm }}\n\
+         spec: {{ registration: {{ enabled: true, description: '{description}' }} }}\n"
+    );
+    fs::write(dir.path().join(format!("n{number}.yaml")), offer).unwrap();
 }
 
 /// Serves a folder until it is dropped.
