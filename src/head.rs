@@ -1,6 +1,6 @@
 //! The heads of simple requests and of their answers, as they stand in HTTP/1.1 (RFC 9112).
 
-use std::{io::Write, mem::MaybeUninit, ops::Range};
+use std::{mem::MaybeUninit, ops::Range};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use httparse::Header;
@@ -139,7 +139,7 @@ impl<'a> AnswerHead<'a> {
     pub(crate) fn end(&mut self, length: Option<usize>) {
         self.line("date", self.date.as_bytes());
         if let Some(length) = length {
-            let _ = write!(self.to, "content-length: {length}\r\n");
+            self.line("content-length", itoa::Buffer::new().format(length).as_bytes());
         }
         self.to.extend_from_slice(b"\r\n");
     }

@@ -36,7 +36,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tower::ServiceBuilder;
 use tower_http::{
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -84,6 +84,8 @@ pub(crate) struct CatalogReader {
 struct Current<C = Arc<Catalog>> {
     catalog: C,
     now: Timestamp,
+    /// The same moment, on the clock that ages are measured by.
+    at: Instant,
 }
 
 impl CatalogReader {
@@ -123,7 +125,7 @@ impl CatalogReader {
 
     fn if_it_holds<C: Deref<Target = Catalog>>(&self, catalog: C) -> Option<Current<C>> {
         let now = self.clock.now();
-        catalog.holds_at(now).then_some(Current { catalog, now })
+        catalog.holds_at(now).then(|| Current { catalog, now, at: Instant::now() })
     }
 
     /// Why documents cannot be served at this moment, if they cannot.
@@ -136,8 +138,8 @@ impl CatalogReader {
     }
 
     /// The age of the facts in seconds, once it is more than a healthy source can have.
-    fn stale_seconds(&self) -> Option<u64> {
-        let age = self.health.since_complete()?;
+    fn stale_seconds(&self, at: Instant) -> Option<u64> {
+        let age = self.health.since_complete(at)?;
         (age > FRESH_LIMIT).then_some(age.as_secs())
     }
 

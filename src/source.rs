@@ -167,10 +167,10 @@ impl SourceHealth {
         self.times(|times| times.responded).map(|at| at.elapsed())
     }
 
-    /// The age of the last complete reading.
-    pub(crate) fn since_complete(&self) -> Option<Duration> {
+    /// The age of the last complete reading at `now`.
+    pub(crate) fn since_complete(&self, now: Instant) -> Option<Duration> {
         let nanos = self.0.complete.load(Ordering::Relaxed).checked_sub(1)?;
-        Some((self.0.began + Duration::from_nanos(nanos)).elapsed())
+        Some(now.saturating_duration_since(self.0.began + Duration::from_nanos(nanos)))
     }
 
     fn times<T>(&self, act: impl FnOnce(&mut Times) -> T) -> T {

@@ -18,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use serde::Serialize;
+use tokio::time::Instant;
 use tower_http::set_header::SetResponseHeaderLayer;
 use url::form_urlencoded;
 
@@ -223,7 +224,7 @@ pub(super) fn readiness(admin: &Admin, ready: bool) -> ReadinessReport {
         source_incomplete_seconds: admin
             .reader
             .health
-            .since_complete()
+            .since_complete(Instant::now())
             .map(|silence| silence.as_secs_f64()),
         held_offers: observed.held_offers,
         public_url: observed.world.map(|world| world.public_url.to_string()),
@@ -279,7 +280,7 @@ async fn scrape(State(admin): State<Admin>, headers: HeaderMap) -> Response {
         reasons: reasons(catalog.as_deref()),
         problems: problems.into_iter().collect(),
         since_response: admin.reader.health.since_response(),
-        since_complete: admin.reader.health.since_complete(),
+        since_complete: admin.reader.health.since_complete(Instant::now()),
         brake_engaged: admin.reader.observed.borrow().held_offers > 0,
         document_age: catalog.as_ref().map(|catalog| seconds(now - catalog.changed_at)),
         next_change: catalog

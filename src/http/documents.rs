@@ -92,7 +92,7 @@ pub(super) fn find<'a, C: Deref<Target = Catalog>>(
     };
     let selected = conditional::select(page, request)?;
     let cache = current.cache_control(reader.max_age);
-    Ok(Document { selected, cache, age: reader.stale_seconds() })
+    Ok(Document { selected, cache, age: reader.stale_seconds(current.at) })
 }
 
 impl<'a> Document<'a> {
@@ -148,5 +148,5 @@ pub(super) fn host<'a>(
     authority: Option<&'a str>,
     fields: &'a impl Fields,
 ) -> Option<Cow<'a, str>> {
-    host_of(authority.or_else(|| text(fields.values(&HOST).next()?))?)
+    authority.or_else(|| text(fields.values(&HOST).next()?)).map(host_of)
 }

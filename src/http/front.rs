@@ -104,10 +104,9 @@ impl Front {
         request: &SimpleRequest<'_>,
         head: &mut AnswerHead<'_>,
     ) -> Option<Body> {
-        let began = Instant::now();
         // After a panic the request is answered as any other, with a 500 if that panics too.
         let begun = catch_unwind(AssertUnwindSafe(|| self.begin_at_once(request, head)));
-        let (route, status, size, body) = begun.ok()??;
+        let (route, status, size, body, began) = begun.ok()??;
         self.count(route, status, Some(size), began);
         Some(body)
     }
@@ -116,7 +115,7 @@ impl Front {
         &self,
         request: &SimpleRequest<'_>,
         head: &mut AnswerHead<'_>,
-    ) -> Option<(&'static str, StatusCode, u64, Body)> {
+    ) -> Option<(&'static str, StatusCode, u64, Body, Instant)> {
         let reader = self.documents.as_ref()?;
         target::check_host(Version::HTTP_11, None, request).ok()?;
         let wanted = Wanted::at(request.path)?;
@@ -135,7 +134,7 @@ impl Front {
             }
             Some(body) => (body.len(), body.to_content()),
         };
-        Some((wanted.route(), status, size as u64, content.into()))
+        Some((wanted.route(), status, size as u64, content.into(), current.at))
     }
 
     /// Counts an answer whose head is complete. The router tells the route of what it answers.

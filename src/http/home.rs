@@ -213,7 +213,7 @@ fn page(reader: &CatalogReader, current: &Current, asked: Asked) -> Vec<u8> {
     let view = View {
         catalog,
         now: current.now,
-        stale_seconds: reader.stale_seconds(),
+        stale_seconds: reader.stale_seconds(current.at),
         review: &reader.review.load(),
         asked: &asked,
         offers,

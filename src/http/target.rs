@@ -87,11 +87,11 @@ fn is_reg_name(mut name: &[u8]) -> bool {
 }
 
 fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn is_sub_delimiter(byte: u8) -> bool {
-    b"!$&'()*+,;=".contains(&byte)
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
 /// The path with percent-encoded unreserved characters decoded, which is equivalent (RFC 3986,

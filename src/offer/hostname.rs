@@ -18,7 +18,9 @@ impl Hostname {
     /// Reads a host in any case. Returns `None` unless it is a DNS name with a dot outside `.svc`
     /// and `.cluster.local`, and not an IP address.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        read(text).map(|host| Self((*host).into()))
+        let host = lower_case(text);
+        let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
+        (named && !is_under(&host, &CLUSTER_SUFFIXES)).then(|| Self((*host).into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -31,23 +33,21 @@ impl Hostname {
     }
 }
 
-/// The hostname in an HTTP `Host` header. Case, port and a final dot are ignored. Read for every
-/// request, so that one in lower case is not copied.
-pub(crate) fn host_of(authority: &str) -> Option<Cow<'_, str>> {
+/// The host in an HTTP `Host` header, as a [`Hostname`] is written: in lower case, without port and
+/// final dot. It is read for every request to look it up, and may be no hostname at all.
+pub(crate) fn host_of(authority: &str) -> Cow<'_, str> {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         Some(_) | None => authority,
     };
-    read(host.strip_suffix('.').unwrap_or(host))
+    lower_case(host.strip_suffix('.').unwrap_or(host))
 }
 
-fn read(text: &str) -> Option<Cow<'_, str>> {
-    let host = match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+fn lower_case(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(text.to_ascii_lowercase()),
         false => Cow::Borrowed(text),
-    };
-    let named = is_dns_name(&host) && host.contains('.') && !ends_in_number(&host);
-    (named && !is_under(&host, &CLUSTER_SUFFIXES)).then_some(host)
+    }
 }
 
 /// Whether a text is a lower-case RFC 1123 subdomain, the form of Kubernetes object names.
