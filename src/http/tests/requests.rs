@@ -1,13 +1,34 @@
 //! Requests that are refused before they are routed, and what a path is taken for.
 
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    time::timeout,
+};
+
 use crate::{
     http::tests::{
         routes::{sample, stand},
         site::{Site, WELL_KNOWN, ask, document_of, is, request},
     },
-    http::{self, admin},
+    http::{self, CatalogReader, Front, admin},
+    listener::{Limits, Listener, Settings, Sockets, Stage},
     testing::{NOON, for_each_row_async},
 };
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A public front with a path that panics.
+fn panicking(reader: CatalogReader) -> Front {
+    let router = axum::Router::new().route(
+        "/panics",
+        axum::routing::get(async || -> &'static str { panic!("a broken invariant") }),
+    );
+    Front::public(router, reader)
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_does_not_say_for_which_host_it_is_gets_400_on_every_path() {
@@ -78,12 +99,7 @@ async fn an_encoded_unreserved_character_names_the_same_path() {
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_panics_costs_one_500_and_is_counted() {
     let site = Site::of(NOON, &stand());
-    let reader = site.admin.reader.clone();
-    let router = axum::Router::new().route(
-        "/panics",
-        axum::routing::get(async || -> &'static str { panic!("a broken invariant") }),
-    );
-    let front = http::Front::public(router, reader);
+    let front = panicking(site.admin.reader.clone());
     for _ in 0..2 {
         let answer = ask(front.clone(), request("GET", "/panics", &[])).await;
         assert_eq!(answer.problem(), is(500, "Internal"));
@@ -92,4 +108,35 @@ async fn a_handler_that_panics_costs_one_500_and_is_counted() {
     }
     let scrape = site.get_admin("/metrics").await;
     assert!(scrape.text().contains("registrar_http_panics_total 2\n"), "{}", scrape.text());
+}
+
+#[tokio::test]
+async fn the_connection_of_a_request_that_panicked_goes_on() {
+    let site = Site::of(NOON, &stand());
+    let sockets = Sockets::bind(([127, 0, 0, 1], 0).into(), 1).unwrap();
+    let address = sockets.address;
+    let settings = Settings { name: "public", limits: Limits::default(), tls: None };
+    let reader = site.admin.reader.clone();
+    let front = panicking(reader.clone());
+    let listener =
+        Listener::start(sockets, || front.for_thread(), &settings, &reader.metrics).unwrap();
+    let (_stage, stages) = watch::channel(Stage::Serving);
+    let serving = tokio::spawn(listener.run(stages));
+
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let paths = ["/panics", WELL_KNOWN, "/panics", WELL_KNOWN];
+    for (path, last) in paths.iter().zip([false, false, false, true]) {
+        let connection = if last { "Connection: close\r\n" } else { "" };
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{connection}\r\n");
+        client.write_all(request.as_bytes()).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    timeout(PATIENCE, client.read_to_end(&mut answers)).await.unwrap().unwrap();
+    let answers = String::from_utf8(answers).unwrap();
+    let statuses: Vec<&str> =
+        answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)).collect();
+    assert_eq!(statuses, ["500", "200", "500", "200"], "{answers}");
+    let scrape = site.get_admin("/metrics").await;
+    assert!(scrape.text().contains("registrar_http_panics_total 2\n"), "{}", scrape.text());
+    serving.abort();
 }

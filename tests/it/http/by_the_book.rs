@@ -79,6 +79,56 @@ async fn a_304_and_a_204_have_no_length_and_head_has_that_of_get() {
 }
 
 #[tokio::test]
+async fn a_precondition_is_about_the_tag_of_the_coding_that_is_sent() {
+    let dir = offers(1);
+    let server = serve(&dir, &[]).await;
+    let mut wire = Wire::to(&server.public).await;
+    let offer = "/offers/llm/n0/agent-registration.json";
+    for path in [WELL_KNOWN, offer, "/"] {
+        // Those that hyper reads are answered by other code.
+        for more in ["", "TE: trailers\r\n"] {
+            let mut ask = async |method: &str, coding: &str, fields: &str| {
+                let fields = format!("Accept-Encoding: {coding}\r\n{more}{fields}");
+                wire.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+                match method {
+                    "GET" => wire.response().await.0,
+                    _ => wire.head().await,
+                }
+            };
+            let tag = |head: String| field(&head, "etag").unwrap().to_owned();
+            let tags = [tag(ask("GET", "identity", "").await), tag(ask("GET", "gzip", "").await)];
+            assert_ne!(tags[0], tags[1], "{path}");
+            for (coding, own, other) in
+                [("identity", &tags[0], &tags[1]), ("gzip", &tags[1], &tags[0])]
+            {
+                let rows = [
+                    (format!("If-None-Match: {own}\r\n"), 304),
+                    (format!("If-None-Match: \"a\", W/{own}\r\n"), 304),
+                    ("If-None-Match: *\r\n".to_owned(), 304),
+                    (format!("If-None-Match: {other}\r\n"), 200),
+                    (format!("If-Match: \"a\",{own}\r\n"), 200),
+                    ("If-Match: *\r\n".to_owned(), 200),
+                    (format!("If-Match: {other}\r\n"), 412),
+                    (format!("If-Match: W/{own}\r\n"), 412),
+                    (format!("If-Match: {other}\r\nIf-None-Match: {own}\r\n"), 412),
+                    (format!("If-Match: {own}\r\nIf-None-Match: {own}\r\n"), 304),
+                    ("If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT\r\n".to_owned(), 200),
+                ];
+                for (fields, expected) in rows {
+                    for method in ["GET", "HEAD"] {
+                        let head = ask(method, coding, &fields).await;
+                        let case = format!("{method} {path} {coding} {fields}{more}{head}");
+                        assert_eq!(status(&head), expected, "{case}");
+                        let is_told = expected != 412;
+                        assert_eq!(field(&head, "etag"), is_told.then_some(own.as_str()), "{case}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn no_spelling_of_a_path_but_its_own_is_answered() {
     let dir = offers(1);
     let server = serve(&dir, &[]).await;
