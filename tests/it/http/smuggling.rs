@@ -1,7 +1,5 @@
 //! Requests whose end two readers could see in two places: none may hide a second one.
 
-use std::time::Duration;
-
 use crate::support::wire::{Wire, status};
 
 use super::ground::{is_served, offers, serve};
@@ -108,26 +106,29 @@ pub fn vectors() -> Vec<String> {
 async fn no_request_hides_in_the_body_of_another() {
     let dir = offers(1);
     let server = serve(&dir, &[]).await;
-    for chunk in vectors().chunks(16) {
-        let answers = chunk.iter().map(async |vector| {
-            let mut wire = Wire::to(&server.public).await;
-            wire.send(vector).await;
-            (vector, wire.said(Duration::from_millis(300)).await)
-        });
-        for (vector, answer) in futures::future::join_all(answers).await {
-            // The hidden request would be answered by 400 `InvalidQuery` that names its parameter.
-            let answered = answer.matches("HTTP/1.1 ").count();
-            let has_no_body = vector.contains("Transfer_Encoding")
-                || vector.contains("Content-Length: 0\r\n\r\n");
-            assert!(
-                answered <= 1 || has_no_body,
-                "{vector:?} was answered {answered} times: {answer}"
-            );
-            if !has_no_body {
-                assert!(!answer.contains("smuggled"), "{vector:?}: {answer}");
-                assert!(answer.is_empty() || status(&answer) >= 400, "{vector:?}: {answer}");
-            }
+    // What is not answered at once is cut after seconds, so all are sent at the same time.
+    let answers = vectors().into_iter().map(async |vector| {
+        let mut wire = Wire::to(&server.public).await;
+        wire.send(&vector).await;
+        let has_no_body = vector.contains("Transfer_Encoding")
+            || vector.contains("Content-Length: 0\r\n\r\n");
+        // Then the second request is one, and its connection goes on.
+        let answer = match has_no_body {
+            true => wire.head().await,
+            false => String::from_utf8_lossy(&wire.rest().await).into_owned(),
+        };
+        (vector, has_no_body, answer)
+    });
+    for (vector, has_no_body, answer) in futures::future::join_all(answers).await {
+        if has_no_body {
+            assert_ne!(status(&answer), 0, "{vector:?}: {answer}");
+            continue;
         }
+        // The hidden request would be answered by 400 `InvalidQuery` that names its parameter.
+        let answered = answer.matches("HTTP/1.1 ").count();
+        assert!(answered <= 1, "{vector:?} was answered {answered} times: {answer}");
+        assert!(!answer.contains("smuggled"), "{vector:?}: {answer}");
+        assert!(answer.is_empty() || status(&answer) >= 400, "{vector:?}: {answer}");
     }
     is_served(&server).await;
 }

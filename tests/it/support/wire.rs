@@ -1,7 +1,5 @@
 //! A client that sends what no library would, over a socket of its own.
 
-use std::time::Duration;
-
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -32,16 +30,6 @@ impl Wire {
             all.extend(&bytes[..count]);
         }
         all
-    }
-
-    /// Everything until the server closes or has been silent for a while, as text.
-    pub async fn said(&mut self, silence: Duration) -> String {
-        let mut all = Vec::new();
-        let mut bytes = [0; 65_536];
-        while let Ok(Ok(count @ 1..)) = timeout(silence, self.0.read(&mut bytes)).await {
-            all.extend(&bytes[..count]);
-        }
-        String::from_utf8_lossy(&all).into_owned()
     }
 
     /// The head of one response, whose body is read as well; `None` if the server closes before its
