@@ -7,6 +7,7 @@
 mod acceptor;
 mod activity;
 mod answer;
+mod batch;
 mod connection;
 mod direct;
 mod frames;

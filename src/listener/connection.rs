@@ -4,9 +4,10 @@ use std::{
     convert::Infallible,
     future::poll_fn,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use super::{
     Answers,
     acceptor::Thread,
     activity::{Activity, Order, Phase},
+    batch::Batched,
     direct::{self, Left},
     stream::Stream,
 };
@@ -74,8 +76,14 @@ struct LocalExecutor;
 
 impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, stream: F) {
-        // hyper owns the stream: it ends with its connection.
-        tokio::task::spawn_local(stream);
+        let mut stream = Box::pin(stream);
+        // Most answers are known at once, and need no task. One that panics ends its stream alone.
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll(&mut context)));
+        if let Ok(Poll::Pending) = polled {
+            // hyper owns the stream: it ends with its connection.
+            tokio::task::spawn_local(stream);
+        }
     }
 }
 
@@ -274,8 +282,9 @@ async fn serve_http_2<T: Socket, S: Answers>(
     service: Tracked<S>,
 ) {
     stream.meter_frames();
-    let connection = thread.protocols.http_2.serve_connection(TokioIo::new(stream), service);
-    let mut connection = Box::pin(connection);
+    let batch = Batched::new(stream);
+    let io = TokioIo::new(batch.clone());
+    let mut connection = Box::pin(thread.protocols.http_2.serve_connection(io, service));
     poll_fn(|context| {
         let order = activity.take_order(context.waker());
         match order {
@@ -284,7 +293,11 @@ async fn serve_http_2<T: Socket, S: Answers>(
             Some(Order::Finish) => connection.as_mut().graceful_shutdown(),
             Some(Order::Park) | None => {}
         }
-        connection.as_mut().poll(context).map(|_| ())
+        let polled = connection.as_mut().poll(context).map(|_| ());
+        match batch.poll_send(context) {
+            Poll::Ready(Err(_)) => Poll::Ready(()),
+            Poll::Ready(Ok(())) | Poll::Pending => polled,
+        }
     })
     .await;
 }
@@ -386,3 +399,6 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
         self.body.size_hint()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::watch,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -121,7 +122,8 @@ async fn the_connection_of_a_request_that_panicked_goes_on() {
     let listener =
         Listener::start(sockets, || front.for_thread(), &settings, &reader.metrics).unwrap();
     let (_stage, stages) = watch::channel(Stage::Serving);
-    let serving = tokio::spawn(listener.run(stages));
+    let mut serving = JoinSet::new();
+    serving.spawn(listener.run(stages));
 
     let mut client = TcpStream::connect(address).await.unwrap();
     let paths = ["/panics", WELL_KNOWN, "/panics", WELL_KNOWN];
@@ -138,5 +140,4 @@ async fn the_connection_of_a_request_that_panicked_goes_on() {
     assert_eq!(statuses, ["500", "200", "500", "200"], "{answers}");
     let scrape = site.get_admin("/metrics").await;
     assert!(scrape.text().contains("registrar_http_panics_total 2\n"), "{}", scrape.text());
-    serving.abort();
 }

@@ -110,8 +110,8 @@ async fn no_request_hides_in_the_body_of_another() {
     let answers = vectors().into_iter().map(async |vector| {
         let mut wire = Wire::to(&server.public).await;
         wire.send(&vector).await;
-        let has_no_body = vector.contains("Transfer_Encoding")
-            || vector.contains("Content-Length: 0\r\n\r\n");
+        let has_no_body =
+            vector.contains("Transfer_Encoding") || vector.contains("Content-Length: 0\r\n\r\n");
         // Then the second request is one, and its connection goes on.
         let answer = match has_no_body {
             true => wire.head().await,
