@@ -8,7 +8,8 @@
 mod server;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     process::{Command, Stdio},
     slice,
 };
@@ -130,72 +131,111 @@ pub fn steady(report: &mut Report) {
     }
     let (ours, nginx) = servers(2_048);
     let client = Client::Steady(32, 32_000);
-    let mut figures = sampled(ROUNDS, &ours, &nginx, &client, |it| it.p99_ms);
-    let Some((own, best, name)) = best("32,000 requests/s", &mut figures, &ours) else { return };
+    let rounds = sampled(ROUNDS, &ours, &nginx, &client, |it| it.p99_ms);
+    let Some(compared) = Compared::of("32,000 requests/s", &rounds, &ours) else { return };
+    let ratio = compared.ratio(|own, best| own / best);
     let what =
-        format!("p99 at 32,000 requests/s, ours / nginx ({own:.2} and {best:.2} ms, {name})");
-    report.at_most(what, "×", own / best, [1.0, 0.85]);
+        format!("p99 at 32,000 requests/s, ours / nginx ({} ms, {ratio})", compared.medians());
+    report.at_most(what, "×", ratio.median, [1.0, 0.85]);
 }
 
-/// CPU per request of the best nginx over ours, sample by sample.
+/// CPU per request of the best nginx over ours.
 fn compare(report: &mut Report, case: &Case, ours: &Server, nginx: &[Server]) {
-    let mut costs = sampled(ROUNDS, ours, nginx, &case.client, |it| Some(it.cpu_us));
-    let Some((own, best, best_name)) = best(case.name, &mut costs, ours) else { return };
-    let own_costs = costs.get_mut(ours.name).unwrap();
-    let spread = (quantile(own_costs, 0.9) - quantile(own_costs, 0.1)) / own * 100.0;
+    let rounds = sampled(ROUNDS, ours, nginx, &case.client, |it| Some(it.cpu_us));
+    let Some(compared) = Compared::of(case.name, &rounds, ours) else { return };
+    let ratio = compared.ratio(|own, best| best / own);
     let what = format!(
-        "CPU per request, nginx / ours: {} (ours {own:.2} us ±{:.0} %, {best_name} {best:.2} us)",
+        "CPU per request, nginx / ours: {} ({} us, {ratio})",
         case.name,
-        spread / 2.0
+        compared.medians()
     );
-    report.at_least(what, "×", best / own, case.goals);
-}
-
-/// A figure of all servers, by name; their samples alternate.
-fn sampled(
-    rounds: usize,
-    ours: &Server,
-    nginx: &[Server],
-    client: &Client,
-    figure: impl Fn(&Sample) -> Option<f64>,
-) -> BTreeMap<&'static str, Vec<f64>> {
-    let mut figures: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for _ in 0..rounds {
-        for server in std::iter::once(ours).chain(nginx) {
-            let sample = server.sample(client);
-            figures.entry(server.name).or_default().extend(sample.as_ref().and_then(&figure));
-        }
-    }
-    figures
-}
-
-/// Our median, and the lowest of nginx with its configuration; `None`, and said so, without enough
-/// samples.
-fn best(
-    case: &str,
-    figures: &mut BTreeMap<&'static str, Vec<f64>>,
-    ours: &Server,
-) -> Option<(f64, f64, &'static str)> {
-    let enough = figures.iter_mut().filter(|(_, figures)| figures.len() >= ENOUGH);
-    let medians: Vec<_> = enough.map(|(name, them)| (*name, quantile(them, 0.5))).collect();
-    let own = medians.iter().find(|(name, _)| *name == ours.name);
-    let nginx = medians.iter().filter(|(name, _)| *name != ours.name);
-    let best = nginx.min_by(|(_, a), (_, b)| a.total_cmp(b));
-    let (Some((_, own)), Some((name, best))) = (own, best) else {
-        eprintln!("  {case}: the machine is too noisy; nothing is reported");
-        return None;
-    };
-    Some((*own, *best, *name))
+    report.at_least(what, "×", ratio.median, case.goals);
 }
 
 /// Requests per second with two threads or workers; the client shares their cores.
 fn two_threads(report: &mut Report, ours: &Server, nginx: &Server) {
     let client = Client::Wrk("Accept-Encoding: gzip");
     let nginx = slice::from_ref(nginx);
-    let mut rates = sampled(ROUNDS_OF_TWO, ours, nginx, &client, |it| Some(it.rate));
-    let Some((own, nginx, _)) = best("two threads", &mut rates, ours) else { return };
-    let what = format!("requests/s, two threads against two workers ({own:.0} and {nginx:.0})");
-    report.at_least(what, "×", own / nginx, [1.25, 1.4]);
+    let rounds = sampled(ROUNDS_OF_TWO, ours, nginx, &client, |it| Some(it.rate));
+    let Some(compared) = Compared::of("two threads", &rounds, ours) else { return };
+    let ratio = compared.ratio(|own, nginx| own / nginx);
+    let what =
+        format!("requests/s, two threads against two workers ({}, {ratio})", compared.medians());
+    report.at_least(what, "×", ratio.median, [1.25, 1.4]);
+}
+
+/// A figure of each server, by name, measured one after the other. Those that others disturbed are
+/// missing.
+type Round = BTreeMap<&'static str, f64>;
+
+fn sampled(
+    rounds: usize,
+    ours: &Server,
+    nginx: &[Server],
+    client: &Client,
+    figure: impl Fn(&Sample) -> Option<f64>,
+) -> Vec<Round> {
+    let servers = || std::iter::once(ours).chain(nginx);
+    let sample = |server: &Server| {
+        server.sample(client).as_ref().and_then(&figure).map(|figure| (server.name, figure))
+    };
+    (0..rounds).map(|_| servers().filter_map(sample).collect()).collect()
+}
+
+/// Our figures and those of the best nginx.
+struct Compared {
+    /// Of the rounds that have both.
+    pairs: Vec<(f64, f64)>,
+    best_name: &'static str,
+}
+
+impl Compared {
+    /// The nginx with the lowest median is the best; `None`, and said so, without enough samples.
+    fn of(case: &str, rounds: &[Round], ours: &Server) -> Option<Self> {
+        let pairs = |name| {
+            let pair = |round: &Round| Some((*round.get(ours.name)?, *round.get(name)?));
+            rounds.iter().filter_map(pair).collect::<Vec<_>>()
+        };
+        let names: BTreeSet<_> = rounds.iter().flat_map(|round| round.keys().copied()).collect();
+        let nginx = names.into_iter().filter(|name| *name != ours.name);
+        let known = nginx.map(|name| Self { pairs: pairs(name), best_name: name });
+        let enough = known.filter(|it| it.pairs.len() >= ENOUGH);
+        let best = enough.min_by(|a, b| a.median(|it| it.1).total_cmp(&b.median(|it| it.1)));
+        if best.is_none() {
+            eprintln!("  {case}: the machine is too noisy; nothing is reported");
+        }
+        best
+    }
+
+    fn median(&self, figure: impl Fn(&(f64, f64)) -> f64) -> f64 {
+        quantile(&mut self.pairs.iter().map(figure).collect::<Vec<_>>(), 0.5)
+    }
+
+    fn medians(&self) -> String {
+        let [own, best] = [self.median(|it| it.0), self.median(|it| it.1)];
+        let digits = if own < 100.0 { 2 } else { 0 };
+        format!("ours {own:.digits$}, {} {best:.digits$}", self.best_name)
+    }
+
+    /// A ratio of both, round by round: a machine that is slower for a while is so for both.
+    fn ratio(&self, of: impl Fn(f64, f64) -> f64) -> Ratio {
+        let mut ratios: Vec<f64> = self.pairs.iter().map(|(own, best)| of(*own, *best)).collect();
+        let [low, median, high] = [0.1, 0.5, 0.9].map(|share| quantile(&mut ratios, share));
+        Ratio { low, median, high }
+    }
+}
+
+/// The median of ratios, and where the middle four fifths of them are.
+struct Ratio {
+    low: f64,
+    median: f64,
+    high: f64,
+}
+
+impl fmt::Display for Ratio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} to {:.2}", self.low, self.high)
+    }
 }
 
 const CONFIGURATIONS: [&str; 3] =
