@@ -75,7 +75,12 @@ impl<'a> SimpleRequest<'a> {
 }
 
 fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_' | b'~')
+    byte == b'/' || is_unreserved(byte)
+}
+
+/// Whether a character never needs percent-encoding (RFC 3986, section 2.3).
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn is_about_the_connection(line: &Header<'_>) -> bool {

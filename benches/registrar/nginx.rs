@@ -8,7 +8,7 @@
 mod server;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt,
     process::{Command, Stdio},
     slice,
@@ -132,7 +132,7 @@ pub fn steady(report: &mut Report) {
     let (ours, nginx) = servers(2_048);
     let client = Client::Steady(32, 32_000);
     let rounds = sampled(ROUNDS, &ours, &nginx, &client, |it| it.p99_ms);
-    let Some(compared) = Compared::of("32,000 requests/s", &rounds, &ours) else { return };
+    let Some(compared) = Compared::of("32,000 requests/s", &rounds, &ours, &nginx) else { return };
     let ratio = compared.ratio(|own, best| own / best);
     let what =
         format!("p99 at 32,000 requests/s, ours / nginx ({} ms, {ratio})", compared.medians());
@@ -142,7 +142,7 @@ pub fn steady(report: &mut Report) {
 /// CPU per request of the best nginx over ours.
 fn compare(report: &mut Report, case: &Case, ours: &Server, nginx: &[Server]) {
     let rounds = sampled(ROUNDS, ours, nginx, &case.client, |it| Some(it.cpu_us));
-    let Some(compared) = Compared::of(case.name, &rounds, ours) else { return };
+    let Some(compared) = Compared::of(case.name, &rounds, ours, nginx) else { return };
     let ratio = compared.ratio(|own, best| best / own);
     let what = format!(
         "CPU per request, nginx / ours: {} ({} us, {ratio})",
@@ -157,7 +157,7 @@ fn two_threads(report: &mut Report, ours: &Server, nginx: &Server) {
     let client = Client::Wrk("Accept-Encoding: gzip");
     let nginx = slice::from_ref(nginx);
     let rounds = sampled(ROUNDS_OF_TWO, ours, nginx, &client, |it| Some(it.rate));
-    let Some(compared) = Compared::of("two threads", &rounds, ours) else { return };
+    let Some(compared) = Compared::of("two threads", &rounds, ours, nginx) else { return };
     let ratio = compared.ratio(|own, nginx| own / nginx);
     let what =
         format!("requests/s, two threads against two workers ({}, {ratio})", compared.medians());
@@ -191,15 +191,12 @@ struct Compared {
 
 impl Compared {
     /// The nginx with the lowest median is the best; `None`, and said so, without enough samples.
-    fn of(case: &str, rounds: &[Round], ours: &Server) -> Option<Self> {
-        let pairs = |name| {
-            let pair = |round: &Round| Some((*round.get(ours.name)?, *round.get(name)?));
-            rounds.iter().filter_map(pair).collect::<Vec<_>>()
+    fn of(case: &str, rounds: &[Round], ours: &Server, nginx: &[Server]) -> Option<Self> {
+        let with = |it: &Server| {
+            let pair = |round: &Round| Some((*round.get(ours.name)?, *round.get(it.name)?));
+            Self { pairs: rounds.iter().filter_map(pair).collect(), best_name: it.name }
         };
-        let names: BTreeSet<_> = rounds.iter().flat_map(|round| round.keys().copied()).collect();
-        let nginx = names.into_iter().filter(|name| *name != ours.name);
-        let known = nginx.map(|name| Self { pairs: pairs(name), best_name: name });
-        let enough = known.filter(|it| it.pairs.len() >= ENOUGH);
+        let enough = nginx.iter().map(with).filter(|it| it.pairs.len() >= ENOUGH);
         let best = enough.min_by(|a, b| a.median(|it| it.1).total_cmp(&b.median(|it| it.1)));
         if best.is_none() {
             eprintln!("  {case}: the machine is too noisy; nothing is reported");

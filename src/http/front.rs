@@ -105,17 +105,14 @@ impl Front {
         head: &mut AnswerHead<'_>,
     ) -> Option<Body> {
         // After a panic the request is answered as any other, with a 500 if that panics too.
-        let begun = catch_unwind(AssertUnwindSafe(|| self.begin_at_once(request, head)));
-        let (route, status, size, body, began) = begun.ok()??;
-        self.count(route, status, Some(size), began);
-        Some(body)
+        catch_unwind(AssertUnwindSafe(|| self.answer_simple(request, head))).ok()?
     }
 
-    fn begin_at_once(
+    fn answer_simple(
         &self,
         request: &SimpleRequest<'_>,
         head: &mut AnswerHead<'_>,
-    ) -> Option<(&'static str, StatusCode, u64, Body, Instant)> {
+    ) -> Option<Body> {
         let reader = self.documents.as_ref()?;
         target::check_host(Version::HTTP_11, None, request).ok()?;
         let wanted = Wanted::at(request.path)?;
@@ -134,7 +131,8 @@ impl Front {
             }
             Some(body) => (body.len(), body.to_content()),
         };
-        Some((wanted.route(), status, size as u64, content.into(), current.at))
+        self.count(wanted.route(), status, Some(size as u64), current.at);
+        Some(content.into())
     }
 
     /// Counts an answer whose head is complete. The router tells the route of what it answers.

@@ -5,6 +5,7 @@ use std::{borrow::Cow, net::Ipv6Addr};
 use http::{Uri, Version, header, uri::PathAndQuery};
 
 use super::fields::Fields;
+use crate::head::is_unreserved;
 
 /// Checks the fields that name the host of a request.
 ///
@@ -84,10 +85,6 @@ fn is_reg_name(mut name: &[u8]) -> bool {
         };
     }
     true
-}
-
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 fn is_sub_delimiter(byte: u8) -> bool {

@@ -40,7 +40,7 @@ impl<S> Clone for Batched<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Batched<S> {
+impl<S: AsyncWrite + Unpin> Batched<S> {
     /// Ends the turn: sends what waits. To be called whenever something may have been written.
     pub(super) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.borrow_mut().poll_send(context)

@@ -5,7 +5,7 @@ use std::{
 };
 
 use proptest::prelude::*;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::AsyncWrite;
 
 use super::{BATCH_BYTES, Batched};
 use crate::{head::ONE_PIECE, testing::law};
@@ -17,16 +17,6 @@ struct Client {
     /// What each write sent.
     sent: Vec<Vec<u8>>,
     is_closed: bool,
-}
-
-impl AsyncRead for Client {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        _: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Poll::Pending
-    }
 }
 
 impl AsyncWrite for Client {

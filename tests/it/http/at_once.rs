@@ -11,9 +11,7 @@ use crate::support::{
     wire::{Wire, field, status},
 };
 
-use super::ground::{WELL_KNOWN, describe, measured, offers, serve};
-
-const OFFER: &str = "/offers/llm/n0/agent-registration.json";
+use super::ground::{OFFER, WELL_KNOWN, describe, measured, offers, serve};
 
 #[tokio::test]
 async fn an_answer_is_the_same_whether_or_not_hyper_reads_its_request() {

@@ -6,7 +6,13 @@ use crate::support::{
     wire::{Wire, field, status},
 };
 
-use super::ground::{WELL_KNOWN, offers, serve};
+use super::ground::{OFFER, WELL_KNOWN, offers, serve};
+
+/// Sends a request with these fields, and returns the head of its answer.
+async fn ask(wire: &mut Wire, method: &str, path: &str, fields: &str) -> String {
+    wire.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
+    if method == "GET" { wire.response().await.0 } else { wire.head().await }
+}
 
 #[tokio::test]
 async fn a_request_has_one_valid_host_or_is_refused() {
@@ -59,10 +65,7 @@ async fn a_304_and_a_204_have_no_length_and_head_has_that_of_get() {
     let server = serve(&dir, &[]).await;
     let mut wire = Wire::to(&server.public).await;
     for path in [WELL_KNOWN, "/offers", "/agents", "/openapi.yaml", "/agent-icon.png"] {
-        let mut ask = async |method: &str, fields: &str| {
-            wire.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
-            if method == "GET" { wire.response().await.0 } else { wire.head().await }
-        };
+        let mut ask = async |method, fields: &str| ask(&mut wire, method, path, fields).await;
         let get = ask("GET", "").await;
         let head = ask("HEAD", "").await;
         assert_eq!(field(&head, "content-length"), field(&get, "content-length"), "{path}");
@@ -83,17 +86,12 @@ async fn a_precondition_is_about_the_tag_of_the_coding_that_is_sent() {
     let dir = offers(1);
     let server = serve(&dir, &[]).await;
     let mut wire = Wire::to(&server.public).await;
-    let offer = "/offers/llm/n0/agent-registration.json";
-    for path in [WELL_KNOWN, offer, "/"] {
+    for path in [WELL_KNOWN, OFFER, "/"] {
         // Those that hyper reads are answered by other code.
         for more in ["", "TE: trailers\r\n"] {
-            let mut ask = async |method: &str, coding: &str, fields: &str| {
+            let mut ask = async |method, coding: &str, fields: &str| {
                 let fields = format!("Accept-Encoding: {coding}\r\n{more}{fields}");
-                wire.send(format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n")).await;
-                match method {
-                    "GET" => wire.response().await.0,
-                    _ => wire.head().await,
-                }
+                ask(&mut wire, method, path, &fields).await
             };
             let tag = |head: String| field(&head, "etag").unwrap().to_owned();
             let tags = [tag(ask("GET", "identity", "").await), tag(ask("GET", "gzip", "").await)];

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 use crate::support::process::Server;
 
 pub const WELL_KNOWN: &str = "/.well-known/agent-registration.json";
+/// The document of the first offer of a folder.
+pub const OFFER: &str = "/offers/llm/n0/agent-registration.json";
 const URL: &str = "https://seller.example";
 
 /// A folder with this many offers.
